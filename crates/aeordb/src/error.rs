@@ -1,0 +1,159 @@
+//! One error type. Its variants are what a caller would do differently; the text names the thing,
+//! what was expected and what was found. Flags and commands that help are added by the interface
+//! that shows the error, never here.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::hash::{Hash, VersionId};
+
+/// The result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why something failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done to what.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A name, path, version or entry that does not exist.
+    #[error("{0} not found")]
+    NotFound(String),
+    /// The request cannot be meant: a bad name, path, hash or option.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something is already there and will not be replaced.
+    #[error("{0} already exists")]
+    Exists(String),
+    /// Another process writes to the database.
+    #[error("{path} is being written by {holder}", path = path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+        /// Who holds it, as far as the system tells.
+        holder: String,
+    },
+    /// A patch was made from another version than the database's HEAD.
+    #[error("head {head} does not match patch base {base}")]
+    BaseMismatch {
+        /// The database's HEAD.
+        head: VersionId,
+        /// The version that the patch starts from.
+        base: VersionId,
+        /// The version that the patch leads to.
+        target: VersionId,
+    },
+    /// HEAD is not what the caller expected it to be.
+    #[error("head is {head}, expected {expected}")]
+    HeadMoved {
+        /// The database's HEAD.
+        head: VersionId,
+        /// What the caller had said.
+        expected: VersionId,
+    },
+    /// Stored bytes are not what they must be.
+    #[error("{what} is damaged at offset {offset}: {detail}")]
+    Damaged {
+        /// The file or the thing in it.
+        what: String,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What was expected and what was found.
+        detail: String,
+    },
+    /// A version cannot be complete: entries that it reaches are missing.
+    #[error("version {version} is incomplete: {missing} entries are missing{}", supplied(.supplier))]
+    Incomplete {
+        /// The version.
+        version: VersionId,
+        /// How many entries are missing; at least one.
+        missing: u64,
+        /// The version that holds them, if that is known: a patch's base.
+        supplier: Option<VersionId>,
+    },
+    /// The file is not one of ours, or of a format that this program does not know.
+    #[error("{what} {detail}")]
+    Foreign {
+        /// The file.
+        what: String,
+        /// What it is instead.
+        detail: String,
+    },
+    /// The file cannot be written to: it is sealed, damaged, or an earlier write to it failed.
+    #[error("{what} cannot be written to: {why}")]
+    ReadOnly {
+        /// The file.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// Something is larger than the format allows.
+    #[error("{what} is {found}, the limit is {limit}")]
+    Limit {
+        /// The thing that is too large.
+        what: String,
+        /// The largest that is allowed.
+        limit: u64,
+        /// How large it is.
+        found: u64,
+    },
+    /// The entries of a pinned version were collected while it was read.
+    #[error("version {0} was collected while it was being read")]
+    Collected(Hash),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn supplied(supplier: &Option<VersionId>) -> String {
+    supplier.map(|version| format!(", version {version} holds them")).unwrap_or_default()
+}
+
+impl Error {
+    /// A request that cannot be meant.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Error::Invalid(detail.into())
+    }
+
+    /// Something that does not exist.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Error::NotFound(what.into())
+    }
+
+    /// Bytes at `offset` of `what` that are not what they must be.
+    pub fn damaged(what: impl Into<String>, offset: u64, detail: impl Into<String>) -> Self {
+        Error::Damaged { what: what.into(), offset, detail: detail.into() }
+    }
+
+    /// True if the disk, a quota or a file size limit is full.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        ))
+    }
+}
+
+/// Names what was being done when the system refused.
+pub trait Context<T> {
+    /// Turns the system's error into ours, with what was being done.
+    fn context(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::Io { what: what(), source })
+    }
+}
+
+impl<T> Context<T> for nix::Result<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|errno| Error::Io { what: what(), source: errno.into() })
+    }
+}

@@ -1,0 +1,46 @@
+//! Every maximum in one place. A length that comes from outside is held against these before
+//! anything is allocated for it.
+
+/// Longest name of a directory entry, in bytes.
+pub const NAME_LEN_MAX: usize = 255;
+/// Longest path, in bytes, with its separators.
+pub const PATH_LEN_MAX: usize = 4096;
+/// Longest target of a symbolic link, in bytes.
+pub const SYMLINK_LEN_MAX: usize = 4096;
+/// Longest content type, in bytes.
+pub const CONTENT_TYPE_LEN_MAX: usize = 255;
+/// Most user metadata of one file: names and values together, in bytes.
+pub const METADATA_LEN_MAX: usize = 16 * 1024;
+/// Deepest nesting of directories: every level takes two bytes of a path at least.
+pub const DEPTH_MAX: usize = PATH_LEN_MAX / 2;
+
+/// Smallest chunk that the chunker cuts (the last chunk of a file may be smaller).
+pub const CHUNK_LEN_MIN: usize = 16 * 1024;
+/// The chunk length that the chunker aims at.
+pub const CHUNK_LEN_AVG: usize = 64 * 1024;
+/// Largest chunk, in bytes.
+pub const CHUNK_LEN_MAX: usize = 256 * 1024;
+/// Chunks that a file record holds itself; beyond, they are in a tree of list nodes.
+pub const INLINE_CHUNKS_MAX: usize = 8;
+
+/// Largest entry of any kind, in bytes.
+pub const ENTRY_LEN_MAX: usize = 1024 * 1024;
+/// Largest tree node, in bytes.
+pub const NODE_LEN_MAX: usize = 64 * 1024;
+/// Most levels of any tree.
+pub const TREE_HEIGHT_MAX: usize = 16;
+/// Raw bytes after which a block is closed when entries are packed.
+pub const BLOCK_LEN_TARGET: usize = 512 * 1024;
+/// Most raw bytes of a block.
+pub const BLOCK_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Most entries of a block: their ordinals are 16 bits.
+pub const BLOCK_ENTRIES_MAX: usize = 65_535;
+/// Most index runs that a file may name.
+pub const RUNS_MAX: usize = 4096;
+/// Longest name of a snapshot, in bytes.
+pub const SNAPSHOT_NAME_LEN_MAX: usize = 255;
+
+/// Entries that the index holds in memory before it is written out as a run.
+pub const RECENT_ENTRIES_MAX: usize = 256 * 1024;
+/// Bytes that may be appended before a commit also writes a checkpoint.
+pub const CHECKPOINT_INTERVAL: u64 = 64 * 1024 * 1024;

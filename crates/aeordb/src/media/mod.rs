@@ -1,0 +1,71 @@
+//! One file's bytes. Everything that the engine does to a disk goes through [`Media`], so that a
+//! simulated disk can crash, tear, reorder and fail in its place.
+
+use std::io;
+use std::ops::Range;
+
+/// The bytes of one file, shared by readers and one writer.
+///
+/// Guarantees an implementation gives, by number:
+///
+/// 1. A read returns what the latest completed overlapping write put there.
+/// 2. What was written, and the length, survive a crash once `sync` has returned `Ok` after it.
+/// 3. A write that was not synced may survive wholly, partly (in any sectors) or not at all. It
+///    never harms bytes outside its own range.
+/// 4. After `sync` has failed once, nothing is known about anything unsynced: the caller must not
+///    retry, only reopen.
+pub trait Media: Send + Sync {
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// True if there are no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`, growing the file as needed.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts or grows the file (with zeros) to `len` bytes.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Makes everything written so far survive a crash.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Gives the bytes of `range` back to the file system where the platform can; they read as
+    /// zeros then. The length stays. Returns whether anything was released.
+    fn release(&self, range: Range<u64>) -> io::Result<bool>;
+
+    /// Takes the lock on `range` of lock bytes for this open file, without waiting. Lock bytes
+    /// are numbers, not bytes of the file. Returns false if another open file holds a lock that
+    /// excludes this one. Locks end with the media that took them, also when the process is
+    /// killed.
+    fn try_lock(&self, range: Range<u64>, lock: Lock) -> io::Result<bool>;
+
+    /// Gives up the locks of this open file on `range`.
+    fn unlock(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// True if another open file holds any lock on `range`.
+    fn locked_by_others(&self, range: Range<u64>) -> io::Result<bool>;
+
+    /// Reads exactly `buffer.len()` bytes at `offset`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let read = self.read_at(buffer, offset)?;
+        if read < buffer.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+}
+
+/// How a range of lock bytes is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lock {
+    /// Many may hold it together; possible on files opened for reading only.
+    Shared,
+    /// One holds it alone.
+    Exclusive,
+}

@@ -1,0 +1,53 @@
+//! The seam between the objects and their home: content-addressed entries that are read by name
+//! and appended. Everything above works on these traits; the single-file log is one home, memory
+//! another.
+//!
+//! Guarantees a home gives, by number:
+//!
+//! 1. `read` returns the entry's encoding, verified by its name, or an error; never other bytes.
+//! 2. `locate` finds exactly the entries that `read` can return.
+//! 3. An entry that was appended is found by the same store at once, and by readers that are
+//!    opened after the commit that sealed it.
+//! 4. Appending what is there already changes nothing.
+//! 5. The dense number of an entry is below `number_limit` of the same reader and belongs to no
+//!    other entry of it; numbers are stable for the life of the reader.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::hash::{Hash, Kind};
+
+/// Where an entry is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Offset of the block that holds the entry, in bytes from the start of the file.
+    pub block: u64,
+    /// Position of the entry among the entries of its block.
+    pub ordinal: u16,
+    /// First eight bytes of the block's hash.
+    pub tag: u64,
+    /// Dense number of the entry, for bitmaps.
+    pub number: u64,
+}
+
+/// Reads entries by name.
+pub trait ReadEntries: Send + Sync {
+    /// Where the entry named `hash` is; `None` if it is not here.
+    fn locate(&self, hash: &Hash) -> Result<Option<Place>>;
+
+    /// The encoding of the entry named `hash`, verified to be of `kind` and to have that name.
+    /// [`Error::NotFound`](crate::Error::NotFound) if it is not here.
+    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes>;
+
+    /// Every dense number is below this.
+    fn number_limit(&self) -> u64;
+}
+
+/// Appends entries.
+pub trait AppendEntries: ReadEntries {
+    /// Adds an entry and returns its name. Nothing is durable before the next commit.
+    fn append(&mut self, kind: Kind, encoding: &[u8]) -> Result<Hash>;
+}
