@@ -6,5 +6,6 @@ pub mod hash;
 pub mod limits;
 pub mod media;
 pub mod store;
+pub mod watch;
 
 pub use error::{Error, Result};
