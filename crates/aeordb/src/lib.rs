@@ -1,9 +1,12 @@
 //! A content-addressed, versioned file database in one file, made for backup and restore.
 
 pub mod clock;
+pub mod crew;
 pub mod error;
+pub mod format;
 pub mod hash;
 pub mod limits;
+pub mod log;
 pub mod media;
 pub mod store;
 pub mod watch;

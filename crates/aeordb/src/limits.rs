@@ -29,8 +29,10 @@ pub const ENTRY_LEN_MAX: usize = 1024 * 1024;
 pub const NODE_LEN_MAX: usize = 64 * 1024;
 /// Most levels of any tree.
 pub const TREE_HEIGHT_MAX: usize = 16;
-/// Raw bytes after which a block is closed when entries are packed.
-pub const BLOCK_LEN_TARGET: usize = 512 * 1024;
+/// Raw bytes after which a block of chunks is closed.
+pub const CHUNK_BLOCK_LEN_TARGET: usize = 2 * 1024 * 1024;
+/// Raw bytes after which a block of tree nodes is closed: single nodes are read at random.
+pub const TREE_BLOCK_LEN_TARGET: usize = 256 * 1024;
 /// Most raw bytes of a block.
 pub const BLOCK_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Most entries of a block: their ordinals are 16 bits.

@@ -1,0 +1,400 @@
+//! The one writer of a database: appends entries, commits, writes checkpoints.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use zerocopy::IntoBytes;
+
+use crate::clock::Clock;
+use crate::crew::Crew;
+use crate::error::{Context, Error, Result};
+use crate::format::FrameHeader;
+use crate::format::checkpoint::Checkpoint;
+use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
+use crate::format::superblock::SLOTS;
+use crate::hash::{Hash, Kind};
+use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
+use crate::log::index::Index;
+use crate::log::packer::{Packed, Packer};
+use crate::log::recover::{Root, State};
+use crate::log::run_writer;
+use crate::log::source::{RawBlock, Source};
+use crate::log::{Published, WRITER_LOCK};
+use crate::store::{AppendEntries, Place, ReadEntries};
+
+/// A tail shorter than this is not worth a checkpoint at close: replaying it is a few reads.
+const TAIL_LEN_AT_CLOSE: u64 = 1024 * 1024;
+
+/// Appends to a database. There is one in the world for a file: it holds the writer's lock.
+pub struct Appender {
+    source: Arc<Source>,
+    published: Arc<RwLock<Arc<Published>>>,
+    clock: Clock,
+    packer: Packer,
+    crew: Arc<Crew>,
+    state: State,
+    /// The index with what was appended since the last commit.
+    index: Arc<Index>,
+    /// Where the next frame goes.
+    end: u64,
+    seal: Seal,
+    /// Set once a sync failed: what is on the disk is unknown then, and syncing again would only
+    /// pretend that it is known.
+    latched: Option<String>,
+    /// Set when a write failed: nothing is appended before the attempt was rolled back.
+    broken: bool,
+}
+
+impl Appender {
+    /// The appender of an opened database whose writer's lock is held. Cuts off a torn tail.
+    pub fn new(
+        source: Arc<Source>,
+        published: Arc<RwLock<Arc<Published>>>,
+        state: State,
+        crew: Arc<Crew>,
+        clock: Clock,
+    ) -> Result<Self> {
+        let mut appender = Appender {
+            packer: Packer::new(crew.clone()),
+            index: state.index.clone(),
+            end: state.end,
+            source,
+            published,
+            clock,
+            crew,
+            state,
+            seal: Seal::new(),
+            latched: None,
+            broken: false,
+        };
+        if appender.source.len()? > appender.end {
+            appender.truncate(appender.end)?;
+            appender.sync()?;
+        }
+        Ok(appender)
+    }
+
+    /// What the last commit made visible.
+    pub fn root(&self) -> &Root {
+        &self.state.root
+    }
+
+    /// Bytes of the file, with what is appended and not yet committed.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The checkpoint's facts, for collection.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Where bytes are read from.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    fn usable(&self) -> Result<()> {
+        if let Some(why) = &self.latched {
+            let what = self.source.name().to_owned();
+            return Err(Error::ReadOnly { what, why: why.clone() });
+        }
+        if self.broken {
+            let what = self.source.name().to_owned();
+            let why = "an earlier write of the same attempt failed".into();
+            return Err(Error::ReadOnly { what, why });
+        }
+        Ok(())
+    }
+
+    /// Adds an entry whose name is known. Returns whether it was new.
+    pub fn append_hashed(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<bool> {
+        self.usable()?;
+        if self.packer.contains(&hash) || self.index.locate(&hash)?.is_some() {
+            return Ok(false);
+        }
+        self.packer.push(kind, hash, encoding);
+        self.drain(false)?;
+        Ok(true)
+    }
+
+    /// Adds a block as it is. The caller has verified its entries, and that none is here yet.
+    pub fn append_block(&mut self, block: &RawBlock) -> Result<()> {
+        self.usable()?;
+        self.packer.push_block(block);
+        self.drain(false)
+    }
+
+    /// True if the entry is here, written or not.
+    pub fn contains(&self, hash: &Hash) -> Result<bool> {
+        Ok(self.packer.contains(hash) || self.index.locate(hash)?.is_some())
+    }
+
+    /// Writes what is packed, so that a later commit has little left to do.
+    pub fn flush(&mut self) -> Result<()> {
+        self.packer.close_all();
+        self.drain(true)
+    }
+
+    fn drain(&mut self, all: bool) -> Result<()> {
+        while let Some(packed) = self.packer.next(all) {
+            let written = packed.and_then(|packed| self.write_block(packed));
+            if written.is_err() {
+                self.broken = true;
+                return written;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_block(&mut self, packed: Packed) -> Result<()> {
+        let offset = self.end;
+        self.write(&packed.frame, offset)?;
+        self.seal.add(offset, &packed.hash);
+        self.end += packed.frame.len() as u64;
+        self.index.add(packed.entries.iter().map(|entry| entry.hash), offset, packed.tag());
+        self.packer.written(&packed);
+        if self.index.recent_len() >= RECENT_ENTRIES_MAX {
+            self.write_recent()?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        write(&self.source, bytes, offset)
+    }
+
+    fn truncate(&mut self, len: u64) -> Result<()> {
+        let name = self.source.name();
+        let cut =
+            self.source.media().set_len(len).context(|| format!("cutting {name} to {len} bytes"));
+        if let Err(error) = &cut {
+            self.latched = Some(error.to_string());
+        }
+        cut
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let synced =
+            self.source.media().sync().context(|| format!("syncing {}", self.source.name()));
+        if let Err(error) = &synced {
+            self.latched = Some(error.to_string());
+        }
+        synced
+    }
+
+    /// Makes the recent entries a run, merged with runs that are not much larger.
+    fn write_recent(&mut self) -> Result<()> {
+        let recent = self.index.recent_sorted();
+        let runs = self.index.runs();
+        let keep = run_writer::runs_to_keep(runs, recent.len() as u64);
+        let (kept, merge) = runs.split_at(keep);
+        let source = &self.source;
+        let merged = run_writer::merged(&self.index, merge, recent);
+        let written =
+            run_writer::write_run(self.end, merged, |bytes, at| write(source, bytes, at))?;
+        let mut runs = kept.to_vec();
+        if let Some((run, header)) = written {
+            self.seal.add(self.end, &header.hash);
+            self.end += header.frame_len();
+            runs.push(run);
+        }
+        self.index = Arc::new(Index::new(self.source.clone(), runs));
+        Ok(())
+    }
+
+    fn write_checkpoint(&mut self) -> Result<u64> {
+        self.write_recent()?;
+        let checkpoint = Checkpoint {
+            runs: self.index.runs().to_vec(),
+            voids: self.state.checkpoint.voids.clone(),
+        };
+        self.put_checkpoint(&checkpoint)
+    }
+
+    fn put_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
+        let at = self.end;
+        let frame = checkpoint.encode(self.state.superblock.file_id, at);
+        self.write(&frame, at)?;
+        let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
+        self.seal.add(at, &hash);
+        self.end += frame.len() as u64;
+        self.state.checkpoint = checkpoint.clone();
+        Ok(at)
+    }
+
+    /// Makes everything appended so far, and these roots, durable and visible: all or nothing.
+    pub fn commit(&mut self, root: Root) -> Result<Root> {
+        self.usable()?;
+        let spilled = self.index.runs() != self.state.index.runs();
+        let committed = self.flush().and_then(|()| {
+            let tail = self.end - self.state.tail_start;
+            self.seal_and_sync(root, spilled || tail >= CHECKPOINT_INTERVAL, None)
+        });
+        if committed.is_err() {
+            self.broken = true;
+        }
+        committed
+    }
+
+    /// Commits with `index` in the place of the present one, which becomes one run; `voids` are
+    /// what it does not need. For collection, when nothing is packed or uncommitted.
+    pub fn commit_collected(&mut self, root: Root, checkpoint: &Checkpoint) -> Result<Root> {
+        self.usable()?;
+        let committed = self.seal_and_sync(root, true, Some(checkpoint));
+        if committed.is_err() {
+            self.broken = true;
+        }
+        committed
+    }
+
+    fn seal_and_sync(
+        &mut self,
+        mut root: Root,
+        checkpoint: bool,
+        collected: Option<&Checkpoint>,
+    ) -> Result<Root> {
+        let checkpoint_at = match collected {
+            Some(checkpoint) => Some(self.put_checkpoint(checkpoint)?),
+            None if checkpoint => Some(self.write_checkpoint()?),
+            None => None,
+        };
+        root.sequence = self.state.root.sequence + 1;
+        root.time = self.clock.now();
+        let commit = Commit {
+            file_id: self.state.superblock.file_id,
+            offset: self.end.into(),
+            sequence: root.sequence.into(),
+            time: root.time.into(),
+            head: root.head.map(|head| *head.0.as_bytes()).unwrap_or_default(),
+            snapshots: *root.snapshots.as_bytes(),
+            history: *root.history.as_bytes(),
+            system: *root.system.as_bytes(),
+            previous: self.state.commit_hash,
+            seal: self.seal.finish(),
+            durable_to: self.state.end.into(),
+            checkpoint: checkpoint_at.unwrap_or(self.state.checkpoint_at).into(),
+            epoch: root.epoch.into(),
+            reserved: 0.into(),
+        };
+        let (frame, hash) = commit.encode();
+        self.write(&frame, self.end)?;
+        self.sync()?;
+        let at = self.end;
+        self.end += COMMIT_FRAME_LEN as u64;
+        self.seal = Seal::new();
+        self.state.end = self.end;
+        self.state.commit_hash = hash;
+        self.state.root = root.clone();
+        self.state.index = self.index.clone();
+        if let Some(checkpoint_at) = checkpoint_at {
+            self.state.checkpoint_at = checkpoint_at;
+            self.state.tail_start = self.end;
+        }
+        self.publish();
+        if checkpoint_at.is_some() {
+            self.write_superblock(at)?;
+        }
+        Ok(root)
+    }
+
+    fn publish(&self) {
+        let published = Published { root: self.state.root.clone(), index: self.index.clone() };
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
+    }
+
+    /// Writes the older slot and syncs it, so that never both are under way.
+    fn write_superblock(&mut self, commit: u64) -> Result<()> {
+        let mut superblock = self.state.superblock;
+        superblock.sequence = (superblock.sequence.get() + 1).into();
+        superblock.commit = commit.into();
+        superblock.durable_to = self.state.end.into();
+        let superblock = superblock.sealed();
+        let slot = 1 - self.state.slot;
+        self.write(superblock.as_bytes(), SLOTS[slot])?;
+        self.sync()?;
+        self.state.superblock = superblock;
+        self.state.slot = slot;
+        Ok(())
+    }
+
+    /// Takes back everything since the last commit.
+    pub fn rollback(&mut self) -> Result<()> {
+        self.packer = Packer::new(self.crew.clone());
+        self.index = self.state.index.clone();
+        self.index.forget_from(self.state.end);
+        self.seal = Seal::new();
+        self.end = self.state.end;
+        self.source.forget();
+        if self.latched.is_none() && self.source.len()? > self.end {
+            self.truncate(self.end)?;
+        }
+        self.broken = false;
+        Ok(())
+    }
+
+    /// True if something was appended since the last commit.
+    pub fn is_dirty(&self) -> bool {
+        self.end != self.state.end || !self.packer.is_empty()
+    }
+
+    /// Takes back what was not committed, and leaves the file so that the next opening is short
+    /// and knows how far it was synced.
+    pub fn close(&mut self) -> Result<()> {
+        if self.latched.is_some() {
+            return Ok(());
+        }
+        if self.is_dirty() || self.broken {
+            self.rollback()?;
+        }
+        if self.state.end - self.state.tail_start >= TAIL_LEN_AT_CLOSE {
+            self.seal_and_sync(self.state.root.clone(), true, None)?;
+        } else if self.state.superblock.durable_to.get() < self.state.end
+            && self.state.root.sequence > 0
+        {
+            self.write_superblock(self.state.superblock.commit.get())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        // Whoever wants to know whether this worked calls `close`; what was committed is safe.
+        let _ = self.close();
+        let _ = self.source.media().unlock(WRITER_LOCK);
+    }
+}
+
+/// Writes bytes of a file.
+pub(super) fn write(source: &Source, bytes: &[u8], offset: u64) -> Result<()> {
+    source
+        .media()
+        .write_at(bytes, offset)
+        .context(|| format!("writing {} at offset {offset}", source.name()))
+}
+
+impl ReadEntries for Appender {
+    fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
+        self.index.locate(hash)
+    }
+
+    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        match self.packer.get(hash) {
+            Some((found, bytes)) if found == kind => Ok(bytes),
+            _ => super::read(&self.source, &self.index, &self.state.damages, kind, hash),
+        }
+    }
+
+    fn number_limit(&self) -> u64 {
+        self.index.number_limit()
+    }
+}
+
+impl AppendEntries for Appender {
+    fn append(&mut self, kind: Kind, encoding: &[u8]) -> Result<Hash> {
+        let hash = kind.hash(encoding);
+        self.append_hashed(kind, hash, encoding)?;
+        Ok(hash)
+    }
+}

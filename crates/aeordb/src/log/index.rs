@@ -1,0 +1,172 @@
+//! The index: which block holds an entry. Sorted runs in the file, searched by positional reads,
+//! and the entries since the last run in memory. It is derived: the blocks alone can rebuild it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::format::checkpoint::RunRef;
+use crate::format::run::{self, PAGE_RECORDS, Record};
+use crate::hash::Hash;
+use crate::log::source::Source;
+use crate::store::Place;
+
+/// What is known of an entry that is in no run yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Recent {
+    /// Offset of its block.
+    pub block: u64,
+    /// Its position in the block.
+    pub ordinal: u16,
+    /// First eight bytes of the block's hash.
+    pub tag: u64,
+    number: u32,
+}
+
+/// A state of the index. Entries are added to the recent part while readers use it: to find more
+/// than was asked for harms nobody, since entries never change.
+pub struct Index {
+    source: Arc<Source>,
+    runs: Vec<RunRef>,
+    /// Records of all runs: recent entries are numbered from here.
+    in_runs: u64,
+    recent: RwLock<HashMap<Hash, Recent>>,
+}
+
+impl Index {
+    /// The index with these runs, oldest first, and nothing recent.
+    pub fn new(source: Arc<Source>, runs: Vec<RunRef>) -> Self {
+        let in_runs = runs.iter().map(|run| run.records.get()).sum();
+        Index { source, runs, in_runs, recent: RwLock::default() }
+    }
+
+    /// The runs, oldest first.
+    pub fn runs(&self) -> &[RunRef] {
+        &self.runs
+    }
+
+    /// Number of entries that are in no run.
+    pub fn recent_len(&self) -> usize {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Every dense number is below this.
+    pub fn number_limit(&self) -> u64 {
+        self.in_runs + self.recent_len() as u64
+    }
+
+    /// Adds the entries of a block that was written.
+    pub fn add(&self, hashes: impl Iterator<Item = Hash>, block: u64, tag: u64) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        for (ordinal, hash) in (0u16..).zip(hashes) {
+            // Blocks that are gone leave their numbers behind, so this only grows.
+            #[expect(clippy::cast_possible_truncation, reason = "runs are written long before")]
+            let number = recent.len() as u32;
+            let entry = recent.entry(hash).or_insert(Recent { block, ordinal, tag, number });
+            *entry = Recent { block, ordinal, tag, number: entry.number };
+        }
+    }
+
+    /// Forgets recent entries of blocks at or after `end`, and numbers the rest anew.
+    pub fn forget_from(&self, end: u64) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, entry| entry.block < end);
+        for (number, entry) in (0u32..).zip(recent.values_mut()) {
+            entry.number = number;
+        }
+    }
+
+    /// The recent entries as records, sorted.
+    pub fn recent_sorted(&self) -> Vec<Record> {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let mut records: Vec<Record> = recent
+            .iter()
+            .map(|(hash, entry)| Record::new(hash, entry.block, entry.ordinal, entry.tag))
+            .collect();
+        records.sort_unstable_by_key(|record| record.hash);
+        records
+    }
+
+    /// Where the entry is; `None` if it is not in the file.
+    pub fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
+        {
+            let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(entry) = recent.get(hash) {
+                return Ok(Some(Place {
+                    block: entry.block,
+                    ordinal: entry.ordinal,
+                    tag: entry.tag,
+                    number: self.in_runs + u64::from(entry.number),
+                }));
+            }
+        }
+        let mut base = self.in_runs;
+        for run in self.runs.iter().rev() {
+            base -= run.records.get();
+            if let Some((position, record)) = self.search(run, hash)? {
+                return Ok(Some(Place {
+                    block: record.block_offset(),
+                    ordinal: record.ordinal.get(),
+                    tag: record.tag.get(),
+                    number: base + position,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Interpolation search: hashes are uniform, so the first guess is close.
+    fn search(&self, run: &RunRef, hash: &Hash) -> Result<Option<(u64, Record)>> {
+        let pages = run::pages(run.records.get());
+        let wanted = high_u64(hash.as_bytes());
+        // The pages that may hold it, and the hashes that bound them.
+        let (mut low, mut high) = (0, pages);
+        let (mut low_key, mut high_key) = (0u64, u64::MAX);
+        while low < high {
+            let span = u128::from(high_key - low_key) + 1;
+            let into = u128::from(wanted.saturating_sub(low_key)) * u128::from(high - low) / span;
+            let page = low + u64::try_from(into).unwrap_or(0).min(high - low - 1);
+            let bytes = self.source.page(run, page)?;
+            let records = page_records(&bytes);
+            let (Some(first), Some(last)) = (records.first(), records.last()) else { break };
+            if hash.as_bytes() < &first.hash {
+                high = page;
+                high_key = high_u64(&first.hash).max(low_key);
+            } else if hash.as_bytes() > &last.hash {
+                low = page + 1;
+                low_key = high_u64(&last.hash).min(high_key);
+            } else {
+                return Ok(records
+                    .binary_search_by(|record| record.hash.cmp(hash.as_bytes()))
+                    .ok()
+                    .map(|found| (page * PAGE_RECORDS as u64 + found as u64, records[found])));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All records of a run, in order.
+    pub fn records<'a>(&'a self, run: &'a RunRef) -> impl Iterator<Item = Result<Record>> + 'a {
+        (0..run::pages(run.records.get())).flat_map(move |page| {
+            let (records, error) = match self.source.read_page(run, page) {
+                Ok(bytes) => (page_records(&bytes).to_vec(), None),
+                Err(error) => (Vec::new(), Some(Err(error))),
+            };
+            records.into_iter().map(Ok).chain(error)
+        })
+    }
+}
+
+/// The first eight bytes as a number that sorts as the bytes do.
+fn high_u64(hash: &[u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The records of a page whose check has been seen to.
+fn page_records(page: &Bytes) -> &[Record] {
+    let records = page.len() - run::PAGE_CHECK_LEN;
+    zerocopy::FromBytes::ref_from_bytes(&page[..records]).unwrap_or_default()
+}

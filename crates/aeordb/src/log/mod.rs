@@ -1,0 +1,288 @@
+//! The single-file store: append, read, index, commit, recover. FORMAT.md describes the file.
+
+pub mod appender;
+pub mod index;
+pub mod packer;
+pub mod recover;
+pub mod run_writer;
+pub mod sealed;
+pub mod source;
+pub mod stream;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use zerocopy::IntoBytes;
+
+use crate::clock::Clock;
+use crate::crew::Crew;
+use crate::error::{Context, Error, Result};
+use crate::format::superblock::{DATABASE_START, FileKind, SLOTS, SUPERBLOCK_LEN, Superblock};
+use crate::hash::{Hash, Kind};
+use crate::log::appender::Appender;
+use crate::log::index::Index;
+use crate::log::recover::{Damage, Root};
+use crate::log::source::{RawBlock, Source};
+use crate::media::{Lock, Media};
+use crate::store::{Place, ReadEntries};
+
+/// The lock byte that the one writer holds.
+pub const WRITER_LOCK: Range<u64> = 0..1;
+/// The lock bytes that readers hold, by the epoch they read in.
+const EPOCH_LOCKS: u64 = 1 << 20;
+
+/// The lock byte of an epoch.
+pub fn epoch_lock(epoch: u64) -> Range<u64> {
+    let byte = EPOCH_LOCKS + epoch % EPOCH_LOCKS;
+    byte..byte + 1
+}
+
+/// What readers see.
+pub struct Published {
+    /// The roots of the last commit.
+    pub root: Root,
+    /// The index that finds everything they reach.
+    pub index: Arc<Index>,
+}
+
+/// An open file of ours, of any kind.
+pub struct Log {
+    source: Arc<Source>,
+    superblock: Superblock,
+    kind: FileKind,
+    published: Arc<RwLock<Arc<Published>>>,
+    damages: Arc<Vec<Damage>>,
+    pins: Arc<Pins>,
+}
+
+/// Readers of this process by the epoch they read in.
+struct Pins {
+    source: Arc<Source>,
+    epochs: Mutex<BTreeMap<u64, usize>>,
+}
+
+impl Log {
+    /// Opens a file for reading. Nothing is written.
+    pub fn open(media: Arc<dyn Media>, name: &str) -> Result<Log> {
+        let source = Arc::new(Source::new(media, name));
+        let mut head = [0; SUPERBLOCK_LEN];
+        let read = source.media().read_at(&mut head, 0).context(|| format!("reading {name}"))?;
+        match Superblock::parse(name, 0, &head[..read]) {
+            Ok(superblock) if superblock.file_kind() != Some(FileKind::Database) => {
+                sealed::open(source, superblock)
+            }
+            _ => {
+                let state = recover::recover(&source)?;
+                Ok(Log::new(source, state.superblock, FileKind::Database, &state))
+            }
+        }
+    }
+
+    /// Opens a database for reading and writing. The caller is its only writer: the writer's lock
+    /// is taken, and [`Error::Locked`] if another holds it, as `holder` says.
+    pub fn open_writer(
+        media: Arc<dyn Media>,
+        name: &str,
+        crew: Arc<Crew>,
+        clock: Clock,
+        holder: impl FnOnce() -> String,
+    ) -> Result<(Log, Appender)> {
+        let source = Arc::new(Source::new(media, name));
+        // Before anything else, so that a file that is not ours is never even locked.
+        let kind = recover::read_slots(&source)?.first().and_then(|(_, one)| one.file_kind());
+        if kind != Some(FileKind::Database) {
+            let kind = kind.map_or("sealed", FileKind::name);
+            let why = format!("it is a sealed {kind}; import it into a database to change it");
+            return Err(Error::ReadOnly { what: name.into(), why });
+        }
+        let locked = source.media().try_lock(WRITER_LOCK, Lock::Exclusive);
+        if !locked.context(|| format!("locking {name}"))? {
+            return Err(Error::Locked { path: name.into(), holder: holder() });
+        }
+        let state = recover::recover(&source)?;
+        if let Some(Damage { offset, detail }) = state.damages.first() {
+            return Err(Error::ReadOnly {
+                what: name.into(),
+                why: format!("it is damaged at offset {offset}: {detail}"),
+            });
+        }
+        let log = Log::new(source.clone(), state.superblock, FileKind::Database, &state);
+        let appender = Appender::new(source, log.published.clone(), state, crew, clock)?;
+        Ok((log, appender))
+    }
+
+    /// Makes an empty database in `media`, which is empty.
+    pub fn create(media: &dyn Media, name: &str, file_id: [u8; 16]) -> Result<()> {
+        let mut superblock = Superblock::new(FileKind::Database, file_id);
+        superblock.durable_to = DATABASE_START.into();
+        let what = || format!("creating {name}");
+        media.set_len(DATABASE_START).context(what)?;
+        for (sequence, slot) in SLOTS.into_iter().enumerate() {
+            superblock.sequence = (sequence as u64).into();
+            media.write_at(superblock.sealed().as_bytes(), slot).context(what)?;
+        }
+        media.sync().context(what)
+    }
+
+    fn new(
+        source: Arc<Source>,
+        superblock: Superblock,
+        kind: FileKind,
+        state: &recover::State,
+    ) -> Log {
+        let published = Published { root: state.root.clone(), index: state.index.clone() };
+        Log {
+            superblock,
+            kind,
+            published: Arc::new(RwLock::new(Arc::new(published))),
+            damages: Arc::new(state.damages.clone()),
+            pins: Arc::new(Pins { source: source.clone(), epochs: Mutex::default() }),
+            source,
+        }
+    }
+
+    /// What the file is.
+    pub fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    /// The superblock that the file was opened with.
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// Where bytes are read from.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Damage that was found while opening.
+    pub fn damages(&self) -> &[Damage] {
+        &self.damages
+    }
+
+    /// A view of the last commit, pinned: no collection releases what it reaches.
+    pub fn view(&self) -> Result<View> {
+        let published = || self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // A collection that commits between looking and pinning sees no pin: look again.
+        loop {
+            let seen = published();
+            let pin = Pins::pin(&self.pins, seen.root.epoch)?;
+            if published().root.epoch == seen.root.epoch {
+                return Ok(View {
+                    source: self.source.clone(),
+                    index: seen.index.clone(),
+                    root: seen.root.clone(),
+                    damages: self.damages.clone(),
+                    _pin: Arc::new(pin),
+                });
+            }
+        }
+    }
+
+    /// The oldest epoch below `epoch` that a reader of this process pins.
+    pub fn oldest_pin_below(&self, epoch: u64) -> Option<u64> {
+        let epochs = self.pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        epochs.range(..epoch).next().map(|(epoch, _)| *epoch)
+    }
+}
+
+/// Keeps an epoch from being collected.
+struct Pin {
+    pins: Arc<Pins>,
+    epoch: u64,
+}
+
+impl Pins {
+    fn pin(pins: &Arc<Pins>, epoch: u64) -> Result<Pin> {
+        let mut epochs = pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = epochs.entry(epoch).or_insert(0);
+        if *count == 0 {
+            let source = &pins.source;
+            // Where locks are not supported nobody can collect either.
+            let _ = source.media().try_lock(epoch_lock(epoch), Lock::Shared);
+        }
+        *count += 1;
+        Ok(Pin { pins: pins.clone(), epoch })
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut epochs = self.pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = epochs.get_mut(&self.epoch) {
+            *count -= 1;
+            if *count == 0 {
+                epochs.remove(&self.epoch);
+                let _ = self.pins.source.media().unlock(epoch_lock(self.epoch));
+            }
+        }
+    }
+}
+
+/// Reads the entries of one file as of one commit.
+#[derive(Clone)]
+pub struct View {
+    source: Arc<Source>,
+    index: Arc<Index>,
+    root: Root,
+    damages: Arc<Vec<Damage>>,
+    _pin: Arc<Pin>,
+}
+
+impl View {
+    /// The roots of the commit.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The index as of the commit.
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Where bytes are read from.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The block at `place` as it is stored, checked by its hash.
+    pub fn raw_block(&self, place: &Place) -> Result<RawBlock> {
+        self.source.raw_block(place.block, Some(place.tag))
+    }
+}
+
+/// Reads an entry through an index. What damage has hidden is not merely absent.
+fn read(
+    source: &Source,
+    index: &Index,
+    damages: &[Damage],
+    kind: Kind,
+    hash: &Hash,
+) -> Result<Bytes> {
+    match index.locate(hash)? {
+        Some(place) => source.entry(&place, kind, hash),
+        None => Err(match damages.first() {
+            Some(Damage { offset, detail }) => {
+                source.damaged(*offset, format!("{detail} ({} {hash} is missing)", kind.name()))
+            }
+            None => Error::not_found(format!("{} {hash}", kind.name())),
+        }),
+    }
+}
+
+impl ReadEntries for View {
+    fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
+        self.index.locate(hash)
+    }
+
+    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        read(&self.source, &self.index, &self.damages, kind, hash)
+    }
+
+    fn number_limit(&self) -> u64 {
+        self.index.number_limit()
+    }
+}

@@ -1,0 +1,204 @@
+//! Sealed files: exports and patches. Written once from front to back, to a disk or a pipe; their
+//! last bytes prove all bytes before them.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use zerocopy::IntoBytes;
+
+use crate::crew::Crew;
+use crate::error::{Context, Error, Result};
+use crate::format::checkpoint::{Checkpoint, RunRef};
+use crate::format::run::Record;
+use crate::format::seal::{CLOSING_FRAME_LEN, Closing};
+use crate::format::superblock::{FileKind, Superblock};
+use crate::format::{FRAME_HEADER_LEN, FrameKind};
+use crate::hash::{Hash, Kind, VersionId};
+use crate::limits::RECENT_ENTRIES_MAX;
+use crate::log::index::Index;
+use crate::log::packer::{Packed, Packer};
+use crate::log::recover::{self, Root, State};
+use crate::log::source::{RawBlock, Source};
+use crate::log::{Log, run_writer};
+
+/// Writes a sealed file.
+pub struct SealedWriter<'a> {
+    out: &'a mut dyn Write,
+    file_id: [u8; 16],
+    offset: u64,
+    content: blake3::Hasher,
+    packer: Packer,
+    records: Vec<Record>,
+    runs: Vec<RunRef>,
+    closing: Closing,
+}
+
+impl<'a> SealedWriter<'a> {
+    /// Starts a file that holds `target`, or leads from `base` to it.
+    pub fn new(
+        out: &'a mut dyn Write,
+        crew: Arc<Crew>,
+        base: Option<&VersionId>,
+        target: &VersionId,
+    ) -> Result<Self> {
+        let kind = if base.is_some() { FileKind::Patch } else { FileKind::Export };
+        let mut file_id = [0; 16];
+        for (id, byte) in file_id.iter_mut().zip(target.0.as_bytes()) {
+            *id = *byte;
+        }
+        let mut superblock = Superblock::new(kind, file_id);
+        superblock.target = *target.0.as_bytes();
+        superblock.base = base.map(|base| *base.0.as_bytes()).unwrap_or_default();
+        let closing =
+            Closing { target: superblock.target, base: superblock.base, ..Closing::default() };
+        let mut writer = SealedWriter {
+            out,
+            file_id,
+            offset: 0,
+            content: blake3::Hasher::new(),
+            packer: Packer::new(crew),
+            records: Vec::new(),
+            runs: Vec::new(),
+            closing,
+        };
+        writer.write(superblock.sealed().as_bytes())?;
+        Ok(writer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.content.update(bytes);
+        self.offset += bytes.len() as u64;
+        self.out.write_all(bytes).context(|| "writing the output".into())
+    }
+
+    /// Adds an entry that is not in the file yet.
+    pub fn push(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<()> {
+        self.packer.push(kind, hash, encoding);
+        self.drain(false)
+    }
+
+    /// Adds a block as it is; none of its entries is in the file yet.
+    pub fn push_block(&mut self, block: &RawBlock) -> Result<()> {
+        self.packer.push_block(block);
+        self.drain(false)
+    }
+
+    /// Closes the blocks that are being filled, so that what comes next stands after them.
+    pub fn end_section(&mut self) -> Result<()> {
+        self.packer.close_all();
+        self.drain(false)
+    }
+
+    fn drain(&mut self, all: bool) -> Result<()> {
+        while let Some(packed) = self.packer.next(all) {
+            self.write_block(packed?)?;
+        }
+        Ok(())
+    }
+
+    fn write_block(&mut self, packed: Packed) -> Result<()> {
+        let at = self.offset;
+        self.write(&packed.frame)?;
+        for (ordinal, entry) in (0u16..).zip(packed.entries.iter()) {
+            self.records.push(Record::new(&entry.hash, at, ordinal, packed.tag()));
+            self.closing.raw_bytes += u64::from(entry.len);
+            self.closing.chunks += u64::from(entry.kind == Kind::Chunk);
+        }
+        self.closing.entries += packed.entries.len() as u64;
+        self.closing.stored_bytes += packed.frame.len() as u64;
+        self.packer.written(&packed);
+        if self.records.len() >= RECENT_ENTRIES_MAX {
+            self.write_run()?;
+        }
+        Ok(())
+    }
+
+    fn write_run(&mut self) -> Result<()> {
+        let mut records = std::mem::take(&mut self.records);
+        records.sort_unstable_by_key(|record| record.hash);
+        let mut frame = vec![0; FRAME_HEADER_LEN];
+        let start = self.offset;
+        let written = run_writer::write_run(start, records.into_iter().map(Ok), |bytes, at| {
+            if at == start {
+                frame.splice(..FRAME_HEADER_LEN, bytes.iter().copied());
+            } else {
+                frame.extend_from_slice(bytes);
+            }
+            Ok(())
+        })?;
+        if let Some((run, _)) = written {
+            self.write(&frame)?;
+            self.runs.push(run);
+        }
+        Ok(())
+    }
+
+    /// Writes the index and the closing superblock. `counts` fills in what only the caller knows.
+    pub fn finish(mut self, counts: impl FnOnce(&mut Closing)) -> Result<(Closing, u64)> {
+        self.packer.close_all();
+        self.drain(true)?;
+        self.write_run()?;
+        let checkpoint = Checkpoint { runs: std::mem::take(&mut self.runs), voids: Vec::new() };
+        if !checkpoint.runs.is_empty() {
+            self.closing.checkpoint = self.offset.into();
+            let frame = checkpoint.encode(self.file_id, self.offset);
+            self.write(&frame)?;
+        }
+        counts(&mut self.closing);
+        self.closing.offset = self.offset.into();
+        self.closing.content = *self.content.finalize().as_bytes();
+        let frame = self.closing.encode();
+        self.write(&frame)?;
+        self.out.flush().context(|| "writing the output".into())?;
+        Ok((self.closing, self.offset))
+    }
+}
+
+/// The closing superblock of a sealed file, checked against its head.
+pub fn closing(source: &Source, superblock: &Superblock) -> Result<Closing> {
+    let len = source.len()?;
+    let cut_off = |at| {
+        source.damaged(
+            at,
+            "expected the closing superblock at the end, found none: the file is cut off",
+        )
+    };
+    let at = len.checked_sub(CLOSING_FRAME_LEN as u64).ok_or_else(|| cut_off(len))?;
+    let (header, body) =
+        recover::small_frame(source, at, FrameKind::Closing).map_err(|error| match error {
+            Error::Damaged { .. } => cut_off(at),
+            other => other,
+        })?;
+    let closing = source.named(Closing::parse(at, &header, &body))?;
+    if closing.target != superblock.target || closing.base != superblock.base {
+        return Err(source.damaged(at, "a closing superblock of another file"));
+    }
+    Ok(closing)
+}
+
+/// Opens a sealed file for reading.
+pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
+    let closing = closing(&source, &superblock)?;
+    let at = closing.checkpoint.get();
+    let checkpoint = if at == 0 {
+        Checkpoint::default()
+    } else {
+        let (header, body) = recover::small_frame(&source, at, FrameKind::Checkpoint)?;
+        source.named(Checkpoint::parse(superblock.file_id, at, &header, &body))?
+    };
+    let root = Root { head: Some(VersionId(Hash::new(closing.target))), ..Root::default() };
+    let state = State {
+        superblock,
+        slot: 0,
+        root,
+        index: Arc::new(Index::new(source.clone(), checkpoint.runs.clone())),
+        end: closing.offset.get() + CLOSING_FRAME_LEN as u64,
+        commit_hash: [0; 32],
+        checkpoint,
+        checkpoint_at: at,
+        tail_start: 0,
+        damages: Vec::new(),
+    };
+    let kind = superblock.file_kind().unwrap_or(FileKind::Export);
+    Ok(Log::new(source, superblock, kind, &state))
+}

@@ -1,0 +1,234 @@
+//! A file as a source of frames: reads, checks and decodes them, and keeps what was decoded last.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::error::{Context, Error, Result};
+use crate::format::block::{self, BlockHead, Class};
+use crate::format::checkpoint::RunRef;
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, run};
+use crate::hash::{Hash, Kind};
+use crate::media::Media;
+use crate::store::Place;
+
+/// Decoded blocks that are kept, in bytes, for each class.
+const BLOCK_CACHE_LEN: u64 = 16 * 1024 * 1024;
+/// Index pages that are kept, in bytes.
+const PAGE_CACHE_LEN: u64 = 8 * 1024 * 1024;
+
+/// A block, checked and decompressed.
+pub struct Block {
+    /// Its header's facts and its table.
+    pub head: BlockHead,
+    /// Where each entry starts in `raw`.
+    starts: Vec<u32>,
+    /// The entries' encodings, one after another.
+    raw: Bytes,
+}
+
+impl Block {
+    /// Decompresses a block whose table was read.
+    pub fn decode(offset: u64, head: BlockHead, payload: &[u8]) -> Result<Self> {
+        let raw = Bytes::from(block::decode_payload(offset, &head, payload)?);
+        let mut starts = Vec::with_capacity(head.entries.len());
+        let mut start = 0;
+        for entry in &head.entries {
+            starts.push(start);
+            start += entry.len;
+        }
+        Ok(Block { head, starts, raw })
+    }
+
+    /// The encoding of the entry at `ordinal`, not verified.
+    pub fn entry(&self, ordinal: usize) -> Option<Bytes> {
+        let entry = self.head.entries.get(ordinal)?;
+        let start = *self.starts.get(ordinal)? as usize;
+        Some(self.raw.slice(start..start + entry.len as usize))
+    }
+}
+
+/// A block as it is stored, checked by its hash.
+#[derive(Clone)]
+pub struct RawBlock {
+    /// The whole frame.
+    pub frame: Bytes,
+    /// The frame's hash.
+    pub hash: [u8; 32],
+    /// Its header's facts and its table.
+    pub head: Arc<BlockHead>,
+}
+
+impl RawBlock {
+    /// Checks a whole frame that stands at `offset`.
+    pub fn parse(offset: u64, header: &FrameHeader, frame: Bytes) -> Result<Self> {
+        let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
+        let head = Arc::new(block::parse(offset, header, body)?);
+        Ok(RawBlock { frame, hash: header.hash, head })
+    }
+
+    /// Decompresses it.
+    pub fn decode(&self, offset: u64) -> Result<Block> {
+        let table_len = self.head.entries.len() * block::TABLE_ENTRY_LEN;
+        let payload = self.frame.get(FRAME_HEADER_LEN + table_len..).unwrap_or_default();
+        Block::decode(offset, (*self.head).clone(), payload)
+    }
+}
+
+#[derive(Clone)]
+struct BlockWeight;
+
+impl Weighter<u64, Arc<Block>> for BlockWeight {
+    fn weight(&self, _: &u64, block: &Arc<Block>) -> u64 {
+        (block.raw.len() + block.head.entries.len() * 48) as u64
+    }
+}
+
+/// Reads the frames of one file.
+pub struct Source {
+    media: Arc<dyn Media>,
+    name: String,
+    blocks: [Cache<u64, Arc<Block>, BlockWeight>; 2],
+    pages: Cache<(u64, u64), Bytes>,
+}
+
+impl Source {
+    /// The file `media`, called `name` in errors.
+    pub fn new(media: Arc<dyn Media>, name: impl Into<String>) -> Self {
+        let blocks = || Cache::with_weighter(1024, BLOCK_CACHE_LEN, BlockWeight);
+        Source {
+            media,
+            name: name.into(),
+            blocks: [blocks(), blocks()],
+            pages: Cache::new((PAGE_CACHE_LEN / run::PAGE_LEN as u64) as usize),
+        }
+    }
+
+    /// The file's bytes.
+    pub fn media(&self) -> &Arc<dyn Media> {
+        &self.media
+    }
+
+    /// The file's name in errors.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts the file's name into an error of a decoder.
+    pub fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| match error {
+            Error::Damaged { offset, detail, .. } => {
+                Error::Damaged { what: self.name.clone(), offset, detail }
+            }
+            other => other,
+        })
+    }
+
+    /// An error about the bytes at `offset`.
+    pub fn damaged(&self, offset: u64, detail: impl Into<String>) -> Error {
+        Error::damaged(self.name.clone(), offset, detail)
+    }
+
+    /// Length of the file in bytes.
+    pub fn len(&self) -> Result<u64> {
+        self.media.len().context(|| format!("asking for the length of {}", self.name))
+    }
+
+    /// Reads exactly `len` bytes at `offset`. The caller has checked `len` against a limit.
+    pub fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; len];
+        let read = self
+            .media
+            .read_at(&mut buffer, offset)
+            .context(|| format!("reading {} at offset {offset}", self.name))?;
+        if read < len {
+            let end = offset + read as u64;
+            let detail = format!("expected {len} bytes, the file ends at {end}");
+            return Err(self.damaged(offset, detail));
+        }
+        Ok(buffer)
+    }
+
+    /// The header of the frame at `offset`; `None` if there is none.
+    pub fn header(&self, offset: u64) -> Result<Option<FrameHeader>> {
+        let mut buffer = [0; FRAME_HEADER_LEN];
+        let read = self
+            .media
+            .read_at(&mut buffer, offset)
+            .context(|| format!("reading {} at offset {offset}", self.name))?;
+        Ok(FrameHeader::parse(&buffer[..read]))
+    }
+
+    /// The block at `offset` as it is stored, checked by its hash.
+    pub fn raw_block(&self, offset: u64, tag: Option<u64>) -> Result<RawBlock> {
+        let header = self.block_header(offset, tag)?;
+        self.named(block::check_header(offset, &header))?;
+        // Bounded by the limits that the header was held against.
+        let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
+        let frame = Bytes::from(self.bytes(offset, len)?);
+        self.named(RawBlock::parse(offset, &header, frame))
+    }
+
+    fn block_header(&self, offset: u64, tag: Option<u64>) -> Result<FrameHeader> {
+        let header = self
+            .header(offset)?
+            .ok_or_else(|| self.damaged(offset, "expected a block, found no frame"))?;
+        if tag.is_some_and(|tag| tag != header.tag()) {
+            return Err(self.damaged(offset, "another block than the index says"));
+        }
+        Ok(header)
+    }
+
+    /// The block at `place`, decoded. Its entries still have to be verified by their names.
+    pub fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
+        let cache = &self.blocks[usize::from(Class::of(kind) == Class::Tree)];
+        cache.get_or_insert_with(&place.block, || self.decode_block(place).map(Arc::new))
+    }
+
+    fn decode_block(&self, place: &Place) -> Result<Block> {
+        let offset = place.block;
+        let header = self.block_header(offset, Some(place.tag))?;
+        self.named(block::check_header(offset, &header))?;
+        let len = usize::try_from(header.body_len.get()).unwrap_or(usize::MAX);
+        let body = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
+        let head = self.named(block::parse_head(offset, &header, &body))?;
+        let table_len = head.entries.len() * block::TABLE_ENTRY_LEN;
+        self.named(Block::decode(offset, head, body.get(table_len..).unwrap_or_default()))
+    }
+
+    /// The entry at `place`, verified to be of `kind` and to have this name.
+    pub fn entry(&self, place: &Place, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        let block = self.block(place, kind)?;
+        let ordinal = usize::from(place.ordinal);
+        let found = block.head.entries.get(ordinal).zip(block.entry(ordinal));
+        match found {
+            Some((entry, bytes)) if entry.kind == kind && kind.hash(&bytes) == *hash => Ok(bytes),
+            _ => {
+                let name = kind.name();
+                Err(self.damaged(place.block, format!("{name} {hash} does not have its hash")))
+            }
+        }
+    }
+
+    /// Page `page` of a run, checked, from the pages that are kept.
+    pub fn page(&self, run: &RunRef, page: u64) -> Result<Bytes> {
+        let key = (run.offset.get(), page);
+        self.pages.get_or_insert_with(&key, || self.read_page(run, page))
+    }
+
+    /// Page `page` of a run, checked.
+    pub fn read_page(&self, run: &RunRef, page: u64) -> Result<Bytes> {
+        let (offset, len) = run::page_at(run.offset.get(), run.records.get(), page);
+        let bytes = self.bytes(offset, len)?;
+        self.named(run::parse_page(run.offset.get(), page, &bytes))?;
+        Ok(Bytes::from(bytes))
+    }
+
+    /// Forgets what was decoded: bytes that it came from may have been released.
+    pub fn forget(&self) {
+        self.blocks.iter().for_each(Cache::clear);
+        self.pages.clear();
+    }
+}

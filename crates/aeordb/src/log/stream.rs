@@ -1,0 +1,171 @@
+//! Reads a sealed file from front to back, once, without seeking: what an import does with a file
+//! or a pipe. Nothing that it gives counts before the closing superblock has proved it.
+
+use std::io::Read;
+
+use bytes::Bytes;
+
+use crate::error::{Context, Error, Result};
+use crate::format::seal::Closing;
+use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
+use crate::log::source::RawBlock;
+
+/// A sealed file that is being read.
+pub struct StreamReader<'a> {
+    input: &'a mut dyn Read,
+    name: String,
+    offset: u64,
+    content: blake3::Hasher,
+    superblock: Superblock,
+}
+
+/// The next part of a sealed file.
+pub enum Part {
+    /// A block, checked by its hash, and where it stands.
+    Block(u64, RawBlock),
+    /// The end: everything before it is what was written.
+    End(Box<Closing>),
+}
+
+impl<'a> StreamReader<'a> {
+    /// Reads the head of the file called `name`.
+    pub fn new(input: &'a mut dyn Read, name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let mut head = Vec::with_capacity(SUPERBLOCK_LEN);
+        input
+            .take(SUPERBLOCK_LEN as u64)
+            .read_to_end(&mut head)
+            .context(|| format!("reading {name}"))?;
+        let superblock = Superblock::parse(&name, 0, &head)?;
+        if superblock.file_kind() == Some(FileKind::Database) {
+            let detail = "is a database, not an export or a patch".into();
+            return Err(Error::Foreign { what: name, detail });
+        }
+        let mut content = blake3::Hasher::new();
+        content.update(&head);
+        Ok(StreamReader { input, name, offset: head.len() as u64, content, superblock })
+    }
+
+    /// The head.
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// Bytes read so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn damaged(&self, offset: u64, detail: impl Into<String>) -> Error {
+        Error::damaged(self.name.clone(), offset, detail)
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    let end = self.offset + filled as u64;
+                    return Err(self.damaged(end, "the file ends here: it is cut off"));
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(Error::Io { what: format!("reading {}", self.name), source });
+                }
+            }
+        }
+        self.offset += buffer.len() as u64;
+        Ok(())
+    }
+
+    /// The next part.
+    pub fn next_part(&mut self) -> Result<Part> {
+        loop {
+            let at = self.offset;
+            let mut start = [0; FRAME_HEADER_LEN];
+            self.fill(&mut start)?;
+            let header = FrameHeader::parse(&start)
+                .ok_or_else(|| self.damaged(at, "expected a frame, found other bytes"))?;
+            match header.frame_kind() {
+                Some(FrameKind::Block) => {
+                    self.content.update(&start);
+                    return self.block(at, &header, &start);
+                }
+                Some(FrameKind::Run) => {
+                    if header.body_len.get() != run::body_len(u64::from(header.count.get())) {
+                        return Err(self.damaged(at, "a run of a length that no run has"));
+                    }
+                    self.content.update(&start);
+                    self.skip(header.body_len.get())?;
+                }
+                Some(FrameKind::Checkpoint)
+                    if header.body_len.get() <= checkpoint::BODY_LEN_MAX =>
+                {
+                    self.content.update(&start);
+                    self.skip(header.body_len.get())?;
+                }
+                Some(FrameKind::Closing) => return self.end(at, &header),
+                _ => return Err(self.damaged(at, "a frame that no sealed file holds")),
+            }
+        }
+    }
+
+    fn block(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
+        let named = |error| match error {
+            Error::Damaged { offset, detail, .. } => {
+                Error::Damaged { what: self.name.clone(), offset, detail }
+            }
+            other => other,
+        };
+        block::check_header(at, header).map_err(named)?;
+        let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
+        let mut frame = vec![0; len];
+        frame[..FRAME_HEADER_LEN].copy_from_slice(start);
+        self.fill(&mut frame[FRAME_HEADER_LEN..])?;
+        self.content.update(&frame[FRAME_HEADER_LEN..]);
+        let name = &self.name;
+        let block =
+            RawBlock::parse(at, header, Bytes::from(frame)).map_err(|error| match error {
+                Error::Damaged { offset, detail, .. } => {
+                    Error::Damaged { what: name.clone(), offset, detail }
+                }
+                other => other,
+            })?;
+        Ok(Part::Block(at, block))
+    }
+
+    fn skip(&mut self, mut len: u64) -> Result<()> {
+        let mut buffer = vec![0; 64 * 1024];
+        while len > 0 {
+            let part = usize::try_from(len).unwrap_or(usize::MAX).min(buffer.len());
+            self.fill(&mut buffer[..part])?;
+            self.content.update(&buffer[..part]);
+            len -= part as u64;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, at: u64, header: &FrameHeader) -> Result<Part> {
+        let mut body = vec![0; size_of::<Closing>()];
+        if header.body_len.get() != body.len() as u64 {
+            return Err(self.damaged(at, "a closing superblock of another length"));
+        }
+        self.fill(&mut body)?;
+        let closing = Closing::parse(at, header, &body)
+            .map_err(|_| self.damaged(at, "the closing superblock does not have its hash"))?;
+        if closing.content != *self.content.finalize().as_bytes() {
+            return Err(self.damaged(at, "the file does not have the hash it was sealed with"));
+        }
+        if closing.target != self.superblock.target || closing.base != self.superblock.base {
+            return Err(self.damaged(at, "a closing superblock of another file"));
+        }
+        let mut byte = [0; 1];
+        let more = self.input.read(&mut byte).context(|| format!("reading {}", self.name))?;
+        if more > 0 {
+            return Err(self.damaged(self.offset, "expected the end of the file, found more bytes"));
+        }
+        Ok(Part::End(Box::new(closing)))
+    }
+}
