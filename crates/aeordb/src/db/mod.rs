@@ -1,0 +1,262 @@
+//! A database: versions of a tree of files, HEAD, snapshots and history, in one file.
+
+mod edit;
+mod journal;
+mod reader;
+mod resolve;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path as LocalPath, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use edit::EditReport;
+pub use journal::{HistoryEntry, Snapshot};
+pub use reader::{FileReader, Reader};
+pub use writer::Writer;
+
+use crate::clock::Clock;
+use crate::crew::Crew;
+use crate::error::{Context, Error, Result};
+pub use crate::format::superblock::FileKind;
+use crate::hash::VersionId;
+use crate::log::Log;
+use crate::log::appender::Appender;
+use crate::media::Media;
+use crate::media::file::FileMedia;
+
+/// How a database is opened.
+#[derive(Clone, Default, Debug)]
+pub struct Options {
+    /// Gives the times that are shown.
+    pub clock: Clock,
+    /// Worker threads; zero means one for each core.
+    pub workers: usize,
+}
+
+/// What `promote` did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Promotion {
+    /// HEAD now.
+    pub head: VersionId,
+    /// HEAD before.
+    pub previous: VersionId,
+}
+
+/// An open database, export or patch. Shared by any number of threads.
+pub struct Database {
+    log: Log,
+    path: PathBuf,
+    crew: Arc<Crew>,
+    clock: Clock,
+    appender: Option<Mutex<Appender>>,
+    /// The file as long as it has no name yet: it gets it with its first commit.
+    unpublished: Option<Unpublished>,
+}
+
+struct Unpublished {
+    file: Arc<FileMedia>,
+    published: AtomicBool,
+}
+
+impl Database {
+    /// Opens a file of any kind for reading. Never writes a byte.
+    pub fn open(path: &LocalPath, options: &Options) -> Result<Database> {
+        let media = Arc::new(FileMedia::open_read(path)?);
+        Database::open_media(media, path, options)
+    }
+
+    /// Opens the bytes of a file of any kind, called `path` in errors, for reading.
+    pub fn open_media(
+        media: Arc<dyn Media>,
+        path: &LocalPath,
+        options: &Options,
+    ) -> Result<Database> {
+        let log = Log::open(media, &path.to_string_lossy())?;
+        Ok(Database {
+            log,
+            path: path.into(),
+            crew: Arc::new(Crew::new(options.workers)),
+            clock: options.clock.clone(),
+            appender: None,
+            unpublished: None,
+        })
+    }
+
+    /// Opens an existing database for writing.
+    pub fn open_writer(path: &LocalPath, options: &Options) -> Result<Database> {
+        let file = Arc::new(FileMedia::open_write(path)?);
+        let database = Database::write_media(file.clone(), path, options)?;
+        if !file.still_at_path()? {
+            let holder = "a process that has just replaced it; try again".into();
+            return Err(Error::Locked { path: path.into(), holder });
+        }
+        Ok(database)
+    }
+
+    /// Opens the bytes of a database for writing.
+    pub fn write_media(
+        media: Arc<dyn Media>,
+        path: &LocalPath,
+        options: &Options,
+    ) -> Result<Database> {
+        let crew = Arc::new(Crew::new(options.workers));
+        let name = path.to_string_lossy();
+        let holder = || crate::media::file::lock_holder(path);
+        let clock = options.clock.clone();
+        let (log, appender) = Log::open_writer(media, &name, crew.clone(), clock, holder)?;
+        Ok(Database {
+            log,
+            path: path.into(),
+            crew,
+            clock: options.clock.clone(),
+            appender: Some(Mutex::new(appender)),
+            unpublished: None,
+        })
+    }
+
+    /// Opens a database for writing, or begins a new one, which appears at `path` complete with
+    /// its first commit and leaves nothing behind without one.
+    pub fn open_or_create(path: &LocalPath, options: &Options) -> Result<Database> {
+        match Database::open_writer(path, options) {
+            Err(Error::NotFound(_)) => {}
+            opened => return opened,
+        }
+        let file = Arc::new(FileMedia::create(path)?);
+        Log::create(&*file, &path.to_string_lossy(), random_id()?)?;
+        let mut database = Database::write_media(file.clone(), path, options)?;
+        database.unpublished = Some(Unpublished { file, published: AtomicBool::new(false) });
+        Ok(database)
+    }
+
+    /// Makes an empty database in `media` and opens it for writing.
+    pub fn create_media(
+        media: Arc<dyn Media>,
+        path: &LocalPath,
+        file_id: [u8; 16],
+        options: &Options,
+    ) -> Result<Database> {
+        Log::create(&*media, &path.to_string_lossy(), file_id)?;
+        Database::write_media(media, path, options)
+    }
+
+    /// Where the file is, as it was given.
+    pub fn path(&self) -> &LocalPath {
+        &self.path
+    }
+
+    /// What the file is.
+    pub fn kind(&self) -> FileKind {
+        self.log.kind()
+    }
+
+    /// The identity of the file: another for every database that is made.
+    pub fn file_id(&self) -> [u8; 16] {
+        self.log.superblock().file_id
+    }
+
+    /// The file behind.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The worker threads that long verbs share.
+    pub fn crew(&self) -> &Arc<Crew> {
+        &self.crew
+    }
+
+    /// Gives the times that are shown.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A reader, pinned to the last commit: what it sees does not change.
+    pub fn reader(&self) -> Result<Reader> {
+        Ok(Reader::new(self.log.view()?, self.kind(), self.crew.clone()))
+    }
+
+    /// The writer. Waits while another thread of this process has it.
+    pub fn writer(&self) -> Result<Writer<'_>> {
+        Writer::new(self, self.appender()?)
+    }
+
+    fn appender(&self) -> Result<MutexGuard<'_, Appender>> {
+        let appender = self.appender.as_ref().ok_or_else(|| Error::ReadOnly {
+            what: self.path.display().to_string(),
+            why: "it was opened for reading".into(),
+        })?;
+        Ok(appender.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives a new database its name, now that it has a commit.
+    fn publish(&self) -> Result<()> {
+        match &self.unpublished {
+            Some(new) if !new.published.load(Ordering::Acquire) => {
+                new.file.publish()?;
+                new.published.store(true, Ordering::Release);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets HEAD to a complete version; with `expect`, only if HEAD is still that.
+    pub fn promote(&self, version: &VersionId, expect: Option<&VersionId>) -> Result<Promotion> {
+        let mut writer = self.writer()?;
+        let previous = writer.head();
+        if let Some(expected) = expect.filter(|expected| **expected != previous) {
+            return Err(Error::HeadMoved { head: previous, expected: *expected });
+        }
+        if *version == previous {
+            return Ok(Promotion { head: previous, previous });
+        }
+        let missing = crate::graph::missing(writer.entries(), version, Some(&previous))?;
+        if missing > 0 {
+            return Err(Error::Incomplete { version: *version, missing, supplier: None });
+        }
+        writer.set_head(*version, "promote")?;
+        writer.commit()?;
+        Ok(Promotion { head: *version, previous })
+    }
+
+    /// Names a version.
+    pub fn create_snapshot(
+        &self,
+        name: &str,
+        version: &VersionId,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<Snapshot> {
+        let mut writer = self.writer()?;
+        let created_at = self.clock.now();
+        let snapshot = Snapshot { name: name.into(), version: *version, created_at, metadata };
+        writer.add_snapshot(&snapshot)?;
+        writer.commit()?;
+        Ok(snapshot)
+    }
+
+    /// Takes a version's name away.
+    pub fn delete_snapshot(&self, name: &str) -> Result<Snapshot> {
+        let mut writer = self.writer()?;
+        let snapshot = writer.remove_snapshot(name)?;
+        writer.commit()?;
+        Ok(snapshot)
+    }
+
+    /// Closes the database: what was committed is safe anyway, but this makes the next opening
+    /// short, and says so if it did not work.
+    pub fn close(self) -> Result<()> {
+        match self.appender {
+            Some(appender) => appender.into_inner().unwrap_or_else(PoisonError::into_inner).close(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// 16 bytes that no other file has.
+fn random_id() -> Result<[u8; 16]> {
+    let mut id = [0; 16];
+    let mut source = std::fs::File::open("/dev/urandom").context(|| "opening /dev/urandom".into())?;
+    std::io::Read::read_exact(&mut source, &mut id).context(|| "reading /dev/urandom".into())?;
+    Ok(id)
+}

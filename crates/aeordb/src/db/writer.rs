@@ -1,0 +1,193 @@
+//! The one writer: changes that become visible together, or not at all.
+
+use std::sync::MutexGuard;
+
+use crate::db::journal::{self, HistoryEntry, Snapshot};
+use crate::db::Database;
+use crate::error::{Error, Result};
+use crate::hash::{Hash, Kind, VersionId};
+use crate::limits::SNAPSHOT_NAME_LEN_MAX;
+use crate::log::appender::Appender;
+use crate::log::recover::Root;
+use crate::object::{Version, tree};
+use crate::store::{AppendEntries, ReadEntries};
+
+/// Holds the database's one place to write. Dropped without a commit, it takes everything back.
+pub struct Writer<'a> {
+    database: &'a Database,
+    appender: MutexGuard<'a, Appender>,
+    root: Root,
+    committed: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(database: &'a Database, appender: MutexGuard<'a, Appender>) -> Result<Self> {
+        let root = appender.root().clone();
+        let mut writer = Writer { database, appender, root, committed: false };
+        if writer.root.sequence == 0 {
+            writer.begin_database()?;
+        }
+        Ok(writer)
+    }
+
+    /// What every database holds: the empty version and the empty maps.
+    fn begin_database(&mut self) -> Result<()> {
+        let empty = Version::empty();
+        self.appender.append(Kind::Version, &empty.encode())?;
+        let directory = tree::empty(&mut *self.appender, Kind::Directory)?;
+        debug_assert_eq!(directory, empty.root.0);
+        let map = tree::empty(&mut *self.appender, Kind::System)?;
+        self.root.head = Some(empty.id());
+        self.root.snapshots = map;
+        self.root.history = map;
+        self.root.system = map;
+        Ok(())
+    }
+
+    /// Where entries are read from and appended.
+    pub fn entries(&mut self) -> &mut Appender {
+        &mut self.appender
+    }
+
+    /// The database being written.
+    pub fn database(&self) -> &'a Database {
+        self.database
+    }
+
+    /// HEAD, with what this writer did to it.
+    pub fn head(&self) -> VersionId {
+        self.root.head.unwrap_or_else(|| Version::empty().id())
+    }
+
+    /// The version that HEAD names.
+    pub fn head_version(&self) -> Result<Version> {
+        Version::read(&*self.appender, &self.head())
+    }
+
+    /// Moves HEAD to a version that is complete here, and journals it.
+    pub fn set_head(&mut self, version: VersionId, what: &str) -> Result<()> {
+        self.journal(version, what, true)?;
+        self.root.head = Some(version);
+        Ok(())
+    }
+
+    /// Journals a complete version without moving HEAD: it stays until history lets go of it.
+    pub fn record(&mut self, version: VersionId, what: &str) -> Result<()> {
+        self.journal(version, what, false)
+    }
+
+    fn journal(&mut self, version: VersionId, what: &str, promoted: bool) -> Result<()> {
+        let entry = HistoryEntry {
+            sequence: self.next_sequence()?,
+            time: self.database.clock().now(),
+            version,
+            what: what.into(),
+            promoted,
+        };
+        let key = journal::history_key(entry.sequence);
+        let value = Some(entry.encode());
+        self.root.history = self.edit_map(self.root.history, &key, value)?;
+        Ok(())
+    }
+
+    /// History is numbered by itself, not by commits, so that nothing is ever out of order.
+    fn next_sequence(&self) -> Result<u64> {
+        let last = journal::last_sequence(&*self.appender, &self.root.history)?;
+        Ok(last.map_or(1, |last| last + 1))
+    }
+
+    fn edit_map(&mut self, root: Hash, key: &[u8], value: Option<Vec<u8>>) -> Result<Hash> {
+        tree::edit(&mut *self.appender, Kind::System, &root, vec![(key.to_vec(), value)])
+    }
+
+    /// Names a version that is complete here.
+    pub fn add_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let name = &snapshot.name;
+        check_snapshot_name(name)?;
+        if journal::snapshot(&*self.appender, &self.root.snapshots, name)?.is_some() {
+            return Err(Error::Exists(format!("snapshot {name}")));
+        }
+        let value = Some(snapshot.encode());
+        self.root.snapshots = self.edit_map(self.root.snapshots, name.as_bytes(), value)?;
+        Ok(())
+    }
+
+    /// Takes a version's name away.
+    pub fn remove_snapshot(&mut self, name: &str) -> Result<Snapshot> {
+        let snapshot = journal::snapshot(&*self.appender, &self.root.snapshots, name)?
+            .ok_or_else(|| Error::not_found(format!("snapshot {name}")))?;
+        self.root.snapshots = self.edit_map(self.root.snapshots, name.as_bytes(), None)?;
+        Ok(snapshot)
+    }
+
+    /// Stores a version and returns its name.
+    pub fn add_version(&mut self, version: &Version) -> Result<VersionId> {
+        Ok(VersionId(self.appender.append(Kind::Version, &version.encode())?))
+    }
+
+    /// The roots as this writer has them.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Changes the roots: for collection, which drops history.
+    pub fn root_mut(&mut self) -> &mut Root {
+        &mut self.root
+    }
+
+    /// Makes everything this writer did durable and visible: all or nothing.
+    pub fn commit(mut self) -> Result<Root> {
+        let root = self.appender.commit(self.root.clone())?;
+        self.committed = true;
+        self.database.publish()?;
+        Ok(root)
+    }
+
+    /// Says that the appender has committed by itself.
+    pub fn committed(mut self) {
+        self.committed = true;
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            // If this fails the appender refuses to write until the file is opened again, which
+            // cuts the tail off as well.
+            let _ = self.appender.rollback();
+        }
+    }
+}
+
+/// Names that can be typed, listed and put into a URL, and that nothing else can be mistaken for.
+fn check_snapshot_name(name: &str) -> Result<()> {
+    let refuse = |why: &str| Err(Error::invalid(format!("snapshot name '{name}' {why}")));
+    if name.is_empty() || name.len() > SNAPSHOT_NAME_LEN_MAX {
+        return refuse("must have 1 to 255 bytes");
+    }
+    if name.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':' | '~')) {
+        return refuse("must not hold white space, control characters, '/', ':' or '~'");
+    }
+    if name == "HEAD" || name.starts_with('-') {
+        return refuse("is reserved");
+    }
+    let hex = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if hex && name.len() == 64 {
+        return refuse("looks like a version hash");
+    }
+    Ok(())
+}
+
+impl ReadEntries for Writer<'_> {
+    fn locate(&self, hash: &Hash) -> Result<Option<crate::store::Place>> {
+        self.appender.locate(hash)
+    }
+
+    fn read(&self, kind: Kind, hash: &Hash) -> Result<bytes::Bytes> {
+        self.appender.read(kind, hash)
+    }
+
+    fn number_limit(&self) -> u64 {
+        self.appender.number_limit()
+    }
+}
