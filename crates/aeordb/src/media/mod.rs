@@ -7,10 +7,16 @@ use std::ops::Range;
 pub mod file;
 mod locks;
 pub mod memory;
+#[cfg(any(test, feature = "testing"))]
+pub mod simulated;
+#[cfg(test)]
+mod tests;
 
 pub use file::{FileMedia, NewFile, lock_holder};
 pub use locks::LOCK_BYTES;
 pub use memory::MemoryMedia;
+#[cfg(any(test, feature = "testing"))]
+pub use simulated::{SimulatedDisk, SimulatedMedia};
 
 /// The bytes of one file, shared by readers and one writer.
 ///
