@@ -4,16 +4,39 @@
 use std::io;
 use std::ops::Range;
 
+pub mod file;
+mod locks;
+pub mod memory;
+#[cfg(any(test, feature = "testing"))]
+pub mod simulated;
+#[cfg(test)]
+mod tests;
+
+pub use file::{FileMedia, NewFile, lock_holder};
+pub use locks::LOCK_BYTES;
+pub use memory::MemoryMedia;
+#[cfg(any(test, feature = "testing"))]
+pub use simulated::{SimulatedDisk, SimulatedMedia};
+
 /// The bytes of one file, shared by readers and one writer.
+///
+/// One value is one *open file*: locks belong to it, and two values opened on the same bytes
+/// exclude each other, in one process as between processes.
 ///
 /// Guarantees an implementation gives, by number:
 ///
 /// 1. A read returns what the latest completed overlapping write put there.
 /// 2. What was written, and the length, survive a crash once `sync` has returned `Ok` after it.
-/// 3. A write that was not synced may survive wholly, partly (in any sectors) or not at all. It
-///    never harms bytes outside its own range.
+/// 3. A write that was not synced may survive wholly, partly (in any sectors) or not at all; what
+///    of its range did not survive may hold the bytes from before, zeros or anything else. It
+///    never harms bytes outside its own range. The length may survive without the bytes and the
+///    bytes without the length, and unsynced changes may survive in any order.
 /// 4. After `sync` has failed once, nothing is known about anything unsynced: the caller must not
-///    retry, only reopen.
+///    retry, only reopen. Even then reads may go on to return the new bytes from a cache while
+///    the disk has the old ones, and a later `sync` may return `Ok` without having saved them.
+///    Only bytes that are written again and then synced are known to be there.
+/// 5. A change that failed (for want of space, say) may have happened in part, like one that was
+///    not synced. Interruptions by signals and short transfers are dealt with inside.
 pub trait Media: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -26,7 +49,8 @@ pub trait Media: Send + Sync {
     /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes all of `bytes` at `offset`, growing the file as needed.
+    /// Writes all of `bytes` at `offset`, growing the file as needed; a gap reads as zeros.
+    /// Writing nothing changes nothing, the length included.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Cuts or grows the file (with zeros) to `len` bytes.
@@ -36,16 +60,19 @@ pub trait Media: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 
     /// Gives the bytes of `range` back to the file system where the platform can; they read as
-    /// zeros then. The length stays. Returns whether anything was released.
+    /// zeros then. The length stays, and what of `range` lies beyond it is ignored. Like a write,
+    /// it is durable after the next `sync`. Returns false, and leaves the bytes alone, where the
+    /// platform cannot.
     fn release(&self, range: Range<u64>) -> io::Result<bool>;
 
     /// Takes the lock on `range` of lock bytes for this open file, without waiting. Lock bytes
-    /// are numbers, not bytes of the file. Returns false if another open file holds a lock that
-    /// excludes this one. Locks end with the media that took them, also when the process is
-    /// killed.
+    /// are numbers below [`LOCK_BYTES`], not bytes of the file; an empty range is always free.
+    /// What this open file holds in `range` already is converted, as one step. Returns false, and
+    /// changes nothing, if another open file holds a lock that excludes this one. Locks end with
+    /// the media that took them, also when the process is killed.
     fn try_lock(&self, range: Range<u64>, lock: Lock) -> io::Result<bool>;
 
-    /// Gives up the locks of this open file on `range`.
+    /// Gives up the locks of this open file on `range`, whether it holds any or not.
     fn unlock(&self, range: Range<u64>) -> io::Result<()>;
 
     /// True if another open file holds any lock on `range`.

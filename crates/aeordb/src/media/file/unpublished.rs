@@ -1,0 +1,219 @@
+//! A file that is not there yet: what it takes to give it its name, or to leave nothing behind.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{self, AT_FDCWD, AtFlags, OFlag};
+use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::{self, UnlinkatFlags};
+
+use crate::error::{Context, Error, Result};
+
+/// What the name of a file ends in that was not published yet. One that a killed process left
+/// behind can be removed.
+pub const TEMPORARY_SUFFIX: &str = ".aeordb-tmp";
+
+/// Bytes of the final name that a temporary name repeats: the rest of 255 is for the additions.
+const REPEATED_LEN_MAX: usize = 200;
+/// Random names that are tried before it is someone else's fault that all of them exist.
+const ATTEMPTS: usize = 64;
+
+/// Where a created file is and what it shall be called. The directory is held open, so that it
+/// may be renamed while the file is written.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    directory: File,
+    name: OsString,
+    /// Its name until then, on file systems without unnamed files.
+    temporary: Option<OsString>,
+}
+
+impl Unpublished {
+    /// Creates an empty file for `path`, without a name where that is possible.
+    pub(super) fn create(path: &Path) -> Result<(File, Self)> {
+        let (directory, name) = Self::prepare(path)?;
+        match unnamed(&directory) {
+            Ok(file) => Ok((file, Unpublished { directory, name, temporary: None })),
+            // No such thing here, or in other words: directory, option or flag not known.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {
+                Self::with_temporary_name(path, directory, name)
+            }
+            Err(errno) => Err(errno).context(|| format!("creating {}", path.display())),
+        }
+    }
+
+    /// Creates an empty file for `path` under a temporary name.
+    #[cfg(test)]
+    pub(super) fn create_named(path: &Path) -> Result<(File, Self)> {
+        let (directory, name) = Self::prepare(path)?;
+        Self::with_temporary_name(path, directory, name)
+    }
+
+    /// The open directory and the name in it, which must be free.
+    fn prepare(path: &Path) -> Result<(File, OsString)> {
+        let name = path.file_name().ok_or_else(|| {
+            Error::invalid(format!("'{}' is not the name of a file", path.display()))
+        })?;
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(Error::Exists(path.display().to_string()));
+        }
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let flags = libc::O_DIRECTORY | libc::O_CLOEXEC;
+        match OpenOptions::new().read(true).custom_flags(flags).open(&directory) {
+            Ok(opened) => Ok((opened, name.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::not_found(format!("directory {}", directory.display())))
+            }
+            Err(error) => Err(error).context(|| format!("opening {}", directory.display())),
+        }
+    }
+
+    fn with_temporary_name(path: &Path, directory: File, name: OsString) -> Result<(File, Self)> {
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let mut created = Err(Errno::EEXIST);
+        for _ in 0..ATTEMPTS {
+            let temporary = temporary_name(&name);
+            created = super::uninterrupted(|| {
+                fcntl::openat(&directory, temporary.as_os_str(), flags, owner_only())
+            })
+            .map(|file| (file, temporary));
+            if !matches!(created, Err(Errno::EEXIST)) {
+                break;
+            }
+        }
+        let (file, temporary) = created.context(|| format!("creating {}", path.display()))?;
+        Ok((File::from(file), Unpublished { directory, name, temporary: Some(temporary) }))
+    }
+
+    /// Gives `file` its name, which must be free; `path` is for the error.
+    pub(super) fn give_name(&self, file: &File, path: &Path) -> Result<()> {
+        let given = match &self.temporary {
+            None => {
+                // A descriptor has no name to link; its entry in /proc does.
+                let entry = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let follow = AtFlags::AT_SYMLINK_FOLLOW;
+                super::uninterrupted(|| {
+                    let (directory, name) = (&self.directory, self.name.as_os_str());
+                    unistd::linkat(AT_FDCWD, entry.as_str(), directory, name, follow)
+                })
+            }
+            Some(temporary) => super::uninterrupted(|| self.rename(temporary)),
+        };
+        match given {
+            Err(Errno::EEXIST) => Err(Error::Exists(path.display().to_string())),
+            given => given.context(|| format!("publishing {}", path.display())),
+        }
+    }
+
+    /// Renames without replacing.
+    fn rename(&self, temporary: &OsStr) -> nix::Result<()> {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        {
+            let (directory, name) = (&self.directory, self.name.as_os_str());
+            let flags = fcntl::RenameFlags::RENAME_NOREPLACE;
+            match fcntl::renameat2(directory, temporary, directory, name, flags) {
+                Err(Errno::EINVAL | Errno::ENOSYS) => {}
+                renamed => return renamed,
+            }
+        }
+        self.link_and_unlink(temporary)
+    }
+
+    /// What does the same as a rename without replacing where there is none: a link is never
+    /// made over anything.
+    fn link_and_unlink(&self, temporary: &OsStr) -> nix::Result<()> {
+        let (directory, name) = (&self.directory, self.name.as_os_str());
+        unistd::linkat(directory, temporary, directory, name, AtFlags::empty())?;
+        self.remove_name(temporary);
+        Ok(())
+    }
+
+    /// Makes the name survive a crash.
+    pub(super) fn sync_directory(&self, path: &Path) -> Result<()> {
+        match self.directory.sync_all() {
+            // Some file systems have nothing to sync in a directory, and say so.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            synced => synced.context(|| format!("syncing the directory of {}", path.display())),
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub(super) fn remove(self) {
+        if let Some(temporary) = &self.temporary {
+            self.remove_name(temporary);
+        }
+    }
+
+    fn remove_name(&self, temporary: &OsStr) {
+        // There is nobody to tell, and the name says by itself that it can be removed.
+        let _ = unistd::unlinkat(&self.directory, temporary, UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+fn owner_only() -> Mode {
+    Mode::S_IRUSR | Mode::S_IWUSR
+}
+
+/// A file in `directory` without a name. An error too where it could not get one later, because
+/// there is no /proc.
+fn unnamed(directory: &File) -> nix::Result<File> {
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let file = super::uninterrupted(|| fcntl::openat(directory, ".", flags, owner_only()))?;
+    let file = File::from(file);
+    match fs::symlink_metadata(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+        Ok(_) => Ok(file),
+        Err(_) => Err(Errno::EOPNOTSUPP),
+    }
+}
+
+/// `.NAME.RANDOM.aeordb-tmp`, at most 255 bytes.
+fn temporary_name(name: &OsStr) -> OsString {
+    let repeated = &name.as_bytes()[..name.len().min(REPEATED_LEN_MAX)];
+    // The standard library's hash keys are random; there is no need for more than no collision.
+    let random = RandomState::new().build_hasher().finish();
+    let mut temporary = OsString::from(".");
+    temporary.push(OsStr::from_bytes(repeated));
+    temporary.push(format!(".{random:016x}{TEMPORARY_SUFFIX}"));
+    temporary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_fits_any_file_system_and_is_another_each_time() {
+        let name = "ä".repeat(127);
+        let (a, b) = (temporary_name(OsStr::new(&name)), temporary_name(OsStr::new(&name)));
+        assert!(a.len() <= 255);
+        assert_ne!(a, b);
+    }
+
+    #[test]
+    fn linking_replaces_nothing_and_leaves_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        let (_file, unpublished) = Unpublished::create_named(&path).unwrap();
+        let temporary = unpublished.temporary.clone().unwrap();
+
+        fs::write(&path, "there first").unwrap();
+        assert_eq!(unpublished.link_and_unlink(&temporary), Err(Errno::EEXIST));
+        fs::remove_file(&path).unwrap();
+        unpublished.link_and_unlink(&temporary).unwrap();
+
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["new"]);
+    }
+}
