@@ -5,6 +5,7 @@ pub mod error;
 pub mod hash;
 pub mod limits;
 pub mod media;
+pub mod object;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -69,7 +69,9 @@ impl AppendEntries for MemoryStore {
     fn append(&mut self, kind: Kind, encoding: &[u8]) -> Result<Hash> {
         let hash = kind.hash(encoding);
         let number = self.entries.len() as u64;
-        self.entries.entry(hash).or_insert_with(|| (kind, number, Bytes::copy_from_slice(encoding)));
+        self.entries
+            .entry(hash)
+            .or_insert_with(|| (kind, number, Bytes::copy_from_slice(encoding)));
         Ok(hash)
     }
 }
