@@ -8,6 +8,7 @@ pub mod hash;
 pub mod limits;
 pub mod log;
 pub mod media;
+pub mod object;
 pub mod store;
 pub mod watch;
 

@@ -1,0 +1,23 @@
+//! What a version is made of: chunks, chunk lists, file records, directory trees, versions, and
+//! their canonical encodings.
+//!
+//! Invariants: equal content has equal bytes and so equal names, whatever the order of edits; a
+//! decoder does no I/O, allocates nothing beyond what it has checked and cannot panic; there is no
+//! second encoding of anything, `encode(decode(x)) == x` for every `x` that decodes.
+
+pub mod apply;
+pub mod chunker;
+pub mod encoding;
+pub mod list;
+pub mod name;
+pub mod path;
+pub mod record;
+pub mod tree;
+pub mod version;
+
+pub use apply::{apply, resolve};
+pub use list::{ChunkRef, ListBuilder, ListReader};
+pub use name::Name;
+pub use path::Path;
+pub use record::{Content, FileRecord, Item, Subdirectory, Symlink, Totals};
+pub use version::Version;
