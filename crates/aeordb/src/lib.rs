@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod crew;
+pub mod db;
 pub mod error;
 pub mod format;
+pub mod graph;
 pub mod hash;
 pub mod limits;
 pub mod log;

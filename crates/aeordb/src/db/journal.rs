@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::hash::{HASH_LEN, Hash, Kind, VersionId};
+use crate::hash::{Hash, VersionId};
 use crate::limits::METADATA_LEN_MAX;
 use crate::object::encoding::{Decoder, Encoder};
-use crate::object::tree;
+use crate::object::tree::{self, SystemMap};
 use crate::store::ReadEntries;
 
 /// A name for a version.
@@ -38,27 +38,27 @@ pub struct HistoryEntry {
 }
 
 fn version_id(decoder: &mut Decoder<'_>) -> Result<VersionId> {
-    Ok(VersionId(Hash::new(decoder.array::<HASH_LEN>()?)))
+    Ok(VersionId(decoder.hash()?))
 }
 
 fn text(decoder: &mut Decoder<'_>, max: usize) -> Result<String> {
-    let offset = decoder.offset();
-    String::from_utf8(decoder.bytes(max)?.to_vec())
-        .map_err(|_| Error::damaged("a system map", offset, "expected UTF-8"))
+    let bytes = decoder.bytes_in("text", 0, max)?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| decoder.error("expected UTF-8"))
 }
 
 impl Snapshot {
     /// The value in the map of snapshots; the key is the name.
     pub fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new();
-        encoder.raw(self.version.0.as_bytes());
+        let mut value = Vec::new();
+        let mut encoder = Encoder::new(&mut value);
+        encoder.hash(&self.version.0);
         encoder.i64(self.created_at);
         encoder.varint(self.metadata.len() as u64);
         for (key, value) in &self.metadata {
             encoder.bytes(key.as_bytes());
             encoder.bytes(value.as_bytes());
         }
-        encoder.finish()
+        value
     }
 
     /// Reads a key and value of the map of snapshots.
@@ -73,7 +73,7 @@ impl Snapshot {
             let key = text(&mut decoder, METADATA_LEN_MAX)?;
             metadata.insert(key, text(&mut decoder, METADATA_LEN_MAX)?);
         }
-        decoder.end()?;
+        decoder.finish()?;
         Ok(Snapshot { name, version, created_at, metadata })
     }
 }
@@ -86,12 +86,13 @@ pub fn history_key(sequence: u64) -> [u8; 8] {
 impl HistoryEntry {
     /// The value in the map of history.
     pub fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new();
-        encoder.raw(self.version.0.as_bytes());
+        let mut value = Vec::new();
+        let mut encoder = Encoder::new(&mut value);
+        encoder.hash(&self.version.0);
         encoder.i64(self.time);
         encoder.varint(u64::from(self.promoted));
         encoder.bytes(self.what.as_bytes());
-        encoder.finish()
+        value
     }
 
     /// Reads a key and value of the map of history.
@@ -104,52 +105,37 @@ impl HistoryEntry {
         let time = decoder.i64()?;
         let promoted = decoder.varint()? != 0;
         let what = text(&mut decoder, METADATA_LEN_MAX)?;
-        decoder.end()?;
+        decoder.finish()?;
         Ok(HistoryEntry { sequence, time, version, what, promoted })
     }
 }
 
 /// The snapshot of this name.
 pub fn snapshot(store: &dyn ReadEntries, root: &Hash, name: &str) -> Result<Option<Snapshot>> {
-    if root.is_zero() || name.is_empty() || name.len() > crate::limits::SNAPSHOT_NAME_LEN_MAX {
+    if name.is_empty() || name.len() > crate::limits::SNAPSHOT_NAME_LEN_MAX {
         return Ok(None);
     }
-    let value = tree::get(store, Kind::System, root, name.as_bytes())?;
+    let value = tree::get::<SystemMap, _>(store, root, name.as_bytes())?;
     value.map(|value| Snapshot::decode(name.as_bytes(), &value)).transpose()
 }
 
 /// All snapshots, by name.
 pub fn snapshots(store: &dyn ReadEntries, root: &Hash) -> Result<Vec<Snapshot>> {
-    if root.is_zero() {
-        return Ok(Vec::new());
-    }
-    tree::iterate(store, Kind::System, root, None)
+    tree::iterate::<SystemMap, _>(store, root, None)?
         .map(|entry| entry.and_then(|(key, value)| Snapshot::decode(&key, &value)))
         .collect()
 }
 
-/// History from `sequence` on, oldest first.
-pub fn history_from<'a>(
-    store: &'a dyn ReadEntries,
+/// The history entries whose numbers lie in `range`, oldest first.
+pub fn history(
+    store: &dyn ReadEntries,
     root: &Hash,
-    sequence: u64,
-) -> Box<dyn Iterator<Item = Result<HistoryEntry>> + 'a> {
-    if root.is_zero() {
-        return Box::new(std::iter::empty());
-    }
-    let after = sequence.checked_sub(1).map(history_key);
+    range: std::ops::Range<u64>,
+) -> Result<Vec<HistoryEntry>> {
+    let after = range.start.checked_sub(1).map(history_key);
     let after = after.as_ref().map(|key| key.as_slice());
-    Box::new(
-        tree::iterate(store, Kind::System, root, after)
-            .map(|entry| entry.and_then(|(key, value)| HistoryEntry::decode(&key, &value))),
-    )
-}
-
-/// The number of the newest history entry.
-pub fn last_sequence(store: &dyn ReadEntries, root: &Hash) -> Result<Option<u64>> {
-    if root.is_zero() {
-        return Ok(None);
-    }
-    let last = tree::last(store, Kind::System, root)?;
-    Ok(last.and_then(|(key, _)| <[u8; 8]>::try_from(&key[..]).ok()).map(u64::from_be_bytes))
+    tree::iterate::<SystemMap, _>(store, root, after)?
+        .map(|entry| entry.and_then(|(key, value)| HistoryEntry::decode(&key, &value)))
+        .take_while(|entry| entry.as_ref().map_or(true, |entry| entry.sequence < range.end))
+        .collect()
 }

@@ -20,11 +20,13 @@ use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
 pub use crate::format::superblock::FileKind;
+use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::appender::Appender;
 use crate::media::Media;
-use crate::media::file::FileMedia;
+use crate::media::{FileMedia, lock_holder};
+use crate::watch::Watch;
 
 /// How a database is opened.
 #[derive(Clone, Default, Debug)]
@@ -103,7 +105,7 @@ impl Database {
     ) -> Result<Database> {
         let crew = Arc::new(Crew::new(options.workers));
         let name = path.to_string_lossy();
-        let holder = || crate::media::file::lock_holder(path);
+        let holder = || lock_holder(path);
         let clock = options.clock.clone();
         let (log, appender) = Log::open_writer(media, &name, crew.clone(), clock, holder)?;
         Ok(Database {
@@ -211,7 +213,7 @@ impl Database {
         if *version == previous {
             return Ok(Promotion { head: previous, previous });
         }
-        let missing = crate::graph::missing(writer.entries(), version, Some(&previous))?;
+        let missing = graph::missing(writer.entries(), version, Some(&previous), &Watch::new())?;
         if missing > 0 {
             return Err(Error::Incomplete { version: *version, missing, supplier: None });
         }
@@ -256,7 +258,8 @@ impl Database {
 /// 16 bytes that no other file has.
 fn random_id() -> Result<[u8; 16]> {
     let mut id = [0; 16];
-    let mut source = std::fs::File::open("/dev/urandom").context(|| "opening /dev/urandom".into())?;
+    let mut source =
+        std::fs::File::open("/dev/urandom").context(|| "opening /dev/urandom".into())?;
     std::io::Read::read_exact(&mut source, &mut id).context(|| "reading /dev/urandom".into())?;
     Ok(id)
 }

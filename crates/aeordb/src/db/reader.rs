@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph;
 use crate::hash::{Kind, VersionId};
 use crate::log::View;
-use crate::object::{self, FileRecord, Item, Name, Path, Subdirectory, Version, list};
+use crate::object::{self, FileRecord, Item, ListReader, Name, Path, Subdirectory, Version};
 use crate::store::ReadEntries;
 
 /// History is read in pages from its end.
@@ -88,7 +88,7 @@ impl Reader {
         after: Option<&[u8]>,
     ) -> Result<impl Iterator<Item = Result<(Name, Item)>> + '_> {
         let directory = self.directory(version, path)?;
-        Ok(object::entries(&self.view, &directory.root, after))
+        graph::entries(&self.view, &directory.root, after)
     }
 
     /// Everything below a directory, each directory before what it holds.
@@ -98,7 +98,7 @@ impl Reader {
         path: &Path,
     ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + '_> {
         let directory = self.directory(version, path)?;
-        Ok(graph::walk(&self.view, path.clone(), directory.root))
+        graph::walk(&self.view, path, &directory.root)
     }
 
     /// The bytes of a file.
@@ -119,23 +119,22 @@ impl Reader {
 
     /// History, newest first.
     pub fn history(&self) -> Result<impl Iterator<Item = Result<HistoryEntry>> + '_> {
-        let root = self.view.root().history;
-        let mut end = journal::last_sequence(&self.view, &root)?.map_or(0, |last| last + 1);
+        let mut end = self.view.root().sequence + 1;
+        let mut page_len = HISTORY_PAGE;
         let mut page: Vec<HistoryEntry> = Vec::new();
         Ok(std::iter::from_fn(move || {
-            if page.is_empty() && end > 0 {
-                let start = end.saturating_sub(HISTORY_PAGE);
-                let read: Result<Vec<_>> = journal::history_from(&self.view, &root, start)
-                    .take_while(|entry| entry.as_ref().map_or(true, |entry| entry.sequence < end))
-                    .collect();
-                end = start;
-                match read {
+            while page.is_empty() && end > 0 {
+                let start = end.saturating_sub(page_len);
+                match journal::history(&self.view, &self.view.root().history, start..end) {
                     Ok(read) => page = read,
                     Err(error) => {
                         end = 0;
                         return Some(Err(error));
                     }
                 }
+                end = start;
+                // Most commits may be of another sort than those that history is about.
+                page_len = if page.is_empty() { page_len * 2 } else { HISTORY_PAGE };
             }
             page.pop().map(Ok)
         }))
@@ -170,19 +169,19 @@ impl FileReader {
 
     /// Loads the chunk at the position; returns the position in it.
     fn load(&mut self) -> Result<u64> {
-        let mut chunks = list::chunks(&self.view, &self.record.content, self.record.size, self.position);
-        let short = || {
-            Error::damaged("a chunk list", 0, format!("no chunk for offset {}", self.position))
-        };
-        let chunk = chunks.next().transpose()?.ok_or_else(short)?;
+        let FileRecord { content, size, .. } = &self.record;
+        let mut chunks = ListReader::new(&self.view, content, *size, self.position)?;
+        let short =
+            || Error::damaged("a chunk list", 0, format!("no chunk for offset {}", self.position));
+        let (start, chunk) = chunks.next().transpose()?.ok_or_else(short)?;
         let bytes = self.view.read(Kind::Chunk, &chunk.id.0)?;
-        if bytes.len() as u64 != u64::from(chunk.len) || self.position < chunk.start {
+        if bytes.len() as u64 != u64::from(chunk.len) || self.position < start {
             let detail = format!("chunk {} has {} bytes, not {}", chunk.id, bytes.len(), chunk.len);
             return Err(Error::damaged("a chunk list", 0, detail));
         }
         self.chunk = bytes;
-        self.chunk_start = chunk.start;
-        Ok(self.position - chunk.start)
+        self.chunk_start = start;
+        Ok(self.position - start)
     }
 }
 

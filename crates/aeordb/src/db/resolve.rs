@@ -19,7 +19,8 @@ pub fn resolve(reader: &Reader, spec: &str) -> Result<VersionId> {
     }
     if let Some(back) = spec.strip_prefix("HEAD~") {
         let back = if back.is_empty() { Ok(1) } else { back.parse::<u64>() };
-        let back = back.map_err(|_| Error::invalid(format!("'{spec}' is not HEAD~ and a number")))?;
+        let back =
+            back.map_err(|_| Error::invalid(format!("'{spec}' is not HEAD~ and a number")))?;
         return head_before(reader, back, spec);
     }
     let store = reader.view();
@@ -54,7 +55,9 @@ fn head_before(reader: &Reader, back: u64, spec: &str) -> Result<VersionId> {
     }
     match back {
         0 => Ok(reader.head()),
-        _ => Err(Error::not_found(format!("version '{spec}' (history goes back {heads} versions)"))),
+        _ => {
+            Err(Error::not_found(format!("version '{spec}' (history goes back {heads} versions)")))
+        }
     }
 }
 
@@ -77,8 +80,8 @@ fn by_prefix(reader: &Reader, prefix: &str) -> Result<VersionId> {
     match (found.next(), found.next()) {
         (Some(version), None) => Ok(version),
         (None, _) => Err(Error::not_found(format!("version or snapshot '{prefix}'"))),
-        (Some(a), Some(b)) => Err(Error::invalid(format!(
-            "'{prefix}' is not unique: it begins versions {a} and {b}"
-        ))),
+        (Some(a), Some(b)) => {
+            Err(Error::invalid(format!("'{prefix}' is not unique: it begins versions {a} and {b}")))
+        }
     }
 }

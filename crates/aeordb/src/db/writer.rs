@@ -2,14 +2,15 @@
 
 use std::sync::MutexGuard;
 
-use crate::db::journal::{self, HistoryEntry, Snapshot};
 use crate::db::Database;
+use crate::db::journal::{self, HistoryEntry, Snapshot};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::SNAPSHOT_NAME_LEN_MAX;
 use crate::log::appender::Appender;
 use crate::log::recover::Root;
-use crate::object::{Version, tree};
+use crate::object::Version;
+use crate::object::tree::{self, SystemMap};
 use crate::store::{AppendEntries, ReadEntries};
 
 /// Holds the database's one place to write. Dropped without a commit, it takes everything back.
@@ -25,23 +26,18 @@ impl<'a> Writer<'a> {
         let root = appender.root().clone();
         let mut writer = Writer { database, appender, root, committed: false };
         if writer.root.sequence == 0 {
-            writer.begin_database()?;
+            writer.begin_database();
         }
         Ok(writer)
     }
 
-    /// What every database holds: the empty version and the empty maps.
-    fn begin_database(&mut self) -> Result<()> {
-        let empty = Version::empty();
-        self.appender.append(Kind::Version, &empty.encode())?;
-        let directory = tree::empty(&mut *self.appender, Kind::Directory)?;
-        debug_assert_eq!(directory, empty.root.0);
-        let map = tree::empty(&mut *self.appender, Kind::System)?;
-        self.root.head = Some(empty.id());
+    /// What a database starts from: the empty version and the empty maps.
+    fn begin_database(&mut self) {
+        let map = tree::empty_root(Kind::System);
+        self.root.head = Some(Version::empty().id());
         self.root.snapshots = map;
         self.root.history = map;
         self.root.system = map;
-        Ok(())
     }
 
     /// Where entries are read from and appended.
@@ -78,7 +74,8 @@ impl<'a> Writer<'a> {
 
     fn journal(&mut self, version: VersionId, what: &str, promoted: bool) -> Result<()> {
         let entry = HistoryEntry {
-            sequence: self.next_sequence()?,
+            // That of the commit to come: history is in the order of commits.
+            sequence: self.appender.root().sequence + 1,
             time: self.database.clock().now(),
             version,
             what: what.into(),
@@ -90,14 +87,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// History is numbered by itself, not by commits, so that nothing is ever out of order.
-    fn next_sequence(&self) -> Result<u64> {
-        let last = journal::last_sequence(&*self.appender, &self.root.history)?;
-        Ok(last.map_or(1, |last| last + 1))
-    }
-
     fn edit_map(&mut self, root: Hash, key: &[u8], value: Option<Vec<u8>>) -> Result<Hash> {
-        tree::edit(&mut *self.appender, Kind::System, &root, vec![(key.to_vec(), value)])
+        let built = tree::edit::<SystemMap, _, _, _>(&mut *self.appender, &root, [(key, value)])?;
+        Ok(built.root)
     }
 
     /// Names a version that is complete here.
@@ -171,7 +163,8 @@ fn check_snapshot_name(name: &str) -> Result<()> {
     if name == "HEAD" || name.starts_with('-') {
         return refuse("is reserved");
     }
-    let hex = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex =
+        name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if hex && name.len() == 64 {
         return refuse("looks like a version hash");
     }

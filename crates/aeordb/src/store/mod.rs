@@ -34,7 +34,7 @@ pub struct Place {
 }
 
 /// Reads entries by name.
-pub trait ReadEntries: Send + Sync {
+pub trait ReadEntries {
     /// Where the entry named `hash` is; `None` if it is not here.
     fn locate(&self, hash: &Hash) -> Result<Option<Place>>;
 

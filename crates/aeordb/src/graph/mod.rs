@@ -1,0 +1,44 @@
+//! Versions as a graph: one differ, of which a walk is the case with nothing to compare with; and
+//! the proof that everything a version reaches is there.
+
+mod bitmap;
+mod differ;
+mod proof;
+
+pub use bitmap::Bitmap;
+pub use differ::{Differ, Step};
+pub use proof::{missing, prove};
+
+use crate::error::Result;
+use crate::hash::DirectoryId;
+use crate::object::tree::{self, Directories};
+use crate::object::{Item, Name, Path};
+use crate::store::ReadEntries;
+
+/// The entries of the directory with this root, from the first name after `after` on.
+pub fn entries<'s, S: ReadEntries + ?Sized>(
+    store: &'s S,
+    root: &DirectoryId,
+    after: Option<&[u8]>,
+) -> Result<impl Iterator<Item = Result<(Name, Item)>> + use<'s, S>> {
+    let entries = tree::iterate::<Directories, S>(store, &root.0, after)?;
+    Ok(entries.map(|entry| {
+        let (name, value) = entry?;
+        Ok((Name::new(&name)?, Item::decode(&value)?))
+    }))
+}
+
+/// Everything below the directory with this root, which stands at `path`: each directory before
+/// what it holds, names in the order of their bytes.
+pub fn walk<'s, S: ReadEntries + ?Sized>(
+    store: &'s S,
+    path: &Path,
+    root: &DirectoryId,
+) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'s, S>> {
+    let steps = Differ::new(store, None, store, Some(root), path)?;
+    Ok(steps.filter_map(|step| match step {
+        Ok(Step::Item { path, after: Some(item), .. }) => Some(Ok((path, item))),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    }))
+}
