@@ -46,3 +46,13 @@ pub const SNAPSHOT_NAME_LEN_MAX: usize = 255;
 pub const RECENT_ENTRIES_MAX: usize = 256 * 1024;
 /// Bytes that may be appended before a commit also writes a checkpoint.
 pub const CHECKPOINT_INTERVAL: u64 = 64 * 1024 * 1024;
+/// Most raw bytes of a delta.
+pub const DELTA_LEN_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes that a delta may refer to.
+pub const DELTA_PREFIX_LEN_MAX: usize = 64 * 1024 * 1024;
+/// Most entries that a delta may refer to.
+pub const DELTA_REFERENCES_MAX: usize = 65_535;
+/// Most entries of a delta.
+pub const DELTA_ENTRIES_MAX: usize = 65_535;
+/// Most bytes of the list of changes of a patch, in one part of it.
+pub const CHANGES_LEN_MAX: usize = 1024 * 1024;

@@ -6,7 +6,7 @@
 //! block says where it is, so it can be copied verbatim.
 
 use crate::error::{Error, Result};
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, damaged};
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, compression, damaged};
 use crate::hash::{HASH_LEN, Hash, Kind};
 use crate::limits::{BLOCK_ENTRIES_MAX, BLOCK_LEN_MAX, ENTRY_LEN_MAX};
 
@@ -148,7 +148,7 @@ pub fn decode_payload(offset: u64, head: &BlockHead, payload: &[u8]) -> Result<V
     let bad = |detail: String| damaged(offset, detail);
     let raw = match head.codec {
         Codec::Raw => payload.to_vec(),
-        Codec::Zstd => zstd_context::decompress(payload, head.raw_len)
+        Codec::Zstd => compression::decompress(payload, head.raw_len)
             .map_err(|error| bad(format!("the block does not decompress: {error}")))?,
     };
     if raw.len() != head.raw_len {
@@ -171,7 +171,7 @@ pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8], level: i32) -> R
         frame.extend_from_slice(&[a, b, c, entry.kind as u8]);
     }
     let payload_start = frame.len();
-    let codec = if zstd_context::compress(raw, level, &mut frame)? {
+    let codec = if compression::compress(raw, level, &mut frame)? {
         Codec::Zstd
     } else {
         frame.truncate(payload_start);
@@ -191,64 +191,4 @@ pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8], level: i32) -> R
     let (head, body) = frame.split_at_mut_checked(FRAME_HEADER_LEN).ok_or_else(too_large)?;
     head.copy_from_slice(zerocopy::IntoBytes::as_bytes(&header.sealed([&*body])));
     Ok(frame)
-}
-
-/// zstd with one context a thread: setting one up costs more than a small block.
-mod zstd_context {
-    use std::cell::RefCell;
-    use std::io;
-
-    use zstd::bulk::{Compressor, Decompressor};
-    use zstd::zstd_safe::DParameter;
-
-    use crate::error::{Context as _, Result};
-
-    /// Largest window of a block's compression: no block is longer.
-    const WINDOW_LOG_MAX: u32 = 22;
-
-    thread_local! {
-        static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
-        static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-    }
-
-    /// Appends `raw`, compressed, to `out`; false if that would not be smaller.
-    pub fn compress(raw: &[u8], level: i32, out: &mut Vec<u8>) -> Result<bool> {
-        COMPRESSOR
-            .with_borrow_mut(|slot| -> io::Result<bool> {
-                let compressor = match slot {
-                    Some((of, compressor)) if *of == level => compressor,
-                    _ => &mut slot.insert((level, Compressor::new(level)?)).1,
-                };
-                let start = out.len();
-                // The output may take as much room as the input: what does not fit is no gain.
-                out.reserve(raw.len());
-                let mut room = io::Cursor::new(std::mem::take(out));
-                room.set_position(start as u64);
-                let result = compressor.compress_to_buffer(raw, &mut room);
-                *out = room.into_inner();
-                match result {
-                    Ok(len) if len < raw.len() => {
-                        out.truncate(start + len);
-                        Ok(true)
-                    }
-                    _ => Ok(false),
-                }
-            })
-            .context(|| "setting up compression".into())
-    }
-
-    /// Decompresses `payload` to at most `raw_len` bytes.
-    pub fn decompress(payload: &[u8], raw_len: usize) -> io::Result<Vec<u8>> {
-        DECOMPRESSOR.with_borrow_mut(|slot| {
-            let decompressor = match slot {
-                Some(decompressor) => decompressor,
-                None => {
-                    let mut decompressor = Decompressor::new()?;
-                    decompressor.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
-                    slot.insert(decompressor)
-                }
-            };
-            decompressor.decompress(payload, raw_len)
-        })
-    }
 }

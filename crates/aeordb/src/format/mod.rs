@@ -7,7 +7,10 @@
 
 pub mod block;
 pub mod checkpoint;
+pub mod change_list;
 pub mod commit;
+pub(crate) mod compression;
+pub mod delta;
 pub mod run;
 pub mod seal;
 pub mod superblock;
@@ -71,12 +74,16 @@ pub enum FrameKind {
     Void = 5,
     /// The end of a sealed file.
     Closing = 6,
+    /// Entries of a patch, compressed against others.
+    Delta = 7,
+    /// A part of the list of changes of a patch.
+    Changes = 8,
 }
 
 impl FrameKind {
     fn from_u8(number: u8) -> Option<Self> {
         use FrameKind::*;
-        [Block, Run, Checkpoint, Commit, Void, Closing]
+        [Block, Run, Checkpoint, Commit, Void, Closing, Delta, Changes]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

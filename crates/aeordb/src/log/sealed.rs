@@ -83,6 +83,23 @@ impl<'a> SealedWriter<'a> {
         self.drain(false)
     }
 
+    /// Adds a delta, whose entries nobody finds in the file by name.
+    pub fn push_delta(&mut self, frame: &[u8], entries: &[(Kind, u32)]) -> Result<()> {
+        self.write(frame)?;
+        for (kind, len) in entries {
+            self.closing.raw_bytes += u64::from(*len);
+            self.closing.chunks += u64::from(*kind == Kind::Chunk);
+        }
+        self.closing.entries += entries.len() as u64;
+        self.closing.stored_bytes += frame.len() as u64;
+        Ok(())
+    }
+
+    /// Adds a part of the list of changes.
+    pub fn push_changes(&mut self, frame: &[u8]) -> Result<()> {
+        self.write(frame)
+    }
+
     /// Closes the blocks that are being filled, so that what comes next stands after them.
     pub fn end_section(&mut self) -> Result<()> {
         self.packer.close_all();
@@ -113,7 +130,12 @@ impl<'a> SealedWriter<'a> {
         Ok(())
     }
 
+    /// An export finds its entries by an index. A patch is read from front to back, and at the
+    /// size that patches have an index would be a good part of it.
     fn write_run(&mut self) -> Result<()> {
+        if self.closing.base != [0; 32] {
+            self.records.clear();
+        }
         let mut records = std::mem::take(&mut self.records);
         records.sort_unstable_by_key(|record| record.hash);
         let mut frame = vec![0; FRAME_HEADER_LEN];

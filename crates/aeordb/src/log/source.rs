@@ -50,6 +50,21 @@ impl Block {
     }
 }
 
+impl Block {
+    /// The encoding of the entry at `ordinal` of this block, which stands at `offset`, verified by
+    /// its name.
+    pub fn verified(&self, ordinal: usize, offset: u64) -> Result<Bytes> {
+        match self.head.entries.get(ordinal).zip(self.entry(ordinal)) {
+            Some((entry, bytes)) if entry.kind.hash(&bytes) == entry.hash => Ok(bytes),
+            Some((entry, _)) => {
+                let detail = format!("{} {} does not have its hash", entry.kind.name(), entry.hash);
+                Err(crate::format::damaged(offset, detail))
+            }
+            None => Err(crate::format::damaged(offset, "a block without the entry wanted")),
+        }
+    }
+}
+
 /// A block as it is stored, checked by its hash.
 #[derive(Clone)]
 pub struct RawBlock {

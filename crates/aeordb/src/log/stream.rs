@@ -8,6 +8,8 @@ use bytes::Bytes;
 use crate::error::{Context, Error, Result};
 use crate::format::seal::Closing;
 use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
+use crate::format::change_list::{self, ChangeRecord};
+use crate::format::delta::{self, DeltaHead};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
 use crate::log::source::RawBlock;
 
@@ -20,10 +22,22 @@ pub struct StreamReader<'a> {
     superblock: Superblock,
 }
 
+/// A delta as it is stored.
+pub struct Delta {
+    /// What it refers to and what comes out of it.
+    pub head: DeltaHead,
+    /// The compressed bytes.
+    pub payload: Bytes,
+}
+
 /// The next part of a sealed file.
 pub enum Part {
     /// A block, checked by its hash, and where it stands.
     Block(u64, RawBlock),
+    /// A delta, checked by its hash, and where it stands.
+    Delta(u64, Delta),
+    /// A part of the list of changes.
+    Changes(Vec<ChangeRecord>),
     /// The end: everything before it is what was written.
     End(Box<Closing>),
 }
@@ -45,6 +59,11 @@ impl<'a> StreamReader<'a> {
         let mut content = blake3::Hasher::new();
         content.update(&head);
         Ok(StreamReader { input, name, offset: head.len() as u64, content, superblock })
+    }
+
+    /// The file's name in errors.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The head.
@@ -106,6 +125,8 @@ impl<'a> StreamReader<'a> {
                     self.content.update(&start);
                     self.skip(header.body_len.get())?;
                 }
+                Some(FrameKind::Delta) => return self.delta(at, &header, &start),
+                Some(FrameKind::Changes) => return self.changes(at, &header, &start),
                 Some(FrameKind::Closing) => return self.end(at, &header),
                 _ => return Err(self.damaged(at, "a frame that no sealed file holds")),
             }
@@ -134,6 +155,36 @@ impl<'a> StreamReader<'a> {
                 other => other,
             })?;
         Ok(Part::Block(at, block))
+    }
+
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| match error {
+            Error::Damaged { offset, detail, .. } => self.damaged(offset, detail),
+            other => other,
+        })
+    }
+
+    /// The body of a frame whose length was held against the limits.
+    fn body(&mut self, header: &FrameHeader, start: &[u8]) -> Result<Bytes> {
+        self.content.update(start);
+        let mut body = vec![0; usize::try_from(header.body_len.get()).unwrap_or(usize::MAX)];
+        self.fill(&mut body)?;
+        self.content.update(&body);
+        Ok(Bytes::from(body))
+    }
+
+    fn delta(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
+        self.named(delta::check_header(at, header))?;
+        let body = self.body(header, start)?;
+        let (head, payload) = self.named(delta::parse(at, header, &body))?;
+        let payload = body.slice_ref(payload);
+        Ok(Part::Delta(at, Delta { head, payload }))
+    }
+
+    fn changes(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
+        self.named(change_list::check_header(at, header))?;
+        let body = self.body(header, start)?;
+        Ok(Part::Changes(self.named(change_list::parse(at, header, &body))?))
     }
 
     fn skip(&mut self, mut len: u64) -> Result<()> {

@@ -1,23 +1,68 @@
 //! Content-defined chunking: where a file is cut into chunks.
+//!
+//! FastCDC of 2020 with normalization level 1 (the default of the crate and of the paper's
+//! authors): one mask bit more before the average, one less after it. Minimum, average and maximum
+//! are those of [`limits`](crate::limits); they and the cuts are part of format version 1, since
+//! equal files must have equal chunks wherever they are stored.
+//!
+//! A cut depends on the bytes since the cut before and on nothing else, and never looks at the
+//! first `CHUNK_LEN_MIN` bytes, so a file up to that length is one chunk unseen.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::limits::{CHUNK_LEN_AVG, CHUNK_LEN_MAX, CHUNK_LEN_MIN};
+
+const BITS: usize = CHUNK_LEN_AVG.ilog2() as usize;
+const MASK_BEFORE_AVG: u64 = fastcdc::v2020::MASKS[BITS + 1];
+const MASK_AFTER_AVG: u64 = fastcdc::v2020::MASKS[BITS - 1];
+// The crate wants even lengths, and picks its masks by the logarithm.
+const _: () = assert!(
+    CHUNK_LEN_AVG.is_power_of_two()
+        && CHUNK_LEN_MIN.is_multiple_of(2)
+        && CHUNK_LEN_MAX.is_multiple_of(2)
+);
+
+/// Bytes that [`ChunkReader`] reads at once: four of the largest chunks.
+const READ_LEN: usize = 4 * CHUNK_LEN_MAX;
 
 /// Length of the first chunk of `window`. `None` if that takes more bytes than are there: then
-/// give at least `CHUNK_LEN_MAX`, or all of the rest with `last`.
-pub fn cut(_window: &[u8], _last: bool) -> Option<usize> {
-    todo!()
+/// give `CHUNK_LEN_MAX` at least, or all of the rest with `last`.
+pub fn cut(window: &[u8], last: bool) -> Option<usize> {
+    if window.is_empty() || (window.len() < CHUNK_LEN_MAX && !last) {
+        return None;
+    }
+    if window.len() <= CHUNK_LEN_MIN {
+        return Some(window.len());
+    }
+    let (_, len) = fastcdc::v2020::cut(
+        window,
+        CHUNK_LEN_MIN,
+        CHUNK_LEN_AVG,
+        CHUNK_LEN_MAX,
+        MASK_BEFORE_AVG,
+        MASK_AFTER_AVG,
+        MASK_BEFORE_AVG << 1,
+        MASK_AFTER_AVG << 1,
+    );
+    Some(len)
 }
 
-/// The chunks of data that is in memory.
-pub fn chunks(_data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::empty()
+/// The chunks of data that is in memory; none for no data.
+pub fn chunks(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (chunk, rest) = data.split_at_checked(cut(data, true)?)?;
+        data = rest;
+        Some(chunk)
+    })
 }
 
 /// Cuts a stream that arrives in pieces of any size; the cuts do not depend on the pieces.
 #[derive(Default)]
-pub struct Chunker {}
+pub struct Chunker {
+    /// The start of a chunk whose end has not arrived: less than `CHUNK_LEN_MAX` between calls.
+    carry: Vec<u8>,
+}
 
 impl Chunker {
     /// A chunker at the start of a file.
@@ -25,20 +70,54 @@ impl Chunker {
         Self::default()
     }
 
-    /// Takes the next piece and hands every chunk that is complete to `chunk`.
-    pub fn push(&mut self, _piece: &[u8], _chunk: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        todo!()
+    /// Takes the next piece and hands every chunk that is complete to `chunk`. Stops at the first
+    /// error of `chunk`; what arrived is then lost.
+    pub fn push(
+        &mut self,
+        mut piece: &[u8],
+        mut chunk: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        // What was carried needs bytes of the piece to be cut.
+        while !self.carry.is_empty() {
+            let carried = self.carry.len();
+            let (head, _) = piece.split_at(piece.len().min(CHUNK_LEN_MAX.saturating_sub(carried)));
+            self.carry.extend_from_slice(head);
+            let Some(len) = cut(&self.carry, false) else { return Ok(()) };
+            let (first, _) = self.carry.split_at(len);
+            chunk(first)?;
+            if len >= carried {
+                // The bytes behind the cut are all still in the piece.
+                piece = piece.split_at(len - carried).1;
+                self.carry.clear();
+            } else {
+                piece = piece.split_at(head.len()).1;
+                self.carry.drain(..len);
+            }
+        }
+        while let Some(len) = cut(piece, false) {
+            let (first, rest) = piece.split_at(len);
+            chunk(first)?;
+            piece = rest;
+        }
+        self.carry.extend_from_slice(piece);
+        Ok(())
     }
 
     /// Hands the rest to `chunk`; the chunker is at the start of a file again.
-    pub fn finish(&mut self, _chunk: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        todo!()
+    pub fn finish(&mut self, chunk: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let rest = std::mem::take(&mut self.carry);
+        chunks(&rest).try_for_each(chunk)?;
+        self.carry = rest;
+        self.carry.clear();
+        Ok(())
     }
 }
 
 /// Cuts what a reader gives, in one buffer that is reused from file to file.
 #[derive(Default)]
-pub struct ChunkReader {}
+pub struct ChunkReader {
+    buffer: Vec<u8>,
+}
 
 impl ChunkReader {
     /// A reader without buffer; it is allocated when the first file is read.
@@ -50,10 +129,45 @@ impl ChunkReader {
     /// names the input in errors.
     pub fn read<R: Read>(
         &mut self,
-        _input: R,
-        _what: &str,
-        _chunk: impl FnMut(&[u8]) -> Result<()>,
+        mut input: R,
+        what: &str,
+        mut chunk: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<u64> {
-        todo!()
+        self.buffer.resize(READ_LEN, 0);
+        let mut total = 0u64;
+        let mut filled = 0;
+        loop {
+            let ended = fill(&mut input, &mut self.buffer, &mut filled)
+                .map_err(|source| Error::Io { what: format!("reading {what}"), source })?;
+            let (mut window, _) = self.buffer.split_at(filled);
+            while let Some(len) = cut(window, ended) {
+                let (first, rest) = window.split_at(len);
+                chunk(first)?;
+                total += len as u64;
+                window = rest;
+            }
+            if ended {
+                return Ok(total);
+            }
+            let rest = window.len();
+            self.buffer.copy_within(filled - rest..filled, 0);
+            filled = rest;
+        }
     }
 }
+
+/// Reads until `buffer` is full (false) or the input has ended (true); `filled` bytes are there.
+fn fill<R: Read>(input: &mut R, buffer: &mut [u8], filled: &mut usize) -> io::Result<bool> {
+    while let Some(room) = buffer.get_mut(*filled..).filter(|room| !room.is_empty()) {
+        match input.read(room) {
+            Ok(0) => return Ok(true),
+            Ok(len) => *filled += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests;

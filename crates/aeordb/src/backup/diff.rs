@@ -1,0 +1,214 @@
+//! Diff: the difference of two versions as a sealed file, a patch.
+
+use std::io::Write;
+
+use crate::backup::changes::{Change, changes, same_apart_from_below};
+use crate::backup::delta::Deltas;
+use crate::backup::export::place;
+use crate::backup::live::LiveChunks;
+use crate::db::Reader;
+use crate::error::Result;
+use crate::format::change_list::ChangeListWriter;
+use crate::graph::{Bitmap, Differ, Step};
+use crate::hash::{Hash, Kind, ListId, VersionId};
+use crate::log::View;
+use crate::log::sealed::SealedWriter;
+use crate::object::{FileRecord, Item, ListReader, Path, list};
+use crate::store::ReadEntries;
+use crate::watch::Watch;
+
+/// What a patch holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PatchReport {
+    /// The version that it starts from.
+    pub from: VersionId,
+    /// The version that it leads to.
+    pub to: VersionId,
+    /// Files that are only in `to`.
+    pub files_added: u64,
+    /// Files that differ.
+    pub files_modified: u64,
+    /// Files that are only in `from`.
+    pub files_deleted: u64,
+    /// Chunks in the patch.
+    pub chunks: u64,
+    /// Directories whose entries differ.
+    pub directories: u64,
+    /// Bytes of the output.
+    pub bytes: u64,
+}
+
+/// Writes the patch that leads from one version to another to `out`.
+pub fn diff(
+    reader: &Reader,
+    from: &VersionId,
+    to: &VersionId,
+    out: &mut dyn Write,
+    watch: &Watch,
+) -> Result<PatchReport> {
+    let mut plan = Plan::new(reader);
+    plan.look(from, to, watch)?;
+    let mut out = SealedWriter::new(out, reader.crew().clone(), Some(from), to)?;
+    if from != to {
+        out.push(Kind::Version, to.0, &reader.version(to)?.encode())?;
+    }
+    write_changes(reader, from, to, &mut out)?;
+    let Plan { mut counts, mut seen, mut chunks, .. } = plan;
+    let mut deltas = Deltas::new(reader, watch);
+    for step in steps(reader, from, to)? {
+        watch.check()?;
+        match step? {
+            Step::Node { hash, bytes, near } => {
+                if seen.insert(place(reader.view(), Kind::Directory, &hash)?.number) {
+                    deltas.node(&mut out, Kind::Directory, hash, &bytes, near)?;
+                }
+            }
+            Step::Item { before, after: Some(Item::File(record)), .. } => {
+                let view = reader.view();
+                for node in list_nodes(view, &record)? {
+                    if seen.insert(place(view, Kind::List, &node)?.number) {
+                        let bytes = view.read(Kind::List, &node)?;
+                        deltas.node(&mut out, Kind::List, node, &bytes, None)?;
+                    }
+                }
+                match before {
+                    Some(Item::File(old)) if old.content == record.content => {}
+                    Some(Item::File(old)) => deltas.file(&mut out, &mut chunks, &old, &record)?,
+                    _ => {
+                        for chunk in ListReader::new(view, &record.content, record.size, 0)? {
+                            let (_, chunk) = chunk?;
+                            chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
+                        }
+                    }
+                }
+            }
+            Step::Item { .. } => {}
+        }
+    }
+    deltas.finish(&mut out)?;
+    out.end_section()?;
+    chunks.copy(reader, &mut out, watch)?;
+    let (closing, bytes) = out.finish(|closing| {
+        closing.files = (counts.files_added + counts.files_modified).into();
+        closing.directories = counts.directories.into();
+        closing.files_added = counts.files_added.into();
+        closing.files_modified = counts.files_modified.into();
+        closing.files_deleted = counts.files_deleted.into();
+    })?;
+    counts.chunks = closing.chunks.get();
+    Ok(PatchReport { from: *from, to: *to, bytes, ..counts })
+}
+
+fn steps<'r>(
+    reader: &'r Reader,
+    from: &VersionId,
+    to: &VersionId,
+) -> Result<Differ<'r, View, View>> {
+    let (from, to) = (reader.version(from)?, reader.version(to)?);
+    let view = reader.view();
+    Differ::new(view, Some(&from.root), view, Some(&to.root), &Path::root())
+}
+
+/// The nodes of a file's chunk list.
+fn list_nodes(view: &View, record: &FileRecord) -> Result<Vec<Hash>> {
+    let mut nodes = Vec::new();
+    let node = |id: &ListId| {
+        nodes.push(id.0);
+        Ok(())
+    };
+    list::verify_list(view, &record.content, record.size, node, |_| Ok(()))?;
+    Ok(nodes)
+}
+
+/// What a first pass over the difference finds out.
+struct Plan<'r> {
+    reader: &'r Reader,
+    counts: PatchReport,
+    /// Nodes that whoever has the base has, as far as the difference shows them.
+    seen: Bitmap,
+    /// Likewise chunks: those of changed and deleted files.
+    chunks: LiveChunks,
+}
+
+impl<'r> Plan<'r> {
+    fn new(reader: &'r Reader) -> Self {
+        let counts = PatchReport {
+            from: reader.head(),
+            to: reader.head(),
+            files_added: 0,
+            files_modified: 0,
+            files_deleted: 0,
+            chunks: 0,
+            directories: 0,
+            bytes: 0,
+        };
+        let seen = Bitmap::new(reader.view().number_limit());
+        Plan { reader, counts, seen, chunks: LiveChunks::new(reader) }
+    }
+
+    fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
+        let view = self.reader.view();
+        let mut bytes = 0;
+        self.counts.directories = u64::from(from != to);
+        for step in steps(self.reader, from, to)? {
+            watch.check()?;
+            let Step::Item { before, after, .. } = step? else { continue };
+            self.count(before.as_ref(), after.as_ref());
+            if let Some(Item::File(old)) = &before {
+                for node in list_nodes(view, old)? {
+                    self.seen.insert(place(view, Kind::List, &node)?.number);
+                }
+                for chunk in ListReader::new(view, &old.content, old.size, 0)? {
+                    let (_, chunk) = chunk?;
+                    self.chunks.exclude(&place(view, Kind::Chunk, &chunk.id.0)?);
+                }
+            }
+            if let Some(Item::File(new)) = &after {
+                bytes += new.size;
+            }
+        }
+        watch.expect(self.counts.files_added + self.counts.files_modified, bytes);
+        Ok(())
+    }
+
+    fn count(&mut self, before: Option<&Item>, after: Option<&Item>) {
+        let is_file = |item: Option<&Item>| {
+            matches!(item, Some(Item::File(_) | Item::Symlink(_)))
+        };
+        match (is_file(before), is_file(after)) {
+            (false, true) => self.counts.files_added += 1,
+            (true, true) => self.counts.files_modified += 1,
+            (true, false) => self.counts.files_deleted += 1,
+            (false, false) => {}
+        }
+        if let Some(Item::Directory(new)) = after {
+            let same = matches!(before, Some(Item::Directory(old)) if old.root == new.root);
+            self.counts.directories += u64::from(!same);
+        }
+    }
+}
+
+/// Writes the list of changes.
+fn write_changes(
+    reader: &Reader,
+    from: &VersionId,
+    to: &VersionId,
+    out: &mut SealedWriter<'_>,
+) -> Result<()> {
+    let mut list = ChangeListWriter::default();
+    changes(reader, from, to, &mut |change| {
+        let full = match &change {
+            Change::Added { path, .. } => list.push(b'A', path.as_bytes(), None),
+            Change::Modified { path, old, new } => {
+                debug_assert!(!same_apart_from_below(old, new));
+                list.push(b'M', path.as_bytes(), None)
+            }
+            Change::Deleted { path, .. } => list.push(b'D', path.as_bytes(), None),
+            Change::Renamed { from, to, .. } => {
+                list.push(b'R', from.as_bytes(), Some(to.as_bytes()))
+            }
+        }?;
+        full.map_or(Ok(()), |frame| out.push_changes(&frame))
+    })?;
+    list.finish()?.map_or(Ok(()), |frame| out.push_changes(&frame))
+}

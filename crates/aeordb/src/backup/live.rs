@@ -1,0 +1,152 @@
+//! Which entries of which blocks a copy takes: blocks that are wanted whole are copied as they
+//! are, of others the wanted entries are packed anew.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::backup::export::place;
+use crate::crew::Ticket;
+use crate::db::Reader;
+use crate::error::Result;
+use crate::graph::Bitmap;
+use crate::hash::{Hash, Kind};
+use crate::limits::CHUNK_BLOCK_LEN_TARGET;
+use crate::log::sealed::SealedWriter;
+use crate::log::source::RawBlock;
+use crate::store::{Place, ReadEntries};
+use crate::watch::Watch;
+
+/// Blocks with fewer raw bytes than this are packed together rather than copied.
+const VERBATIM_LEN_MIN: usize = CHUNK_BLOCK_LEN_TARGET / 2;
+
+/// The wanted entries of one block: a bit for each ordinal.
+#[derive(Default)]
+struct Wanted {
+    place: Option<Place>,
+    ordinals: Vec<u64>,
+    count: usize,
+}
+
+/// Collects wanted chunks, then copies them in the order in which their blocks were first met.
+pub struct LiveChunks {
+    seen: Bitmap,
+    blocks: Vec<Wanted>,
+    by_offset: HashMap<u64, usize>,
+    chunks: u64,
+}
+
+impl LiveChunks {
+    /// No chunk is wanted yet of the store behind `reader`.
+    pub fn new(reader: &Reader) -> Self {
+        LiveChunks {
+            seen: Bitmap::new(reader.view().number_limit()),
+            blocks: Vec::new(),
+            by_offset: HashMap::new(),
+            chunks: 0,
+        }
+    }
+
+    /// Number of chunks that are wanted.
+    pub fn len(&self) -> u64 {
+        self.chunks
+    }
+
+    /// Passes over the entry at `place` from now on.
+    pub fn exclude(&mut self, place: &Place) {
+        self.seen.insert(place.number);
+    }
+
+    /// Takes the chunk of this name out of what is to be copied: true if nobody had wanted or
+    /// excluded it, so that the caller sees to it.
+    pub fn take(&mut self, store: &dyn ReadEntries, hash: &Hash) -> Result<bool> {
+        let place = place(store, Kind::Chunk, hash)?;
+        let new = self.seen.insert(place.number);
+        self.chunks += u64::from(new);
+        Ok(new)
+    }
+
+    /// Wants the chunk at `place`; true if it was not wanted before.
+    pub fn want(&mut self, place: &Place) -> bool {
+        if !self.seen.insert(place.number) {
+            return false;
+        }
+        let blocks = &mut self.blocks;
+        let index = *self.by_offset.entry(place.block).or_insert_with(|| {
+            blocks.push(Wanted { place: Some(*place), ..Wanted::default() });
+            blocks.len() - 1
+        });
+        let wanted = &mut blocks[index];
+        let (word, bit) = (usize::from(place.ordinal / 64), place.ordinal % 64);
+        if wanted.ordinals.len() <= word {
+            wanted.ordinals.resize(word + 1, 0);
+        }
+        wanted.ordinals[word] |= 1 << bit;
+        wanted.count += 1;
+        self.chunks += 1;
+        true
+    }
+
+    /// Copies what is wanted to `out`. Blocks are read and checked by the crew.
+    pub fn copy(self, reader: &Reader, out: &mut SealedWriter<'_>, watch: &Watch) -> Result<()> {
+        let crew = reader.crew().clone();
+        let mut under_way: VecDeque<Ticket<Result<Copied>>> = VecDeque::new();
+        for wanted in self.blocks {
+            let view = reader.view().clone();
+            under_way.push_back(crew.submit(move || {
+                let Some(place) = wanted.place else { return Ok(Copied::Entries(Vec::new())) };
+                let block = view.raw_block(&place)?;
+                select(block, &place, &wanted)
+            }));
+            if under_way.len() > crew.depth() {
+                write(under_way.pop_front(), out, watch)?;
+            }
+        }
+        while !under_way.is_empty() {
+            write(under_way.pop_front(), out, watch)?;
+        }
+        Ok(())
+    }
+}
+
+/// What of a block is copied.
+enum Copied {
+    Whole(Box<RawBlock>),
+    Entries(Vec<(Hash, bytes::Bytes)>),
+}
+
+fn select(block: RawBlock, place: &Place, wanted: &Wanted) -> Result<Copied> {
+    let whole = wanted.count == block.head.entries.len();
+    if whole && block.head.raw_len >= VERBATIM_LEN_MIN {
+        return Ok(Copied::Whole(Box::new(block)));
+    }
+    let decoded = block.decode(place.block)?;
+    let mut entries = Vec::with_capacity(wanted.count);
+    for (ordinal, entry) in block.head.entries.iter().enumerate() {
+        let bit = wanted.ordinals.get(ordinal / 64).is_some_and(|word| word & (1 << (ordinal % 64)) != 0);
+        if bit {
+            entries.push((entry.hash, decoded.verified(ordinal, place.block)?));
+        }
+    }
+    Ok(Copied::Entries(entries))
+}
+
+fn write(
+    ticket: Option<Ticket<Result<Copied>>>,
+    out: &mut SealedWriter<'_>,
+    watch: &Watch,
+) -> Result<()> {
+    watch.check()?;
+    match ticket.map(Ticket::wait).transpose()? {
+        Some(Copied::Whole(block)) => {
+            watch.advance(0, block.head.raw_len as u64);
+            out.push_block(&block)
+        }
+        Some(Copied::Entries(entries)) => {
+            for (hash, bytes) in entries {
+                watch.advance(0, bytes.len() as u64);
+                out.push(Kind::Chunk, hash, &bytes)?;
+            }
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}

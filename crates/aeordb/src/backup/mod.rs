@@ -1,0 +1,14 @@
+//! Backup and restore: a version becomes one file, the difference of two versions becomes one
+//! file, and either is taken into a database.
+
+mod changes;
+mod delta;
+mod diff;
+mod export;
+mod import;
+mod live;
+
+pub use changes::{Change, changes};
+pub use diff::{PatchReport, diff};
+pub use export::{ExportReport, export};
+pub use import::{ImportOptions, ImportReport, Input, import};

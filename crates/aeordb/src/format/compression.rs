@@ -1,0 +1,58 @@
+//! zstd with one context a thread: setting one up costs more than a small block.
+
+use std::cell::RefCell;
+use std::io;
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::DParameter;
+
+use crate::error::{Context as _, Result};
+
+/// Largest window of a block's compression: no block is longer.
+const WINDOW_LOG_MAX: u32 = 22;
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Appends `raw`, compressed, to `out`; false if that would not be smaller.
+pub fn compress(raw: &[u8], level: i32, out: &mut Vec<u8>) -> Result<bool> {
+    COMPRESSOR
+        .with_borrow_mut(|slot| -> io::Result<bool> {
+            let compressor = match slot {
+                Some((of, compressor)) if *of == level => compressor,
+                _ => &mut slot.insert((level, Compressor::new(level)?)).1,
+            };
+            let start = out.len();
+            // The output may take as much room as the input: what does not fit is no gain.
+            out.reserve(raw.len());
+            let mut room = io::Cursor::new(std::mem::take(out));
+            room.set_position(start as u64);
+            let result = compressor.compress_to_buffer(raw, &mut room);
+            *out = room.into_inner();
+            match result {
+                Ok(len) if len < raw.len() => {
+                    out.truncate(start + len);
+                    Ok(true)
+                }
+                _ => Ok(false),
+            }
+        })
+        .context(|| "setting up compression".into())
+}
+
+/// Decompresses `payload` to at most `raw_len` bytes.
+pub fn decompress(payload: &[u8], raw_len: usize) -> io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => {
+                let mut decompressor = Decompressor::new()?;
+                decompressor.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+                slot.insert(decompressor)
+            }
+        };
+        decompressor.decompress(payload, raw_len)
+    })
+}

@@ -1,0 +1,37 @@
+use super::*;
+
+#[test]
+fn the_empty_version_is_a_constant() {
+    let empty = Version::empty();
+    assert_eq!(empty.totals, Totals { files: 0, directories: 1, bytes: 0 });
+    assert_eq!(Version::decode(&empty.encode()).unwrap(), empty);
+    assert_eq!(empty.id().to_string(), "?");
+}
+
+#[test]
+fn every_byte_that_is_changed_or_missing_gives_an_error_or_another_version() {
+    let version = Version {
+        root: DirectoryId::of(b"x"),
+        totals: Totals { files: 300, directories: 2, bytes: 1 << 40 },
+    };
+    let bytes = version.encode();
+    for at in 0..bytes.len() {
+        assert!(Version::decode(&bytes[..at]).is_err());
+        for bit in 0..8 {
+            let mut other = bytes.clone();
+            other[at] ^= 1 << bit;
+            if let Ok(decoded) = Version::decode(&other) {
+                assert_ne!(decoded, version);
+                assert_eq!(decoded.encode(), other);
+            }
+        }
+    }
+    assert!(Version::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+}
+
+#[test]
+fn flags_of_a_newer_version_are_refused_as_such() {
+    let mut bytes = Version::empty().encode();
+    bytes[0] = 1;
+    assert!(Version::decode(&bytes).unwrap_err().to_string().contains("needs a newer version"));
+}
