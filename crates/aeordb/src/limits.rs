@@ -11,6 +11,12 @@ pub const SYMLINK_LEN_MAX: usize = 4096;
 pub const CONTENT_TYPE_LEN_MAX: usize = 255;
 /// Most user metadata of one file: names and values together, in bytes.
 pub const METADATA_LEN_MAX: usize = 16 * 1024;
+/// Most pairs of user metadata of one file.
+pub const METADATA_PAIRS_MAX: usize = 512;
+/// Longest file, in bytes: offsets in it fit a signed number.
+pub const FILE_LEN_MAX: u64 = i64::MAX as u64;
+/// Largest value of a tree entry, in bytes; every item fits.
+pub const VALUE_LEN_MAX: usize = 24 * 1024;
 /// Deepest nesting of directories: every level takes two bytes of a path at least.
 pub const DEPTH_MAX: usize = PATH_LEN_MAX / 2;
 

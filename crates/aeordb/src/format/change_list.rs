@@ -119,4 +119,3 @@ fn field(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let (path, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
     Some((path.to_vec(), rest))
 }
-

@@ -56,7 +56,11 @@ pub fn check_header(offset: u64, header: &FrameHeader) -> Result<()> {
 }
 
 /// Checks a delta by its hash and reads its head; the rest of the body is its payload.
-pub fn parse<'a>(offset: u64, header: &FrameHeader, body: &'a [u8]) -> Result<(DeltaHead, &'a [u8])> {
+pub fn parse<'a>(
+    offset: u64,
+    header: &FrameHeader,
+    body: &'a [u8],
+) -> Result<(DeltaHead, &'a [u8])> {
     check_header(offset, header)?;
     if header.expected_hash([body]) != header.hash {
         return Err(damaged(offset, "the delta does not have the hash it was written with"));
@@ -128,7 +132,9 @@ pub fn encode(
     };
     let Some(payload) = compress(prefix, raw) else { return Ok(None) };
     let mut body = Vec::with_capacity(4 + references.len() * HASH_LEN + payload.len());
-    body.extend_from_slice(&u32::try_from(references.len()).map_err(|_| too_large())?.to_le_bytes());
+    body.extend_from_slice(
+        &u32::try_from(references.len()).map_err(|_| too_large())?.to_le_bytes(),
+    );
     for reference in references {
         body.extend_from_slice(reference.as_bytes());
     }

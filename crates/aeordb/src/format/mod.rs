@@ -6,8 +6,8 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod block;
-pub mod checkpoint;
 pub mod change_list;
+pub mod checkpoint;
 pub mod commit;
 pub(crate) mod compression;
 pub mod delta;

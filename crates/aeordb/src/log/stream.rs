@@ -6,10 +6,10 @@ use std::io::Read;
 use bytes::Bytes;
 
 use crate::error::{Context, Error, Result};
-use crate::format::seal::Closing;
-use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
 use crate::format::change_list::{self, ChangeRecord};
 use crate::format::delta::{self, DeltaHead};
+use crate::format::seal::Closing;
+use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
 use crate::log::source::RawBlock;
 

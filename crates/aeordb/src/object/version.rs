@@ -7,6 +7,7 @@ use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::object::encoding::{Decoder, Encoder};
 use crate::object::record::{Subdirectory, Totals, decode_totals, encode_totals};
 use crate::object::tree;
+use crate::store::ReadEntries;
 
 /// A whole tree: its root directory and its counts. No time, no parent, no name: equal trees are
 /// equal versions wherever they were made.
@@ -58,8 +59,17 @@ impl Version {
         VersionId::of(&self.encode())
     }
 
+    /// The version of this name.
+    pub fn read<S: ReadEntries + ?Sized>(store: &S, id: &VersionId) -> Result<Version> {
+        let empty = Version::empty();
+        if *id == empty.id() {
+            return Ok(empty);
+        }
+        Version::decode(&store.read(Kind::Version, id.hash())?)
+    }
+
     /// The root as a directory: it has no mode and no mtime.
-    pub fn directory(&self) -> Subdirectory {
+    pub fn root_directory(&self) -> Subdirectory {
         Subdirectory { root: self.root, mode: None, mtime: None, totals: self.totals }
     }
 }

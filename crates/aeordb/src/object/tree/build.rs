@@ -143,8 +143,9 @@ impl<M: Map> Builder<M> {
 
     pub fn finish<S: AppendEntries + ?Sized>(mut self, store: &mut S) -> Result<Built> {
         let mut index = 0;
-        while let Some(open) = self.levels.get_mut(index) {
+        while index < self.levels.len() {
             let top = index + 1 == self.levels.len();
+            let Some(open) = self.levels.get_mut(index) else { break };
             let Some(open) = (!open.is_empty()).then_some(open) else {
                 index += 1;
                 continue;

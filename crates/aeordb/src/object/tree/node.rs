@@ -79,7 +79,9 @@ impl Node {
         }
         let level = decoder.u8()?;
         if usize::from(level) >= TREE_HEIGHT_MAX {
-            return Err(decoder.error(format!("expected a level below {TREE_HEIGHT_MAX}, found {level}")));
+            return Err(
+                decoder.error(format!("expected a level below {TREE_HEIGHT_MAX}, found {level}"))
+            );
         }
         // An entry takes three bytes at least, so the count is bounded by the node's length.
         let count = decoder.varint_in("a number of entries", 1, bytes.len() as u64 / 3)?;
@@ -154,7 +156,8 @@ impl Node {
 
 impl Summary {
     pub(super) fn checked_add(self, other: Summary) -> Result<Summary> {
-        let sum = self.entries.checked_add(other.entries).zip(self.totals.checked_add(other.totals));
+        let sum =
+            self.entries.checked_add(other.entries).zip(self.totals.checked_add(other.totals));
         let (entries, totals) =
             sum.ok_or_else(|| Error::damaged("tree node", 0, "counts beyond what can be counted"))?;
         Ok(Summary { entries, totals })
@@ -233,7 +236,15 @@ fn decision(level: u8, key: &[u8]) -> u64 {
 
 /// Bytes that an entry takes.
 pub(super) fn entry_len(key: &[u8], value: &[u8]) -> usize {
-    let varint = |len: usize| if len < 128 { 1 } else if len < 16_384 { 2 } else { 3 };
+    let varint = |len: usize| {
+        if len < 128 {
+            1
+        } else if len < 16_384 {
+            2
+        } else {
+            3
+        }
+    };
     varint(key.len()) + key.len() + varint(value.len()) + value.len()
 }
 
@@ -275,4 +286,20 @@ pub(super) fn decode_entry(entries: &[u8]) -> Result<Child> {
     let mut decoder = Decoder::new("tree node", entries);
     decoder.bytes_in("a key", 1, KEY_LEN_MAX)?;
     Child::decode(decoder.bytes_in("a value", 0, VALUE_LEN_MAX)?)
+}
+
+impl Node {
+    /// Whether the split after the last entry is one that its content asks for.
+    pub fn ends_by_content(&self) -> bool {
+        let mut at = 0;
+        for index in 0..self.len() {
+            let (key, value) = (self.key(index), self.value(index));
+            let end = at + entry_len(key, value);
+            if index + 1 == self.len() {
+                return ends_after(self.level, key, at, end);
+            }
+            at = end;
+        }
+        false
+    }
 }
