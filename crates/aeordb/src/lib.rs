@@ -1,9 +1,11 @@
 //! A content-addressed, versioned file database in one file, made for backup and restore.
 
+pub mod backup;
 pub mod clock;
 pub mod crew;
 pub mod db;
 pub mod error;
+pub mod files;
 pub mod format;
 pub mod graph;
 pub mod hash;

@@ -83,9 +83,7 @@ pub fn changes(
             }
             (path, None, Some(item)) => {
                 let source = match &item {
-                    Item::File(record) => {
-                        deleted.get_mut(&record.content_hash).and_then(Vec::pop)
-                    }
+                    Item::File(record) => deleted.get_mut(&record.content_hash).and_then(Vec::pop),
                     _ => None,
                 };
                 each(match source {

@@ -172,9 +172,7 @@ impl<'r> Plan<'r> {
     }
 
     fn count(&mut self, before: Option<&Item>, after: Option<&Item>) {
-        let is_file = |item: Option<&Item>| {
-            matches!(item, Some(Item::File(_) | Item::Symlink(_)))
-        };
+        let is_file = |item: Option<&Item>| matches!(item, Some(Item::File(_) | Item::Symlink(_)));
         match (is_file(before), is_file(after)) {
             (false, true) => self.counts.files_added += 1,
             (true, true) => self.counts.files_modified += 1,

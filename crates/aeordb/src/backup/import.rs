@@ -204,7 +204,9 @@ impl Chain<'_> {
             kind: first.map_or(FileKind::Export, |link| link.kind),
             version: self.at,
             base: first.and_then(|link| link.base),
-            entries: [chunks, files, directories, deletions].into_iter().fold(0, u64::saturating_add),
+            entries: [chunks, files, directories, deletions]
+                .into_iter()
+                .fold(0, u64::saturating_add),
             chunks,
             files,
             directories,
@@ -285,8 +287,7 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, path: &Path, before: Option<Item>, after: Option<Item>) {
-        let is_file =
-            |item: &Option<Item>| matches!(item, Some(Item::File(_) | Item::Symlink(_)));
+        let is_file = |item: &Option<Item>| matches!(item, Some(Item::File(_) | Item::Symlink(_)));
         match (is_file(&before), is_file(&after)) {
             (false, true) => self.added += 1,
             (true, true) => self.modified += 1,
@@ -381,9 +382,7 @@ impl Copy<'_, '_> {
             return Err(Error::Incomplete { version, missing, supplier });
         }
         let name = name.to_owned();
-        self.submit(move || {
-            check_delta(at, &delta, &prefix).map_err(|error| renamed(error, &name))
-        })
+        self.submit(move || check_delta(at, &delta, &prefix).map_err(|error| renamed(error, &name)))
     }
 
     /// An entry whose kind is not told.

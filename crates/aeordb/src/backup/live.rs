@@ -121,7 +121,8 @@ fn select(block: RawBlock, place: &Place, wanted: &Wanted) -> Result<Copied> {
     let decoded = block.decode(place.block)?;
     let mut entries = Vec::with_capacity(wanted.count);
     for (ordinal, entry) in block.head.entries.iter().enumerate() {
-        let bit = wanted.ordinals.get(ordinal / 64).is_some_and(|word| word & (1 << (ordinal % 64)) != 0);
+        let bit =
+            wanted.ordinals.get(ordinal / 64).is_some_and(|word| word & (1 << (ordinal % 64)) != 0);
         if bit {
             entries.push((entry.hash, decoded.verified(ordinal, place.block)?));
         }

@@ -148,6 +148,13 @@ impl Database {
         &self.path
     }
 
+    /// True if this is what the database's file is.
+    pub fn is_same_file(&self, metadata: &std::fs::Metadata) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(&self.path)
+            .is_ok_and(|own| own.dev() == metadata.dev() && own.ino() == metadata.ino())
+    }
+
     /// What the file is.
     pub fn kind(&self) -> FileKind {
         self.log.kind()

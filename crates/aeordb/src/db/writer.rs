@@ -135,6 +135,24 @@ impl<'a> Writer<'a> {
         Ok(root)
     }
 
+    /// Commits, and says how long the file is then.
+    pub fn commit_and_end(mut self) -> Result<u64> {
+        self.appender.commit(self.root.clone())?;
+        self.committed = true;
+        self.database.publish()?;
+        Ok(self.appender.end())
+    }
+
+    /// True if a snapshot or history names the version: it is complete then.
+    pub fn is_recorded(&self, version: &VersionId) -> Result<bool> {
+        let snapshots = journal::snapshots(&*self.appender, &self.root.snapshots)?;
+        if snapshots.iter().any(|snapshot| snapshot.version == *version) {
+            return Ok(true);
+        }
+        let history = journal::history(&*self.appender, &self.root.history, 0..u64::MAX)?;
+        Ok(history.iter().any(|entry| entry.version == *version))
+    }
+
     /// Says that the appender has committed by itself.
     pub fn committed(mut self) {
         self.committed = true;

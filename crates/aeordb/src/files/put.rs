@@ -1,0 +1,267 @@
+//! Put: local files, directories and streams into a new version.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::db::{Database, Writer};
+use crate::error::{Context, Error, Result};
+use crate::files::cache::Cache;
+use crate::files::load::Loader;
+use crate::files::scan::{Entry, Found};
+use crate::hash::VersionId;
+use crate::object::{self, FileRecord, Item, Name, Path, Symlink, Version};
+use crate::watch::Watch;
+
+/// What is put.
+pub enum Source {
+    /// A local file or directory. A symbolic link named here is followed; links below are kept.
+    Path(PathBuf),
+    /// Bytes that come in order.
+    Stream(Box<dyn Read + Send>),
+}
+
+/// How files are put.
+#[derive(Clone, Default, Debug)]
+pub struct PutOptions {
+    /// Delete what the local tree does not have.
+    pub mirror: bool,
+    /// Read every file, whatever the cache says.
+    pub rehash: bool,
+    /// The content type of what is put; else what is replaced keeps its own.
+    pub content_type: Option<String>,
+    /// Where the cache of unchanged files is.
+    pub cache: Option<PathBuf>,
+}
+
+/// What was put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PutReport {
+    /// HEAD now.
+    pub version: VersionId,
+    /// HEAD before.
+    pub previous: VersionId,
+    /// Files looked at, symbolic links included.
+    pub files: u64,
+    /// Directories looked at.
+    pub directories: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// Files that the database did not have at their path.
+    pub files_new: u64,
+    /// Files that differ from what the database had.
+    pub files_changed: u64,
+    /// Files that do not.
+    pub files_unchanged: u64,
+    /// Files that mirroring deleted.
+    pub files_deleted: u64,
+    /// Bytes by which the database grew.
+    pub new_bytes: u64,
+    /// Sockets, FIFOs, devices and names that cannot be kept: one warning each.
+    pub skipped: u64,
+    /// Files and directories that could not be read: one warning each.
+    pub unreadable: u64,
+}
+
+/// Puts `sources` at `target`, as one commit. A directory's contents land under `target`; one file
+/// lands at `target`, or in it where that is a directory or `target_is_directory`; several land
+/// in it under their own names.
+pub fn put(
+    database: &Database,
+    sources: Vec<Source>,
+    target: &Path,
+    target_is_directory: bool,
+    options: &PutOptions,
+    watch: &Watch,
+) -> Result<PutReport> {
+    let mut writer = database.writer()?;
+    let previous = writer.head();
+    let head = writer.head_version()?;
+    let start = writer.entries().end();
+    let mut report = PutReport {
+        version: previous,
+        previous,
+        files: 0,
+        directories: 0,
+        bytes: 0,
+        files_new: 0,
+        files_changed: 0,
+        files_unchanged: 0,
+        files_deleted: 0,
+        new_bytes: 0,
+        skipped: 0,
+        unreadable: 0,
+    };
+    let into = target_is_directory
+        || sources.len() > 1
+        || matches!(object::resolve(&writer, &head.root, target)?, Some(Item::Directory(_)));
+    let many = sources.len() > 1;
+    let mut changes: BTreeMap<Path, Option<Item>> = BTreeMap::new();
+    let mut caches = Vec::new();
+    for source in sources {
+        let place = Place { head: &head, target, into, many };
+        let (path, item, cache) =
+            put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        if changes.insert(path.clone(), Some(item)).is_some() {
+            return Err(Error::invalid(format!("two of the sources would land at {path}")));
+        }
+        caches.extend(cache);
+    }
+    let version = object::apply(writer.entries(), &head.root, changes)?;
+    report.version = writer.add_version(&version)?;
+    if report.version != previous {
+        writer.set_head(report.version, "put")?;
+        report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
+    }
+    caches.into_iter().for_each(Cache::save);
+    Ok(report)
+}
+
+/// Where things land.
+struct Place<'p> {
+    head: &'p Version,
+    target: &'p Path,
+    into: bool,
+    many: bool,
+}
+
+impl Place<'_> {
+    fn of(&self, name: Option<&[u8]>) -> Result<Path> {
+        match name {
+            Some(name) if self.into => self.target.join(&Name::new(name)?),
+            _ if self.target.is_root() => Err(Error::invalid("/ is a directory")),
+            _ => Ok(self.target.clone()),
+        }
+    }
+}
+
+type Put = (Path, Item, Option<Cache>);
+
+fn put_one(
+    writer: &mut Writer<'_>,
+    source: Source,
+    place: &Place<'_>,
+    options: &PutOptions,
+    watch: &Watch,
+    report: &mut PutReport,
+) -> Result<Put> {
+    let path = match source {
+        Source::Stream(input) => return put_stream(writer, input, place, options, watch, report),
+        Source::Path(path) => path,
+    };
+    let what = || format!("looking at {}", path.display());
+    let metadata = fs::metadata(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(path.display().to_string()),
+        _ => Error::Io { what: what(), source: error },
+    })?;
+    let whole = fs::canonicalize(&path).context(what)?;
+    let name = whole.file_name().map(|name| name.as_bytes().to_vec());
+    let entry = Entry::look(&whole, name.as_deref().unwrap_or_default(), &metadata);
+    if writer.database().is_same_file(&metadata) {
+        return Err(Error::invalid(format!("{} is the database itself", path.display())));
+    }
+    let directory = entry.found == Found::Directory;
+    let to = match (directory, place.many) {
+        (true, false) => place.target.clone(),
+        _ => place.of(name.as_deref())?,
+    };
+    let old = object::resolve(writer, &place.head.root, &to)?;
+    let identity = [
+        writer.database().file_id().as_slice(),
+        whole.as_os_str().as_bytes(),
+        b"\0",
+        to.as_bytes(),
+    ]
+    .concat();
+    let now = writer.database().clock().now();
+    let cache = Cache::open(options.cache.as_deref(), &identity, now, options.rehash);
+    let content_type = options.content_type.clone();
+    let mut loader = Loader::new(writer, watch, report, cache, options.mirror, content_type);
+    match (entry.found.clone(), old) {
+        (Found::Directory, Some(Item::File(_) | Item::Symlink(_))) if !options.mirror => {
+            Err(Error::invalid(format!("{to} is not a directory")))
+        }
+        (Found::Directory, old) => {
+            let existing = match old {
+                Some(Item::Directory(directory)) => Some(directory),
+                _ => None,
+            };
+            // The root has no mode and no time of its own.
+            let entry = (!to.is_root()).then_some(entry);
+            let directory = loader.directory(whole, entry, existing)?;
+            Ok((to, Item::Directory(directory), Some(loader.cache)))
+        }
+        (Found::File(_), Some(Item::Directory(_))) => {
+            Err(Error::invalid(format!("{to} is a directory")))
+        }
+        (Found::File(stat), old) => {
+            let mut record = loader.single(whole, entry, stat)?;
+            let old = finish_file(&loader, &mut record, old);
+            count(report, old.as_ref(), &Item::File(record.clone()));
+            Ok((to, Item::File(record), None))
+        }
+        (Found::Symlink(target), _) => {
+            let item = Item::Symlink(Symlink { target, mtime: Some(entry.mtime) });
+            Ok((to, item, None))
+        }
+        (Found::Special(what), _) => Err(Error::invalid(format!("{} is {what}", path.display()))),
+        (Found::Unreadable(why), _) => {
+            Err(Error::invalid(format!("{} cannot be read: {why}", path.display())))
+        }
+    }
+}
+
+fn finish_file(
+    loader: &Loader<'_, '_>,
+    record: &mut FileRecord,
+    old: Option<Item>,
+) -> Option<Item> {
+    let before = match &old {
+        Some(Item::File(before)) => Some(before),
+        _ => None,
+    };
+    loader.describe(record, before);
+    old
+}
+
+fn count(report: &mut PutReport, old: Option<&Item>, new: &Item) {
+    match old {
+        None => report.files_new += 1,
+        Some(old) if old == new => report.files_unchanged += 1,
+        Some(_) => report.files_changed += 1,
+    }
+}
+
+fn put_stream(
+    writer: &mut Writer<'_>,
+    input: Box<dyn Read + Send>,
+    place: &Place<'_>,
+    options: &PutOptions,
+    watch: &Watch,
+    report: &mut PutReport,
+) -> Result<Put> {
+    let to = match place.into {
+        true => {
+            let target = place.target;
+            return Err(Error::invalid(format!("{target} is a directory: a stream has no name")));
+        }
+        false => place.of(None)?,
+    };
+    let old = object::resolve(writer, &place.head.root, &to)?;
+    let now = writer.database().clock().now();
+    let cache = Cache::open(None, &[], now, true);
+    let content_type = options.content_type.clone();
+    let mut loader = Loader::new(writer, watch, report, cache, false, content_type);
+    let (size, hash, content) = loader.stream(input, "the input")?;
+    let mut record = FileRecord::new(size, hash, content);
+    record.mode = Some(0o644);
+    record.mtime = Some(now);
+    let old = finish_file(&loader, &mut record, old);
+    let item = Item::File(record);
+    count(report, old.as_ref(), &item);
+    report.files += 1;
+    report.bytes += size;
+    Ok((to, item, None))
+}
