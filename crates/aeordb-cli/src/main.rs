@@ -1,1 +1,65 @@
-fn main() {}
+//! The program `aeordb`: argv, terminal and exit codes around the library.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+mod app;
+mod args;
+mod cmd;
+mod exit;
+mod help;
+mod interrupt;
+mod location;
+mod out;
+mod output;
+mod progress;
+mod render;
+mod text;
+mod view;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match args::Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(unparsed(&error, &arguments)),
+    };
+    let out = match out::Out::standard() {
+        Ok(out) => out,
+        Err(error) => return ExitCode::from(exit::code(&error)),
+    };
+    let verbose = cli.global.verbose > 0;
+    let verb = cmd::name(&cli.verb).to_owned();
+    let attended = std::io::stderr().is_terminal();
+    let mut app = app::App { global: cli.global, verb, out, attended };
+    let started = Instant::now();
+    let outcome = cmd::run(&mut app, cli.verb);
+    // What was said before an error must come out before it.
+    let flushed = app.out.flush();
+    let code = match (outcome, flushed) {
+        (Err(failure), _) => app.fail(failure),
+        (Ok(_), Err(error)) => app.fail(error.into()),
+        (Ok(code), Ok(())) => code,
+    };
+    if verbose {
+        app.out.message(&format!("aeordb: {}", text::duration(started.elapsed())));
+    }
+    ExitCode::from(code)
+}
+
+/// Shows help, or why the command line was not understood.
+fn unparsed(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    if !error.use_stderr() || !arguments.iter().any(|argument| argument == "--json") {
+        let _ = error.print();
+    } else if let Ok(mut out) = out::Out::standard() {
+        out.message(&render::usage(&error.to_string()).to_string());
+    }
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::DONE,
+        _ => exit::USAGE,
+    }
+}

@@ -5,10 +5,15 @@ mod changes;
 mod delta;
 mod diff;
 mod export;
+mod frames;
 mod import;
+mod info;
 mod live;
+mod verify;
 
 pub use changes::{Change, changes};
 pub use diff::{PatchReport, diff};
 pub use export::{ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Input, import};
+pub use info::{Info, info};
+pub use verify::{Damage, VerifyReport, verify};

@@ -19,7 +19,9 @@ use zerocopy::IntoBytes;
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
-use crate::format::superblock::{DATABASE_START, FileKind, SLOTS, SUPERBLOCK_LEN, Superblock};
+use crate::format::superblock::{
+    DATABASE_START, FileKind, SEALED_START, SLOTS, SUPERBLOCK_LEN, Superblock,
+};
 use crate::hash::{Hash, Kind};
 use crate::log::appender::Appender;
 use crate::log::index::Index;
@@ -55,6 +57,7 @@ pub struct Log {
     published: Arc<RwLock<Arc<Published>>>,
     damages: Arc<Vec<Damage>>,
     pins: Arc<Pins>,
+    end: u64,
 }
 
 /// Readers of this process by the epoch they read in.
@@ -138,6 +141,7 @@ impl Log {
             kind,
             published: Arc::new(RwLock::new(Arc::new(published))),
             damages: Arc::new(state.damages.clone()),
+            end: state.end,
             pins: Arc::new(Pins { source: source.clone(), epochs: Mutex::default() }),
             source,
         }
@@ -156,6 +160,19 @@ impl Log {
     /// Where bytes are read from.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// Where frames start.
+    pub fn start(&self) -> u64 {
+        match self.kind {
+            FileKind::Database => DATABASE_START,
+            FileKind::Export | FileKind::Patch => SEALED_START,
+        }
+    }
+
+    /// End of the last commit when the file was opened, or of the sealed file.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
     /// Damage that was found while opening.

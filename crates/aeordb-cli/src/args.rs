@@ -1,0 +1,369 @@
+//! The whole command line as data. What a verb does stands in `cmd`, what its help shows by
+//! example in `help`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::help;
+
+const GLOBAL: &str = "Options of every command";
+
+/// A versioned file database in one file, made for backup and restore
+#[derive(Parser, Debug)]
+#[command(name = "aeordb", version, after_help = help::PROGRAM, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Args, Debug)]
+pub struct Global {
+    /// The database file
+    #[arg(short, long, value_name = "FILE", env = "AEORDB_DATABASE")]
+    #[arg(default_value = "data.aeordb", global = true, help_heading = GLOBAL)]
+    pub database: PathBuf,
+    /// Print JSON: one object, or one a line for listings
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub json: bool,
+    /// Print no report, only data, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
+    pub quiet: bool,
+    /// Also say how long it took
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = GLOBAL)]
+    pub verbose: u8,
+    /// Draw no progress bar (one is drawn only on a terminal)
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub no_progress: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    Put(Put),
+    Get(Get),
+    Ls(Ls),
+    Cat(Cat),
+    Rm(Rm),
+    Mv(Mv),
+    Cp(Cp),
+    Stat(Stat),
+    Du(Du),
+    /// Name versions, list the names, remove them
+    #[command(subcommand, after_help = help::SNAPSHOT)]
+    Snapshot(Snapshot),
+    Log(Log),
+    Export(Export),
+    Diff(Diff),
+    Import(Import),
+    Promote(Promote),
+    Info(Info),
+    Verify(Verify),
+    Gc(Gc),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Where a reader looks.
+#[derive(Args, Debug, Clone, Default)]
+pub struct At {
+    /// Read this version instead of HEAD
+    #[arg(long, value_name = "VERSION")]
+    pub at: Option<String>,
+}
+
+/// Put files and directories into the database, as one commit
+#[derive(Args, Debug)]
+#[command(after_help = help::PUT)]
+pub struct Put {
+    /// Files and directories to put; - is standard input
+    #[arg(required = true, num_args = 1.., value_name = "LOCAL")]
+    pub locals: Vec<PathBuf>,
+    /// Where to put them in the database
+    #[arg(value_name = "PATH")]
+    pub path: OsString,
+    /// Make PATH equal to the directory LOCAL: remove what LOCAL does not have
+    #[arg(long)]
+    pub mirror: bool,
+    /// Read every file, also those that are surely unchanged
+    #[arg(long)]
+    pub rehash: bool,
+    /// The content type to record; without it a replaced file keeps its own
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+}
+
+/// Write a file or a directory of the database to the local disk
+#[derive(Args, Debug)]
+#[command(after_help = help::GET)]
+pub struct Get {
+    /// What to get: PATH or VERSION:PATH
+    #[arg(value_name = "PATH")]
+    pub path: OsString,
+    /// Where to write it; - writes a file to standard output
+    #[arg(value_name = "LOCAL")]
+    pub local: PathBuf,
+    #[command(flatten)]
+    pub at: At,
+    /// Replace files that exist
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+/// List a directory
+#[derive(Args, Debug)]
+#[command(after_help = help::LS)]
+pub struct Ls {
+    /// A directory or file: PATH or VERSION:PATH
+    #[arg(value_name = "PATH", default_value = "/")]
+    pub path: OsString,
+    #[command(flatten)]
+    pub at: At,
+    /// Everything below PATH, with absolute paths
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Also kind, size, time and content type
+    #[arg(long, short)]
+    pub long: bool,
+}
+
+/// Write the bytes of files to standard output
+#[derive(Args, Debug)]
+#[command(after_help = help::CAT)]
+pub struct Cat {
+    /// The files: PATH or VERSION:PATH
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// Remove files and directories from HEAD
+#[derive(Args, Debug)]
+#[command(after_help = help::RM)]
+pub struct Rm {
+    /// What to remove
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// Also remove directories and everything in them
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Only list what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Move or rename a file or directory
+#[derive(Args, Debug)]
+#[command(after_help = help::MV)]
+pub struct Mv {
+    /// What to move
+    #[arg(value_name = "FROM")]
+    pub from: OsString,
+    /// Its new path, or a directory to move it into
+    #[arg(value_name = "TO")]
+    pub to: OsString,
+    /// Replace a file that is there
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+/// Copy a file or directory, also out of an earlier version
+#[derive(Args, Debug)]
+#[command(after_help = help::CP)]
+pub struct Cp {
+    /// What to copy: PATH or VERSION:PATH
+    #[arg(value_name = "FROM")]
+    pub from: OsString,
+    /// The path of the copy, or a directory to copy into
+    #[arg(value_name = "TO")]
+    pub to: OsString,
+    #[command(flatten)]
+    pub at: At,
+    /// Replace a file that is there
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+/// Show all that is recorded about files and directories
+#[derive(Args, Debug)]
+#[command(after_help = help::STAT)]
+pub struct Stat {
+    /// What to look at: PATH or VERSION:PATH
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+/// Show how large directories are
+#[derive(Args, Debug)]
+#[command(after_help = help::DU)]
+pub struct Du {
+    /// The directories: PATH or VERSION:PATH
+    #[arg(value_name = "PATH", default_value = "/")]
+    pub paths: Vec<OsString>,
+    #[command(flatten)]
+    pub at: At,
+    /// Only the sum of each PATH, not of the directories in it
+    #[arg(long, short, conflicts_with = "all")]
+    pub summarize: bool,
+    /// Also the files directly in each PATH
+    #[arg(long, short)]
+    pub all: bool,
+    /// Sizes such as 1.5 GiB instead of bytes
+    #[arg(long, short = 'H')]
+    pub human_readable: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Snapshot {
+    /// Give a version a name
+    #[command(after_help = help::SNAPSHOT_CREATE)]
+    Create {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        at: At,
+        /// Metadata to keep with the name; may be repeated
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+        meta: Vec<(String, String)>,
+    },
+    /// List all snapshots
+    #[command(visible_alias = "ls", after_help = help::SNAPSHOT_LIST)]
+    List,
+    /// Remove a name
+    #[command(visible_alias = "rm", after_help = help::SNAPSHOT_DELETE)]
+    Delete {
+        /// The name
+        name: String,
+        /// Only show what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Show what HEAD was, newest first, and what was imported
+#[derive(Args, Debug)]
+#[command(after_help = help::LOG)]
+pub struct Log {
+    /// Show no more than this many
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub max_count: Option<usize>,
+}
+
+/// Write one version to a self-contained backup file
+#[derive(Args, Debug)]
+#[command(after_help = help::EXPORT)]
+pub struct Export {
+    /// The file to create; - is standard output
+    #[arg(long, short, value_name = "OUTPUT")]
+    pub output: PathBuf,
+    /// Export this snapshot instead of HEAD
+    #[arg(long, value_name = "NAME", conflicts_with = "hash")]
+    pub snapshot: Option<String>,
+    /// Export this version instead of HEAD
+    #[arg(long, value_name = "VERSION")]
+    pub hash: Option<String>,
+}
+
+/// List the changes between two versions, or write them to a patch file
+#[derive(Args, Debug)]
+#[command(after_help = help::DIFF)]
+pub struct Diff {
+    /// The version to start from
+    #[arg(long, value_name = "VERSION")]
+    pub from: String,
+    /// The version to arrive at
+    #[arg(long, value_name = "VERSION", default_value = "HEAD")]
+    pub to: String,
+    /// The patch file to create; - is standard output
+    #[arg(long, short, value_name = "OUTPUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// Apply an export or patches to a database
+#[derive(Args, Debug)]
+#[command(after_help = help::IMPORT)]
+pub struct Import {
+    /// An export or patch, may be repeated in order; - is standard input
+    #[arg(long, short, required = true, num_args = 1.., value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// Make the imported version HEAD
+    #[arg(long)]
+    pub promote: bool,
+    /// Apply a patch whatever HEAD is (hashes and completeness are checked all the same)
+    #[arg(long)]
+    pub force: bool,
+    /// Also give the imported version this name
+    #[arg(long, value_name = "NAME")]
+    pub snapshot: Option<String>,
+}
+
+/// Make a version HEAD
+#[derive(Args, Debug)]
+#[command(after_help = help::PROMOTE)]
+pub struct Promote {
+    /// The version
+    #[arg(long, value_name = "VERSION")]
+    pub hash: String,
+    /// Only if HEAD is still this version
+    #[arg(long, value_name = "VERSION")]
+    pub expect: Option<String>,
+}
+
+/// Say what files are: databases, exports or patches, of which version, how large
+#[derive(Args, Debug)]
+#[command(after_help = help::INFO)]
+pub struct Info {
+    /// The files; the database if none is given
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Check a database, an export or a patch for damage
+#[derive(Args, Debug)]
+#[command(after_help = help::VERIFY)]
+pub struct Verify {
+    /// Hash every entry and prove every version complete
+    #[arg(long)]
+    pub deep: bool,
+}
+
+/// Give the space back that no kept version needs
+#[derive(Args, Debug)]
+#[command(after_help = help::GC)]
+pub struct Gc {
+    /// Only say what would be collected
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Print the completion script of a shell
+#[derive(Args, Debug)]
+#[command(after_help = help::COMPLETIONS)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Print a manual page
+#[derive(Args, Debug)]
+#[command(after_help = help::MAN)]
+pub struct Man {
+    /// The command to describe; the program itself if none is given
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is not KEY=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

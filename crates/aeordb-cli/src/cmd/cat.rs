@@ -1,0 +1,45 @@
+//! `cat PATH...`
+
+use std::ffi::OsString;
+
+use aeordb::Error;
+use aeordb::object::{Item, Path};
+
+use crate::app::{App, Outcome};
+use crate::exit::{self, About, Subject};
+use crate::location::location;
+use crate::text;
+
+pub fn run(app: &mut App, paths: &[OsString], at: Option<&str>) -> Outcome {
+    let opened = app.open()?;
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let location = location(path)?;
+        let (_, item) = opened.item(&location, at)?;
+        let file = match &item {
+            Item::File(record) => opened.reader.file(record),
+            other => return Err(not_a_file(&location.path, other).into()),
+        };
+        files.push(file);
+    }
+    for mut file in files {
+        loop {
+            let bytes = file.next_bytes().about(Subject::Database)?;
+            if bytes.is_empty() {
+                break;
+            }
+            app.out.bytes(&bytes)?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn not_a_file(path: &Path, item: &Item) -> Error {
+    let path = text::printable_name(path.as_bytes());
+    Error::invalid(match item {
+        Item::Symlink(link) => {
+            format!("{path} is a symbolic link to {}", text::printable_name(&link.target))
+        }
+        Item::Directory(_) | Item::File(_) => format!("{path} is a directory, not a file"),
+    })
+}

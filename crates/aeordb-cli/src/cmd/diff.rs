@@ -1,0 +1,74 @@
+//! `diff --from V [--to V] [--output F]`
+
+use aeordb::Result;
+use aeordb::backup::{self, Change};
+use aeordb::hash::VersionId;
+use aeordb::object::{Item, Path};
+use serde_json::Value;
+
+use crate::app::{App, Opened, Outcome};
+use crate::args::Diff;
+use crate::exit::{self, About, Subject};
+use crate::out::Out;
+use crate::output;
+use crate::render;
+use crate::text;
+use crate::view::{self, View};
+
+pub fn run(app: &mut App, args: &Diff) -> Outcome {
+    let opened = app.open()?;
+    let from = opened.version(&args.from)?;
+    let to = opened.version(&args.to)?;
+    let Some(output) = &args.output else {
+        return list(app, &opened, &from, &to);
+    };
+    let report = output::write(app, output, |out, watch| {
+        backup::diff(&opened.reader, &from, &to, out, watch)
+    })?;
+    let report = render::patch(&report, &output.to_string_lossy());
+    output::report(app, output, &report)?;
+    Ok(exit::DONE)
+}
+
+fn list(app: &mut App, opened: &Opened, from: &VersionId, to: &VersionId) -> Outcome {
+    let json = app.global.json;
+    let out = &mut app.out;
+    backup::changes(&opened.reader, from, to, &mut |change| {
+        if json { out.json(&object(&change)) } else { line(out, &change) }
+    })
+    .about(Subject::Database)?;
+    Ok(exit::DONE)
+}
+
+/// A letter, a space and the path; a rename has the old path, a tab and the new one.
+fn line(out: &mut Out, change: &Change) -> Result<()> {
+    let (letter, path) = match change {
+        Change::Added { path, .. } => ("A ", path),
+        Change::Modified { path, .. } => ("M ", path),
+        Change::Deleted { path, .. } => ("D ", path),
+        Change::Renamed { from, .. } => ("R ", from),
+    };
+    out.bytes(letter.as_bytes())?;
+    out.name(path.as_bytes())?;
+    if let Change::Renamed { to, .. } = change {
+        out.bytes(b"\t")?;
+        out.name(to.as_bytes())?;
+    }
+    out.bytes(b"\n")
+}
+
+fn object(change: &Change) -> Value {
+    let (word, path, item): (&str, &Path, &Item) = match change {
+        Change::Added { path, item } => ("added", path, item),
+        Change::Modified { path, new, .. } => ("modified", path, new),
+        Change::Deleted { path, item } => ("deleted", path, item),
+        Change::Renamed { to, item, .. } => ("renamed", to, item),
+    };
+    let mut object = view::object(path.as_bytes());
+    object.insert("change".into(), word.into());
+    if let Change::Renamed { from, .. } = change {
+        text::insert_name(&mut object, "from", from.as_bytes());
+    }
+    View::of(item).insert_into(&mut object);
+    Value::Object(object)
+}

@@ -1,0 +1,60 @@
+//! `du [PATH]...`
+
+use aeordb::Result;
+use aeordb::object::{Item, Path};
+use serde_json::Value;
+
+use crate::app::{App, Outcome};
+use crate::args::Du;
+use crate::exit::{self, About, Subject};
+use crate::location::location;
+use crate::out::Out;
+use crate::text;
+use crate::view::{self, View};
+
+pub fn run(app: &mut App, args: &Du) -> Outcome {
+    let opened = app.open()?;
+    let style = Style { json: app.global.json, human: args.human_readable };
+    for path in &args.paths {
+        let location = location(path)?;
+        let (version, item) = opened.item(&location, args.at.at.as_deref())?;
+        if matches!(item, Item::Directory(_)) && !args.summarize {
+            let children = opened.reader.list(&version, &location.path, None);
+            for child in children.about(Subject::Database)? {
+                let (name, item) = child.about(Subject::Database)?;
+                if args.all || matches!(item, Item::Directory(_)) {
+                    let path = location.path.join(&name)?;
+                    style.show(&mut app.out, &path, &item)?;
+                }
+            }
+        }
+        style.show(&mut app.out, &location.path, &item)?;
+    }
+    Ok(exit::DONE)
+}
+
+struct Style {
+    json: bool,
+    human: bool,
+}
+
+impl Style {
+    /// One line: the size, a tab, the path.
+    fn show(&self, out: &mut Out, path: &Path, item: &Item) -> Result<()> {
+        let view = View::of(item);
+        if self.json {
+            let mut object = view::object(path.as_bytes());
+            object.insert("kind".into(), view.kind.into());
+            object.insert("bytes".into(), view.size.into());
+            let totals = view.totals.unwrap_or_default();
+            object.insert("files".into(), totals.files.into());
+            object.insert("directories".into(), totals.directories.into());
+            return out.json(&Value::Object(object));
+        }
+        let size = if self.human { text::size(view.size) } else { view.size.to_string() };
+        out.bytes(size.as_bytes())?;
+        out.bytes(b"\t")?;
+        out.name(path.as_bytes())?;
+        out.bytes(b"\n")
+    }
+}

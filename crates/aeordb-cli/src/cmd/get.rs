@@ -1,0 +1,28 @@
+//! `get PATH LOCAL`
+
+use aeordb::files::{self, GetOptions, Overwrite};
+
+use crate::app::{App, Outcome};
+use crate::args::Get;
+use crate::exit::{self, About, Subject};
+use crate::location::location;
+use crate::output::is_standard;
+use crate::render;
+
+pub fn run(app: &mut App, args: &Get) -> Outcome {
+    let at = args.at.at.as_deref();
+    if is_standard(&args.local) {
+        return super::cat::run(app, std::slice::from_ref(&args.path), at);
+    }
+    let location = location(&args.path)?;
+    let opened = app.open()?;
+    let (version, _) = opened.item(&location, at)?;
+    let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
+    let options = GetOptions { overwrite };
+    let report = app.watched(|_, watch| {
+        files::get(&opened.reader, &version, &location.path, &args.local, &options, watch)
+            .about(Subject::Local)
+    })?;
+    app.report(&render::get(&report))?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,63 @@
+//! `ls [PATH]`
+
+use aeordb::Result;
+use aeordb::object::{Item, Path};
+use serde_json::Value;
+
+use crate::app::{App, Outcome};
+use crate::args::Ls;
+use crate::exit::{self, About, Subject};
+use crate::location::location;
+use crate::out::Out;
+use crate::text;
+use crate::view::{self, View};
+
+pub fn run(app: &mut App, args: &Ls) -> Outcome {
+    let location = location(&args.path)?;
+    let opened = app.open()?;
+    let (version, item) = opened.item(&location, args.at.at.as_deref())?;
+    let lister = Lister { long: args.long, json: app.global.json };
+    let (reader, path) = (&opened.reader, &location.path);
+    if !matches!(item, Item::Directory(_)) {
+        lister.show(&mut app.out, path.as_bytes(), path, &item)?;
+    } else if args.recursive {
+        for found in reader.walk(&version, path).about(Subject::Database)? {
+            let (path, item) = found.about(Subject::Database)?;
+            lister.show(&mut app.out, path.as_bytes(), &path, &item)?;
+        }
+    } else {
+        for found in reader.list(&version, path, None).about(Subject::Database)? {
+            let (name, item) = found.about(Subject::Database)?;
+            let path = path.join(&name)?;
+            lister.show(&mut app.out, name.as_bytes(), &path, &item)?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+struct Lister {
+    long: bool,
+    json: bool,
+}
+
+impl Lister {
+    /// One line; `shown` is what stands for `path` in it.
+    fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: &Item) -> Result<()> {
+        let view = View::of(item);
+        if self.json {
+            let mut object = view::object(path.as_bytes());
+            text::insert_name(&mut object, "name", path.name().unwrap_or_default());
+            view.insert_into(&mut object);
+            return out.json(&Value::Object(object));
+        }
+        if self.long {
+            out.bytes(view.columns().as_bytes())?;
+        }
+        out.name(shown)?;
+        if let Some(target) = view.target.filter(|_| self.long) {
+            out.bytes(b" -> ")?;
+            out.name(target)?;
+        }
+        out.bytes(b"\n")
+    }
+}

@@ -1,0 +1,79 @@
+//! One file per verb: what was typed becomes one call of the library, its answer a report.
+
+use crate::app::{App, Outcome};
+use crate::args::{Snapshot, Verb};
+
+mod cat;
+mod completions;
+mod cp;
+mod diff;
+mod du;
+mod export;
+mod gc;
+mod get;
+mod import;
+mod info;
+mod log;
+mod ls;
+mod man;
+mod mv;
+mod promote;
+mod put;
+mod rm;
+mod snapshot;
+mod stat;
+mod verify;
+
+/// Runs a verb.
+pub fn run(app: &mut App, verb: Verb) -> Outcome {
+    match verb {
+        Verb::Put(args) => put::run(app, args),
+        Verb::Get(args) => get::run(app, &args),
+        Verb::Ls(args) => ls::run(app, &args),
+        Verb::Cat(args) => cat::run(app, &args.paths, args.at.at.as_deref()),
+        Verb::Rm(args) => rm::run(app, &args),
+        Verb::Mv(args) => mv::run(app, &args),
+        Verb::Cp(args) => cp::run(app, &args),
+        Verb::Stat(args) => stat::run(app, &args),
+        Verb::Du(args) => du::run(app, &args),
+        Verb::Snapshot(args) => snapshot::run(app, args),
+        Verb::Log(args) => log::run(app, &args),
+        Verb::Export(args) => export::run(app, &args),
+        Verb::Diff(args) => diff::run(app, &args),
+        Verb::Import(args) => import::run(app, args),
+        Verb::Promote(args) => promote::run(app, &args),
+        Verb::Info(args) => info::run(app, args),
+        Verb::Verify(args) => verify::run(app, &args),
+        Verb::Gc(args) => gc::run(app, &args),
+        Verb::Completions(args) => completions::run(app, &args),
+        Verb::Man(args) => man::run(app, &args),
+    }
+}
+
+/// A verb as it is typed.
+pub fn name(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Put(_) => "put",
+        Verb::Get(_) => "get",
+        Verb::Ls(_) => "ls",
+        Verb::Cat(_) => "cat",
+        Verb::Rm(_) => "rm",
+        Verb::Mv(_) => "mv",
+        Verb::Cp(_) => "cp",
+        Verb::Stat(_) => "stat",
+        Verb::Du(_) => "du",
+        Verb::Snapshot(Snapshot::Create { .. }) => "snapshot create",
+        Verb::Snapshot(Snapshot::List) => "snapshot list",
+        Verb::Snapshot(Snapshot::Delete { .. }) => "snapshot delete",
+        Verb::Log(_) => "log",
+        Verb::Export(_) => "export",
+        Verb::Diff(_) => "diff",
+        Verb::Import(_) => "import",
+        Verb::Promote(_) => "promote",
+        Verb::Info(_) => "info",
+        Verb::Verify(_) => "verify",
+        Verb::Gc(_) => "gc",
+        Verb::Completions(_) => "completions",
+        Verb::Man(_) => "man",
+    }
+}

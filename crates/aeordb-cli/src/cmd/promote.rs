@@ -1,0 +1,17 @@
+//! `promote --hash H [--expect V]`
+
+use crate::app::{App, Outcome, version};
+use crate::args::Promote;
+use crate::exit::{self, About, Subject};
+use crate::render;
+
+pub fn run(app: &mut App, args: &Promote) -> Outcome {
+    let database = app.open_writer()?;
+    let reader = database.reader().about(Subject::Database)?;
+    let head = version(&reader, &args.hash)?;
+    let expect = args.expect.as_deref().map(|name| version(&reader, name)).transpose()?;
+    let promotion = database.promote(&head, expect.as_ref()).about(Subject::Version)?;
+    database.close().about(Subject::Database)?;
+    app.report(&render::promotion(&promotion))?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,62 @@
+//! `rm PATH...`
+
+use aeordb::Error;
+use aeordb::object::{Item, Path};
+use serde_json::Value;
+
+use crate::app::{App, Opened, Outcome, item};
+use crate::args::Rm;
+use crate::exit::{self, About, Attempt, Subject};
+use crate::location;
+use crate::out::Out;
+use crate::render;
+use crate::text;
+use crate::view::{self, View};
+
+pub fn run(app: &mut App, args: &Rm) -> Outcome {
+    let mut paths = Vec::with_capacity(args.paths.len());
+    for path in &args.paths {
+        paths.push(location::target(path)?.path);
+    }
+    if args.dry_run {
+        let opened = app.open()?;
+        let json = app.global.json;
+        for path in &paths {
+            list(&mut app.out, &opened, path, args.recursive, json)?;
+        }
+        return Ok(exit::DONE);
+    }
+    let database = app.open_writer()?;
+    let report = database.remove(&paths, args.recursive).about(Subject::Path)?;
+    database.close().about(Subject::Database)?;
+    app.report(&render::edit("Removed.", &report))?;
+    Ok(exit::DONE)
+}
+
+/// Lists what would be removed at and below `path`, as `diff` would list it afterwards.
+fn list(out: &mut Out, opened: &Opened, path: &Path, recursive: bool, json: bool) -> Attempt<()> {
+    let head = opened.reader.head();
+    let found = item(&opened.reader, &head, path)?;
+    if let Item::Directory(_) = &found {
+        if !recursive {
+            let path = text::printable_name(path.as_bytes());
+            return Err(Error::invalid(format!("{path} is a directory, -r removes it")).into());
+        }
+        for below in opened.reader.walk(&head, path).about(Subject::Database)? {
+            let (path, item) = below.about(Subject::Database)?;
+            show(out, &path, &item, json)?;
+        }
+    }
+    Ok(show(out, path, &found, json)?)
+}
+
+fn show(out: &mut Out, path: &Path, item: &Item, json: bool) -> aeordb::Result<()> {
+    if json {
+        let mut object = view::object(path.as_bytes());
+        View::of(item).insert_into(&mut object);
+        return out.json(&Value::Object(object));
+    }
+    out.bytes(b"D ")?;
+    out.name(path.as_bytes())?;
+    out.bytes(b"\n")
+}

@@ -1,0 +1,71 @@
+//! `snapshot create | list | delete`
+
+use std::collections::BTreeMap;
+
+use aeordb::Error;
+use aeordb::db::Snapshot as Kept;
+
+use crate::app::{App, Opened, Outcome, version};
+use crate::args::{At, Snapshot};
+use crate::exit::{self, About, Attempt, Failure, Subject};
+use crate::render;
+use crate::text;
+
+pub fn run(app: &mut App, args: Snapshot) -> Outcome {
+    match args {
+        Snapshot::Create { name, at, meta } => create(app, &name, &at, meta),
+        Snapshot::List => list(app),
+        Snapshot::Delete { name, dry_run } => delete(app, &name, dry_run),
+    }
+}
+
+fn create(app: &mut App, name: &str, at: &At, meta: Vec<(String, String)>) -> Outcome {
+    let database = app.open_writer()?;
+    let reader = database.reader().about(Subject::Database)?;
+    let version = version(&reader, at.at.as_deref().unwrap_or("HEAD"))?;
+    let metadata = BTreeMap::from_iter(meta);
+    let made = database.create_snapshot(name, &version, metadata).about(Subject::Snapshot)?;
+    database.close().about(Subject::Database)?;
+    app.report(&render::snapshot("Snapshot created.", &made))?;
+    Ok(exit::DONE)
+}
+
+fn list(app: &mut App) -> Outcome {
+    let opened = app.open()?;
+    for snapshot in opened.reader.snapshots().about(Subject::Database)? {
+        if app.global.json {
+            app.out.json(&render::snapshot_json(&snapshot))?;
+            continue;
+        }
+        let created = text::time(snapshot.created_at);
+        app.out.line(&format!(
+            "{}  {created}  {}",
+            snapshot.version,
+            text::printable(&snapshot.name)
+        ))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn delete(app: &mut App, name: &str, dry_run: bool) -> Outcome {
+    let report = if dry_run {
+        let kept = find(&app.open()?, name)?;
+        render::snapshot("Nothing was changed (dry run).", &kept)
+    } else {
+        let database = app.open_writer()?;
+        let deleted = database.delete_snapshot(name).about(Subject::Snapshot)?;
+        database.close().about(Subject::Database)?;
+        render::snapshot("Snapshot deleted.", &deleted)
+    };
+    app.report(&report)?;
+    Ok(exit::DONE)
+}
+
+/// The snapshot of exactly this name.
+pub fn find(opened: &Opened, name: &str) -> Attempt<Kept> {
+    let kept = opened.reader.snapshots().about(Subject::Database)?;
+    kept.into_iter().find(|snapshot| snapshot.name == name).ok_or_else(|| Failure {
+        error: Error::not_found(format!("snapshot '{}'", text::printable(name))),
+        subject: Subject::Snapshot,
+    })
+}

@@ -1,0 +1,63 @@
+//! `stat PATH...`
+
+use aeordb::hash::VersionId;
+use aeordb::object::{Item, Path};
+use serde_json::Value;
+
+use crate::app::{App, Outcome};
+use crate::args::Stat;
+use crate::exit;
+use crate::location::location;
+use crate::render::Report;
+use crate::text;
+use crate::view::{self, View};
+
+pub fn run(app: &mut App, args: &Stat) -> Outcome {
+    let opened = app.open()?;
+    for path in &args.paths {
+        let location = location(path)?;
+        let (version, item) = opened.item(&location, args.at.at.as_deref())?;
+        let report = describe(&location.path, &version, &item);
+        if app.global.json {
+            app.out.json(&report.json)?;
+        } else {
+            app.out.bytes(report.text().as_bytes())?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn describe(path: &Path, version: &VersionId, item: &Item) -> Report {
+    let view = View::of(item);
+    let mut object = view::object(path.as_bytes());
+    view.insert_into(&mut object);
+    object.insert("version".into(), version.to_string().into());
+    let mut report = Report::new(text::printable_name(path.as_bytes()), Value::Object(object))
+        .line("Kind", view.kind)
+        .line("Size", text::exact_size(view.size));
+    if let Some(modified) = view.modified {
+        report = report.line("Modified", text::exact_time(modified));
+    }
+    if let Some(totals) = view.totals {
+        report = report.line("Files", totals.files).line("Directories", totals.directories);
+    }
+    if let Some(mode) = view.mode {
+        report = report.line("Mode", text::mode(mode));
+    }
+    if let Some(content_type) = view.content_type {
+        report = report.line("Content type", content_type);
+    }
+    if let Some(target) = view.target {
+        report = report.line("Target", text::printable_name(target));
+    }
+    if let Some(hash) = view.hash {
+        report = report.line("Hash", hash);
+    }
+    for (key, value) in view.metadata.into_iter().flatten() {
+        report = report.line(
+            "Metadata",
+            format!("{}={}", text::printable_name(key), text::printable_name(value)),
+        );
+    }
+    report.line("Version", version)
+}

@@ -1,0 +1,219 @@
+//! How a command ends: the exit code, the name and the hint of every error. Nothing else in the
+//! crate knows an exit code or names a command that helps.
+
+use std::io::ErrorKind;
+
+use aeordb::Error;
+
+use crate::text;
+
+/// All was done.
+pub const DONE: u8 = 0;
+/// The command line cannot be meant.
+pub const USAGE: u8 = 2;
+/// Done, but some inputs could not be read.
+pub const UNREADABLE: u8 = 3;
+/// Stored bytes are damaged.
+pub const DAMAGED: u8 = 14;
+/// What a shell reports of a program that was stopped by Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+/// What a shell reports of a program that was stopped by a closed pipe.
+pub const PIPE: u8 = 141;
+
+/// What an error is about: the library names the thing, the verb knows what part it plays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Subject {
+    /// Nothing in particular.
+    #[default]
+    Nothing,
+    /// The database file.
+    Database,
+    /// A version that was asked for.
+    Version,
+    /// The name of a snapshot.
+    Snapshot,
+    /// A path in the database.
+    Path,
+    /// A file or directory of the local disk that is read or written.
+    Local,
+    /// An export or patch that is read.
+    Backup,
+    /// An export or patch that is made.
+    Output,
+}
+
+/// Why a command did not end well.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: Error,
+    pub subject: Subject,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { error, subject: Subject::Nothing }
+    }
+}
+
+/// What a step of a command comes to.
+pub type Attempt<T> = std::result::Result<T, Failure>;
+
+/// Says what a failure is about.
+pub trait About<T> {
+    fn about(self, subject: Subject) -> Attempt<T>;
+}
+
+impl<T> About<T> for Result<T, Error> {
+    fn about(self, subject: Subject) -> Attempt<T> {
+        self.map_err(|error| Failure { error, subject })
+    }
+}
+
+/// What a hint may mention.
+pub struct Scene<'a> {
+    /// The verb, as it is typed.
+    pub verb: &'a str,
+    /// The database, as it is typed.
+    pub database: &'a str,
+    /// The database is an export or a patch.
+    pub sealed: bool,
+}
+
+/// An error of ours that travelled through a [`std::io::Error`] comes out again.
+pub fn unwrapped(error: Error) -> Error {
+    match error {
+        Error::Io { what, source } => match source.downcast::<Error>() {
+            Ok(inner) => inner,
+            Err(source) => Error::Io { what, source },
+        },
+        other => other,
+    }
+}
+
+/// True if nobody reads what we write any more.
+pub fn is_closed_pipe(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
+}
+
+/// The exit code of an error.
+pub fn code(error: &Error) -> u8 {
+    match error {
+        _ if is_closed_pipe(error) => PIPE,
+        Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => 10,
+        Error::Invalid(_) => USAGE,
+        Error::NotFound(_) => 10,
+        Error::Locked { .. } => 11,
+        Error::BaseMismatch { .. } | Error::HeadMoved { .. } => 13,
+        Error::Damaged { .. } => DAMAGED,
+        Error::Exists(_) => 15,
+        Error::Incomplete { .. } => 16,
+        Error::Interrupted => INTERRUPTED,
+        _ => 1,
+    }
+}
+
+/// The stable name of an error's kind, and its title.
+pub fn kind(error: &Error) -> (&'static str, &'static str) {
+    match error {
+        Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            ("not-found", "Not found")
+        }
+        _ if error.is_no_space() => ("no-space", "No space left"),
+        Error::Io { .. } => ("io", "The operating system refused"),
+        Error::NotFound(_) => ("not-found", "Not found"),
+        Error::Invalid(_) => ("invalid", "Invalid request"),
+        Error::Exists(_) => ("exists", "Already exists"),
+        Error::Locked { .. } => ("locked", "Locked by another writer"),
+        Error::BaseMismatch { .. } => ("base-mismatch", "HEAD is not the patch's base"),
+        Error::HeadMoved { .. } => ("head-moved", "HEAD is not what was expected"),
+        Error::Damaged { .. } => ("damaged", "Damaged"),
+        Error::Incomplete { .. } => ("incomplete", "The version would be incomplete"),
+        Error::Foreign { .. } => ("foreign", "Not a file of this format"),
+        Error::ReadOnly { .. } => ("read-only", "Cannot be written to"),
+        Error::Limit { .. } => ("limit", "Larger than the format allows"),
+        Error::Collected(_) => ("collected", "Collected while it was read"),
+        Error::Interrupted => ("interrupted", "Interrupted"),
+        _ => ("failed", "Failed"),
+    }
+}
+
+/// The command or flag that helps.
+pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String> {
+    let Scene { verb, database, sealed } = scene;
+    let database = text::shell(database);
+    let looks = matches!(*verb, "verify" | "info");
+    Some(match (error, subject) {
+        (Error::Io { source, .. }, _) if source.kind() == ErrorKind::PermissionDenied => {
+            "the permissions of this file or directory do not allow it".into()
+        }
+        _ if error.is_no_space() => "free some space, `aeordb gc` may release some".into(),
+        (Error::NotFound(_), Subject::Database) => format!(
+            "name the database with --database FILE or AEORDB_DATABASE; \
+             `aeordb put LOCAL / --database {database}` creates it"
+        ),
+        (Error::NotFound(_), Subject::Version) => "`aeordb log` and `aeordb snapshot list` show \
+             the versions; to name a path with a colon in it, start it with /"
+            .into(),
+        (Error::NotFound(_), Subject::Snapshot) => "`aeordb snapshot list` shows all names".into(),
+        (Error::NotFound(_), Subject::Path) => {
+            "`aeordb ls -r [--at VERSION]` lists what is there".into()
+        }
+        (Error::NotFound(_) | Error::Io { .. }, _) if code(error) == 10 => {
+            "check the name; `-` is standard input".into()
+        }
+        (Error::Exists(_), Subject::Snapshot) => {
+            "choose another name, or remove this one with `aeordb snapshot delete NAME`".into()
+        }
+        (Error::Exists(_), Subject::Output) => {
+            "choose another --output, existing files are never overwritten".into()
+        }
+        (Error::Exists(_), _) if matches!(*verb, "get" | "mv" | "cp") => {
+            "--force replaces it".into()
+        }
+        (Error::Exists(_), _) => "`aeordb ls -l PATH` shows what is there".into(),
+        (Error::Locked { .. }, _) => "try again when that process has ended; `aeordb ls`, `get`, \
+             `export` and all other readers work meanwhile"
+            .into(),
+        (Error::BaseMismatch { .. }, _) => "Use --force to apply anyway.".into(),
+        (Error::HeadMoved { head, .. }, _) => {
+            format!("`aeordb log` shows what moved it; if that is right, use --expect {head}")
+        }
+        (Error::Damaged { .. }, Subject::Backup) => "fetch the file again, or examine it with \
+             `aeordb verify --deep --database FILE`"
+            .into(),
+        (Error::Damaged { .. }, _) if looks => "restore from a backup with \
+             `aeordb import --database NEW.aeordb --file BACKUP --promote`"
+            .into(),
+        (Error::Damaged { .. }, _) => {
+            format!("`aeordb verify --deep --database {database}` says which files that hits")
+        }
+        (Error::Incomplete { supplier: Some(version), .. }, _) => format!(
+            "import version {version} first, or both at once: \
+             `aeordb import --file FULL --file PATCH`"
+        ),
+        (Error::Incomplete { .. }, _) => "import what is missing first, or all at once and in \
+             order: `aeordb import --file FULL --file PATCH`"
+            .into(),
+        (Error::Foreign { .. }, _) => {
+            "`aeordb info FILE` says what a file is; --database names the database".into()
+        }
+        (Error::ReadOnly { .. }, _) if *sealed => format!(
+            "`aeordb import --database NEW.aeordb --file {database} --promote` makes a database \
+             of it"
+        ),
+        (Error::ReadOnly { .. }, _) => {
+            format!("`aeordb verify --database {database}` says what state it is in")
+        }
+        (Error::Collected(_), _) => "`aeordb snapshot create NAME --at VERSION` keeps a version, \
+             `aeordb log` shows which are left"
+            .into(),
+        (Error::Interrupted, _) => "nothing was left half done, run it again".into(),
+        (Error::Invalid(_) | Error::Limit { .. }, _) => {
+            format!("`aeordb {verb} --help` shows what is possible")
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The parts of the help texts that teach by example. `args` attaches them to the verbs.
+
+/// Below the help of the program itself.
+pub const PROGRAM: &str = "\
+A database is one file (--database, or AEORDB_DATABASE). Every state of its tree is a version, \
+named by the hash of its content. HEAD is the current version; a snapshot is a name for one.
+
+Where a VERSION is asked for, give HEAD, HEAD~2 (two changes ago), a snapshot's name, a version's \
+hash, or the first 8 or more digits of it. Readers take --at VERSION, and VERSION:PATH names a \
+path in a version. A path that starts with / is taken as it is, colons and all.
+
+The main job, from one machine to another:
+  aeordb put ~/documents /documents             load a directory
+  aeordb snapshot create v1                     name this version
+  aeordb export --output full.aeordb            one file that holds all of it
+  aeordb put --mirror ~/documents /documents    load it again, later
+  aeordb diff --from v1 --output patch.aeordb   one file that holds what changed
+  aeordb import --database other.aeordb --file full.aeordb --file patch.aeordb --promote
+  aeordb get --database other.aeordb /documents restored
+
+Data and reports go to standard output, everything else to standard error. With --json a report \
+is one JSON object, a listing is one JSON object a line, and an error is a JSON object on \
+standard error.
+
+Exit codes:
+    0  done
+    1  failed
+    2  the command line cannot be meant
+    3  done, but some inputs could not be read
+   10  the database, path, version or name does not exist
+   11  another process is writing to the database
+   12  the key is missing or does not allow this
+   13  the patch has another base than HEAD, or HEAD was moved
+   14  stored bytes are damaged
+   15  something is already there and is not replaced
+   16  the version would be incomplete
+  130  interrupted
+  141  whoever read the output stopped reading";
+
+pub const PUT: &str = "\
+One directory's content lands under PATH. One file lands at PATH, or inside it when PATH is a \
+directory or ends with a slash. Several land inside PATH under their own names. Everything is one \
+commit: all of it or nothing.
+
+What is surely unchanged since the last put is not read again; what a put saw is remembered in \
+$XDG_CACHE_HOME/aeordb or ~/.cache/aeordb. --rehash reads everything.
+
+Examples:
+  aeordb put ~/documents /documents
+  aeordb put --mirror ~/documents /documents    also removes what is gone
+  aeordb put report.pdf notes.txt /documents/
+  pg_dump shop | aeordb put - /dumps/shop.sql --content-type application/sql";
+
+pub const GET: &str = "\
+A directory's content lands in LOCAL, a file becomes LOCAL. Bytes, modes, times, symbolic links \
+and empty directories come back as they were. Nothing is overwritten without --force, and nothing \
+is written outside LOCAL.
+
+Examples:
+  aeordb get /documents restored
+  aeordb get --at v1 /documents/report.pdf report-v1.pdf
+  aeordb get v1:/ everything-of-v1
+  aeordb get / copy --database backup.aeordb    straight out of a backup";
+
+pub const LS: &str = "\
+Examples:
+  aeordb ls /documents
+  aeordb ls -l v1:/documents
+  aeordb ls -r                       everything, with absolute paths
+  aeordb ls -r --json | jq .size";
+
+pub const CAT: &str = "\
+All paths are looked up before the first byte is written.
+
+Examples:
+  aeordb cat /documents/notes.txt
+  aeordb cat v1:/documents/notes.txt | diff - notes.txt
+  aeordb cat /logs/1.gz /logs/2.gz > logs.gz";
+
+pub const RM: &str = "\
+Earlier versions keep what is removed; `aeordb gc` gives space back once no kept version needs it.
+
+Examples:
+  aeordb rm /documents/draft.txt
+  aeordb rm -r /old /older
+  aeordb rm -r --dry-run /old        only lists what would go";
+
+pub const MV: &str = "\
+Examples:
+  aeordb mv /draft.txt /final.txt
+  aeordb mv /final.txt /documents/
+  aeordb mv --force /new.conf /app.conf";
+
+pub const CP: &str = "\
+Nothing is stored twice: a copy costs a few bytes whatever its size. FROM may be in an earlier \
+version, which brings it back.
+
+Examples:
+  aeordb cp /documents /documents-2024
+  aeordb cp v1:/documents/report.pdf /documents/report-v1.pdf
+  aeordb cp --force --at HEAD~1 /app.conf /app.conf";
+
+pub const STAT: &str = "\
+Examples:
+  aeordb stat /documents/report.pdf
+  aeordb stat v1:/ --json";
+
+pub const DU: &str = "\
+Sizes are the bytes of the files as they were put, not what they take in the database.
+
+Examples:
+  aeordb du
+  aeordb du -sH /documents /photos
+  aeordb du --at v1 -a /documents";
+
+pub const SNAPSHOT: &str = "\
+Examples:
+  aeordb snapshot create v1
+  aeordb snapshot list
+  aeordb snapshot delete v1";
+
+pub const SNAPSHOT_CREATE: &str = "\
+Examples:
+  aeordb snapshot create v1
+  aeordb snapshot create before-upgrade --at HEAD~1 --meta reason='schema 12'";
+
+pub const SNAPSHOT_LIST: &str = "\
+Examples:
+  aeordb snapshot list
+  aeordb snapshot list --json | jq -r .name";
+
+pub const SNAPSHOT_DELETE: &str = "\
+Only the name goes. The version stays as long as HEAD, another snapshot or kept history holds it.
+
+Examples:
+  aeordb snapshot delete v1";
+
+pub const LOG: &str = "\
+Examples:
+  aeordb log
+  aeordb log -n 10
+  aeordb diff --from HEAD~1          what the newest change did";
+
+pub const EXPORT: &str = "\
+The file holds this one version and nothing else: no history, no deleted files, no voids. It is a \
+database of its own that can be listed, read, verified and served, and `aeordb import` makes one \
+that grows of it. An existing OUTPUT is never overwritten, and a failed export leaves none behind.
+
+Examples:
+  aeordb export --database data.aeordb --output backup.aeordb
+  aeordb export --database data.aeordb --output backup.aeordb --snapshot v1
+  aeordb export --output - | ssh host 'cat > backup.aeordb'";
+
+pub const DIFF: &str = "\
+Without --output the changes are listed, one a line: A (added), M (modified), D (deleted) and the \
+path, or R (renamed), the old path, a tab and the new path. With --output they become a patch \
+that `aeordb import` applies wherever HEAD is the version it starts from.
+
+Examples:
+  aeordb diff --from v1                                   what changed since v1
+  aeordb diff --from v1 --to v2 --output patch-v1-v2.aeordb
+  aeordb diff --from v1 --output - | ssh host aeordb import --file - --promote";
+
+pub const IMPORT: &str = "\
+Every entry is hashed and the version is proved complete before anything becomes visible. Several \
+files (a full export, then its patches in order) are one import: all of them or nothing. The \
+database is created if it does not exist. HEAD stays where it is without --promote.
+
+Examples:
+  aeordb import --database restored.aeordb --file full.aeordb --promote
+  aeordb import --database restored.aeordb --file full.aeordb --file patch-v1-v2.aeordb --promote
+  ssh host aeordb export --output - | aeordb import --file - --promote";
+
+pub const PROMOTE: &str = "\
+The version must be complete in the database. The old HEAD stays in the history.
+
+Examples:
+  aeordb promote --hash abc123def456
+  aeordb promote --hash HEAD~1                            back to where HEAD was
+  aeordb promote --hash v2 --expect v1                    only if HEAD is still v1";
+
+pub const INFO: &str = "\
+Examples:
+  aeordb info backups/*.aeordb
+  aeordb info patch.aeordb --json | jq -r .base";
+
+pub const VERIFY: &str = "\
+Looks at the structure and the checksum of every block. --deep also decompresses every entry, \
+checks it against its name, and proves every version complete. Damage is exit code 14.
+
+Examples:
+  aeordb verify --database data.aeordb
+  aeordb verify --deep --database backup.aeordb";
+
+pub const GC: &str = "\
+Keeps what HEAD, snapshots and the kept history reach, versions that were imported but not \
+promoted among them. Readers are not disturbed; what they still hold is released next time.
+
+Examples:
+  aeordb gc --dry-run
+  aeordb gc";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  aeordb completions bash > ~/.local/share/bash-completion/completions/aeordb
+  aeordb completions zsh > ~/.zfunc/_aeordb
+  aeordb completions fish > ~/.config/fish/completions/aeordb.fish";
+
+pub const MAN: &str = "\
+Examples:
+  aeordb man | man -l -
+  aeordb man snapshot create > aeordb-snapshot-create.1";

@@ -1,0 +1,67 @@
+//! Ctrl-C and SIGTERM stop a long verb at its next safe point; a second one stops the program at
+//! once. A hang-up keeps its ordinary meaning, so that `nohup` works.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use aeordb::error::Context;
+use aeordb::watch::Watch;
+use aeordb::{Error, Result};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::exit;
+
+/// Cancels `watch` on the first signal, ends the process on the second.
+pub fn cancel_on_signal(watch: &Arc<Watch>) -> Result<()> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).context(|| "cannot listen for signals".into())?;
+    let watch = Arc::clone(watch);
+    std::thread::spawn(move || {
+        for (earlier, _) in signals.forever().enumerate() {
+            if earlier > 0 {
+                std::process::exit(i32::from(exit::INTERRUPTED));
+            }
+            watch.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Standard input that ends with [`Error::Interrupted`] when the verb is to stop, also while
+/// nothing comes.
+pub struct Stdin {
+    file: File,
+    watch: Arc<Watch>,
+}
+
+/// How long a cancelled verb may still wait for input.
+const WAIT_MILLISECONDS: u16 = 100;
+
+impl Stdin {
+    /// The standard input of this process.
+    pub fn open(watch: &Arc<Watch>) -> Result<Self> {
+        let input = io::stdin();
+        let input = input.as_fd().try_clone_to_owned();
+        let file = File::from(input.context(|| "cannot open standard input".into())?);
+        Ok(Stdin { file, watch: Arc::clone(watch) })
+    }
+}
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.watch.check().map_err(|error: Error| io::Error::other(error))?;
+            let mut waited = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut waited, PollTimeout::from(WAIT_MILLISECONDS)) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return self.file.read(buffer),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a person types for a place in the database: a path, or a path in a version.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use aeordb::db::Reader;
+use aeordb::object::{Item, Name, Path};
+use aeordb::{Error, Result};
+
+/// A path, and the version to look for it if one was named.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Location {
+    pub version: Option<String>,
+    pub path: Path,
+}
+
+/// A path in HEAD that something is written to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Target {
+    pub path: Path,
+    /// It ended with a slash: a directory is meant, whatever is there.
+    pub is_directory: bool,
+}
+
+/// Reads `PATH` or `VERSION:PATH`. What starts with `/` is a path, colons and all.
+pub fn location(argument: &OsStr) -> Result<Location> {
+    let bytes = argument.as_bytes();
+    let Some((version, rest)) = split(bytes) else {
+        return Ok(Location { version: None, path: Path::parse(bytes)? });
+    };
+    let version = std::str::from_utf8(version)
+        .map_err(|_| Error::invalid(format!("{} does not start with a version", shown(bytes))))?;
+    Ok(Location { version: Some(version.to_owned()), path: Path::parse(path_or_root(rest))? })
+}
+
+/// Reads the path of something that is written, which is always in HEAD.
+pub fn target(argument: &OsStr) -> Result<Target> {
+    let bytes = argument.as_bytes();
+    if split(bytes).is_some() {
+        return Err(Error::invalid(format!(
+            "{} names a version, but only HEAD can be written to; a path with a colon must start \
+             with /",
+            shown(bytes)
+        )));
+    }
+    let (path, is_directory) = Path::parse_with_slash(bytes)?;
+    Ok(Target { path, is_directory })
+}
+
+/// Splits at the colon before the first `:/`, or at the first colon. No version's name has a
+/// slash before its colon, so `a/b:c` is a path.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if bytes.starts_with(b"/") {
+        return None;
+    }
+    let slash = bytes.iter().position(|byte| *byte == b'/');
+    let before_slash = bytes.get(..slash.unwrap_or(bytes.len()))?;
+    let colon = match before_slash.last() {
+        Some(b':') => before_slash.len() - 1,
+        _ => before_slash.iter().position(|byte| *byte == b':')?,
+    };
+    if colon == 0 {
+        return None;
+    }
+    Some((bytes.get(..colon)?, bytes.get(colon + 1..)?))
+}
+
+fn path_or_root(bytes: &[u8]) -> &[u8] {
+    if bytes.is_empty() { b"/" } else { bytes }
+}
+
+/// Where something called as `from` lands: at `to`, or inside it if that is a directory.
+pub fn destination(reader: &Reader, from: &Path, to: Target) -> Result<Path> {
+    let inside = to.is_directory
+        || matches!(reader.item(&reader.head(), &to.path)?, Some(Item::Directory(_)));
+    match from.name() {
+        Some(name) if inside => to.path.join(&Name::new(name)?),
+        // The root has no name to land under.
+        _ => Ok(to.path),
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    crate::text::printable_name(bytes)
+}
+
+#[cfg(test)]
+mod tests;

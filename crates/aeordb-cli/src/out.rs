@@ -1,0 +1,93 @@
+//! The only way out: data to standard output, everything else to standard error. Data is
+//! buffered and its errors are kept, so that a full disk or a closed pipe is never taken for
+//! success.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use aeordb::Result;
+use aeordb::error::Context;
+use serde_json::Value;
+
+use crate::text;
+
+/// Bytes that are collected before they are written.
+const BUFFER_LEN: usize = 64 * 1024;
+
+/// Standard output and standard error.
+pub struct Out {
+    data: BufWriter<Box<dyn Write + Send>>,
+    messages: Box<dyn Write + Send>,
+    terminal: bool,
+}
+
+impl Out {
+    /// The streams of this process.
+    pub fn standard() -> Result<Self> {
+        let terminal = io::stdout().is_terminal();
+        // Not `Stdout` itself: that would cut everything into lines once more.
+        let stdout = io::stdout().as_fd().try_clone_to_owned().context(opening)?;
+        Ok(Self::new(Box::new(File::from(stdout)), Box::new(io::stderr()), terminal))
+    }
+
+    /// Any two streams. `terminal` says that a person looks at the data as it comes.
+    pub fn new(
+        data: Box<dyn Write + Send>,
+        messages: Box<dyn Write + Send>,
+        terminal: bool,
+    ) -> Self {
+        Out { data: BufWriter::with_capacity(BUFFER_LEN, data), messages, terminal }
+    }
+
+    /// True if a person looks at the data as it comes.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Writes bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.data.write_all(bytes).context(writing)
+    }
+
+    /// Writes a line of text of ours.
+    pub fn line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.data, "{line}").context(writing)
+    }
+
+    /// Writes a name or path: as it is for programs, made harmless for a terminal.
+    pub fn name(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.terminal {
+            return self.bytes(text::printable_name(bytes).as_bytes());
+        }
+        self.bytes(bytes)
+    }
+
+    /// Writes one JSON value on a line.
+    pub fn json(&mut self, value: &Value) -> Result<()> {
+        self.line(&value.to_string())
+    }
+
+    /// Writes a line to standard error. That nobody reads it changes nothing.
+    pub fn message(&mut self, message: &str) {
+        let _ = writeln!(self.messages, "{}", text::printable(message));
+    }
+
+    /// Where a verb writes data by itself.
+    pub fn data(&mut self) -> &mut dyn Write {
+        &mut self.data
+    }
+
+    /// Makes sure that all data has left.
+    pub fn flush(&mut self) -> Result<()> {
+        self.data.flush().context(writing)
+    }
+}
+
+fn opening() -> String {
+    "cannot open standard output".into()
+}
+
+fn writing() -> String {
+    "cannot write to standard output".into()
+}

@@ -1,0 +1,445 @@
+//! Reports and errors as people and programs read them. The first line of a report and the lines
+//! that the manual shows are literal: scripts look for them.
+
+use aeordb::Error;
+use aeordb::backup::{ExportReport, ImportReport, Info, PatchReport, VerifyReport};
+use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
+use aeordb::files::{GetReport, PutReport};
+use aeordb::gc::GcReport;
+use serde_json::{Map, Value, json};
+
+use crate::exit;
+use crate::text;
+
+/// What a verb did: lines for people, one object for programs.
+pub struct Report {
+    title: String,
+    lines: Vec<(&'static str, String)>,
+    closing: Vec<String>,
+    pub json: Value,
+}
+
+impl Report {
+    /// A report with this first line.
+    pub fn new(title: impl Into<String>, json: Value) -> Self {
+        Report { title: title.into(), lines: Vec::new(), closing: Vec::new(), json }
+    }
+
+    /// Adds an indented line.
+    pub fn line(mut self, label: &'static str, value: impl ToString) -> Self {
+        self.lines.push((label, value.to_string()));
+        self
+    }
+
+    /// Adds an indented line if there is anything to count.
+    pub fn line_if_any(self, label: &'static str, count: u64) -> Self {
+        if count == 0 { self } else { self.line(label, count) }
+    }
+
+    /// Adds a line at the end that is not indented.
+    pub fn closing(mut self, line: impl Into<String>) -> Self {
+        self.closing.push(line.into());
+        self
+    }
+
+    /// The lines for people.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}\n", self.title);
+        for (label, value) in &self.lines {
+            text.push_str(&format!("  {label}: {}\n", text::printable(value)));
+        }
+        for line in &self.closing {
+            text.push_str(&format!("{}\n", text::printable(line)));
+        }
+        text
+    }
+}
+
+/// What `export` made. `output` is the file as it was typed.
+pub fn export(report: &ExportReport, output: &str) -> Report {
+    let json = json!({
+        "version": report.version.to_string(),
+        "files": report.files,
+        "chunks": report.chunks,
+        "directories": report.directories,
+        "output": output,
+        "bytes": report.bytes,
+    });
+    Report::new("Export complete.", json)
+        .line("Files", report.files)
+        .line("Chunks", report.chunks)
+        .line("Directories", report.directories)
+        .line("Version", report.version)
+}
+
+/// What `diff --output` made.
+pub fn patch(report: &PatchReport, output: &str) -> Report {
+    let json = json!({
+        "from": report.from.to_string(),
+        "to": report.to.to_string(),
+        "files_added": report.files_added,
+        "files_modified": report.files_modified,
+        "files_deleted": report.files_deleted,
+        "chunks": report.chunks,
+        "directories": report.directories,
+        "output": output,
+        "bytes": report.bytes,
+    });
+    Report::new("Patch created.", json)
+        .line("Files added", report.files_added)
+        .line("Files modified", report.files_modified)
+        .line("Files deleted", report.files_deleted)
+        .line("Chunks", report.chunks)
+        .line("Directories", report.directories)
+        .line("From", report.from)
+        .line("To", report.to)
+}
+
+/// What `import` did.
+pub fn import(report: &ImportReport) -> Report {
+    let json = json!({
+        "version": report.version.to_string(),
+        "kind": report.kind.name(),
+        "entries": report.entries,
+        "chunks": report.chunks,
+        "files": report.files,
+        "directories": report.directories,
+        "deletions": report.deletions,
+        "promoted": report.promoted,
+        "new_entries": report.new_entries,
+        "new_bytes": report.new_bytes,
+    });
+    let title = match report.kind {
+        FileKind::Patch => "Patch imported.",
+        FileKind::Export | FileKind::Database => "Full export imported.",
+    };
+    let rendered = Report::new(title, json)
+        .line("Entries", report.entries)
+        .line("Chunks", report.chunks)
+        .line("Files", report.files)
+        .line("Directories", report.directories)
+        .line("Deletions", report.deletions)
+        .line("Version", report.version);
+    if report.promoted {
+        rendered.closing("HEAD has been promoted.")
+    } else {
+        rendered
+            .closing("HEAD has NOT been changed.")
+            .closing(format!("To promote: aeordb promote --hash {}", report.version))
+    }
+}
+
+/// What `promote` did.
+pub fn promotion(promotion: &Promotion) -> Report {
+    let json = json!({
+        "head": promotion.head.to_string(),
+        "previous": promotion.previous.to_string(),
+    });
+    Report::new("HEAD has been promoted.", json)
+        .line("Version", promotion.head)
+        .line("Previous", promotion.previous)
+}
+
+/// What `put` did.
+pub fn put(report: &PutReport) -> Report {
+    let json = json!({
+        "version": report.version.to_string(),
+        "previous": report.previous.to_string(),
+        "files": report.files,
+        "directories": report.directories,
+        "bytes": report.bytes,
+        "files_new": report.files_new,
+        "files_changed": report.files_changed,
+        "files_unchanged": report.files_unchanged,
+        "files_deleted": report.files_deleted,
+        "new_bytes": report.new_bytes,
+        "skipped": report.skipped,
+        "unreadable": report.unreadable,
+    });
+    Report::new("Put complete.", json)
+        .line("Files", report.files)
+        .line("Directories", report.directories)
+        .line("Bytes", text::exact_size(report.bytes))
+        .line("Files new", report.files_new)
+        .line("Files changed", report.files_changed)
+        .line("Files unchanged", report.files_unchanged)
+        .line_if_any("Files deleted", report.files_deleted)
+        .line_if_any("Skipped", report.skipped)
+        .line_if_any("Unreadable", report.unreadable)
+        .line("Database grew by", text::exact_size(report.new_bytes))
+        .line("Version", report.version)
+}
+
+/// What `get` wrote.
+pub fn get(report: &GetReport) -> Report {
+    let json = json!({
+        "version": report.version.to_string(),
+        "files": report.files,
+        "directories": report.directories,
+        "bytes": report.bytes,
+    });
+    Report::new("Get complete.", json)
+        .line("Files", report.files)
+        .line("Directories", report.directories)
+        .line("Bytes", text::exact_size(report.bytes))
+        .line("Version", report.version)
+}
+
+/// What `rm`, `mv` or `cp` did.
+pub fn edit(title: &str, report: &EditReport) -> Report {
+    let json = json!({
+        "version": report.version.to_string(),
+        "previous": report.previous.to_string(),
+        "files": report.files,
+        "directories": report.directories,
+        "bytes": report.bytes,
+    });
+    Report::new(title, json)
+        .line("Files", report.files)
+        .line("Directories", report.directories)
+        .line("Bytes", text::exact_size(report.bytes))
+        .line("Version", report.version)
+}
+
+/// A snapshot as programs read it.
+pub fn snapshot_json(snapshot: &Snapshot) -> Value {
+    json!({
+        "name": snapshot.name,
+        "version": snapshot.version.to_string(),
+        "created_at": text::exact_time(snapshot.created_at),
+        "metadata": snapshot.metadata,
+    })
+}
+
+/// A snapshot that was made or removed.
+pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
+    let mut report = Report::new(title, snapshot_json(snapshot))
+        .line("Name", &snapshot.name)
+        .line("Version", snapshot.version)
+        .line("Created", text::time(snapshot.created_at));
+    for (key, value) in &snapshot.metadata {
+        report = report.line("Metadata", format!("{key}={value}"));
+    }
+    report
+}
+
+/// What a file is.
+pub fn info(path: &[u8], info: &Info) -> Report {
+    let mut object = Map::new();
+    text::insert_name(&mut object, "file", path);
+    let patch = info.kind == FileKind::Patch;
+    let json = json!({
+        "kind": info.kind.name(),
+        "format": info.format,
+        "version": info.version.to_string(),
+        "base": info.base.map(|base| base.to_string()),
+        "files": info.files,
+        "directories": info.directories,
+        "bytes": info.bytes,
+        "entries": info.entries,
+        "chunks": info.chunks,
+        "file_bytes": info.file_bytes,
+        "stored_bytes": info.stored_bytes,
+        "raw_bytes": info.raw_bytes,
+        "void_bytes": info.void_bytes,
+        "snapshots": info.snapshots,
+        "history": info.history,
+        "files_added": patch.then_some(info.files_added),
+        "files_modified": patch.then_some(info.files_modified),
+        "files_deleted": patch.then_some(info.files_deleted),
+    });
+    object.extend(json.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+    let mut report = Report::new(text::printable_name(path), Value::Object(object))
+        .line("Kind", info.kind.name())
+        .line("Format", info.format)
+        .line("Version", info.version);
+    if let Some(base) = info.base {
+        report = report
+            .line("Base", base)
+            .line("Files added", info.files_added)
+            .line("Files modified", info.files_modified)
+            .line("Files deleted", info.files_deleted);
+    }
+    report = report
+        .line("Files", info.files)
+        .line("Directories", info.directories)
+        .line("Content", text::exact_size(info.bytes))
+        .line("Entries", info.entries)
+        .line("Chunks", info.chunks)
+        .line("File size", text::exact_size(info.file_bytes))
+        .line("Compression", compression(info.raw_bytes, info.stored_bytes));
+    if info.kind == FileKind::Database {
+        report = report
+            .line("Voids", text::exact_size(info.void_bytes))
+            .line("Snapshots", info.snapshots)
+            .line("History", info.history);
+    }
+    report
+}
+
+/// Raw against stored bytes, with the ratio to two digits.
+fn compression(raw: u64, stored: u64) -> String {
+    if stored == 0 {
+        return "nothing stored".into();
+    }
+    let hundredths = u128::from(raw) * 100 / u128::from(stored);
+    format!(
+        "{} to {} ({}.{:02} : 1)",
+        text::size(raw),
+        text::size(stored),
+        hundredths / 100,
+        hundredths % 100
+    )
+}
+
+/// What `verify` found.
+pub fn verify(report: &VerifyReport) -> Report {
+    let damages: Vec<Value> = report
+        .damages
+        .iter()
+        .map(|damage| {
+            let paths = damage.paths.iter().map(|(version, path)| {
+                let mut object = crate::view::object(path.as_bytes());
+                object.insert("version".into(), version.to_string().into());
+                Value::Object(object)
+            });
+            json!({
+                "offset": damage.offset,
+                "what": damage.what,
+                "paths": paths.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let json = json!({
+        "kind": report.kind.name(),
+        "deep": report.deep,
+        "versions": report.versions,
+        "entries": report.entries,
+        "blocks": report.blocks,
+        "bytes": report.bytes,
+        "torn_tail": report.torn_tail,
+        "damages": damages,
+    });
+    let title = if report.damages.is_empty() { "No damage found." } else { "Damage found." };
+    let checked = match report.deep {
+        true => "structure, checksums, the hash of every entry, completeness of every version",
+        false => "structure and checksums (--deep also hashes every entry)",
+    };
+    let mut rendered = Report::new(title, json)
+        .line("Kind", report.kind.name())
+        .line("Checked", checked)
+        .line("Versions", report.versions)
+        .line("Entries", report.entries)
+        .line("Blocks", report.blocks)
+        .line("Bytes", text::exact_size(report.bytes));
+    if report.torn_tail > 0 {
+        let tail = text::exact_size(report.torn_tail);
+        rendered = rendered
+            .line("Unfinished", format!("{tail} after the last commit, of a write that was cut"));
+    }
+    for damage in &report.damages {
+        rendered = rendered.line("Damage", format!("at offset {}: {}", damage.offset, damage.what));
+        for (version, path) in &damage.paths {
+            let path = text::printable_name(path.as_bytes());
+            rendered = rendered.line("  Hits", format!("{path} in version {version}"));
+        }
+    }
+    rendered
+}
+
+/// What `gc` did, or would do.
+pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report {
+    let json = json!({
+        "dry_run": dry_run,
+        "entries_live": report.entries_live,
+        "bytes_live": report.bytes_live,
+        "entries_collected": report.entries_collected,
+        "bytes_collected": report.bytes_collected,
+        "bytes_released": report.bytes_released,
+        "bytes_deferred": report.bytes_deferred,
+        "seconds": took.as_secs_f64(),
+    });
+    let title = if dry_run { "Nothing was changed (dry run)." } else { "Collection complete." };
+    let rendered = Report::new(title, json)
+        .line("Entries live", report.entries_live)
+        .line("Bytes live", text::exact_size(report.bytes_live))
+        .line("Entries collected", report.entries_collected)
+        .line("Bytes collected", text::exact_size(report.bytes_collected))
+        .line("Bytes released", text::exact_size(report.bytes_released));
+    let rendered = match report.bytes_deferred {
+        0 => rendered,
+        bytes => rendered.line("Held by readers", text::exact_size(bytes)),
+    };
+    rendered.line("Time", text::duration(took))
+}
+
+/// The lines that the manual prescribes for an import into another version.
+pub fn mismatch(error: &Error) -> Option<String> {
+    let Error::BaseMismatch { head, base, target } = error else {
+        return None;
+    };
+    let mut lines = format!(
+        "Target database HEAD ({head}) does not match patch base version ({base}).\n\
+         Use --force to apply anyway."
+    );
+    if head == target {
+        lines.push_str("\nThe patch's target version is already HEAD: there is nothing to apply.");
+    }
+    Some(lines)
+}
+
+/// An error as programs read it.
+pub fn problem(error: &Error, code: u8, hint: Option<&str>) -> Value {
+    let (kind, title) = exit::kind(error);
+    let mut problem = Map::new();
+    problem.insert("type".into(), kind.into());
+    problem.insert("title".into(), title.into());
+    problem.insert("detail".into(), error.to_string().into());
+    problem.insert("exit_code".into(), code.into());
+    if let Some(hint) = hint {
+        problem.insert("hint".into(), hint.into());
+    }
+    let mut member = |key: &str, value: Value| {
+        problem.insert(key.into(), value);
+    };
+    match error {
+        Error::BaseMismatch { head, base, target } => {
+            member("head", head.to_string().into());
+            member("base", base.to_string().into());
+            member("target", target.to_string().into());
+        }
+        Error::HeadMoved { head, expected } => {
+            member("head", head.to_string().into());
+            member("expected", expected.to_string().into());
+        }
+        Error::Damaged { offset, .. } => member("offset", (*offset).into()),
+        Error::Incomplete { version, missing, supplier } => {
+            member("version", version.to_string().into());
+            member("missing", (*missing).into());
+            member("base", supplier.map(|version| version.to_string()).into());
+        }
+        Error::Limit { limit, found, .. } => {
+            member("limit", (*limit).into());
+            member("found", (*found).into());
+        }
+        _ => {}
+    }
+    Value::Object(problem)
+}
+
+/// A command line that was not understood, as programs read it.
+pub fn usage(explanation: &str) -> Value {
+    // The first paragraph says what is wrong, the rest is advice.
+    let paragraph = explanation.lines().take_while(|line| !line.is_empty());
+    let detail = paragraph.map(str::trim).collect::<Vec<_>>().join(" ");
+    json!({
+        "type": "usage",
+        "title": "The command line cannot be meant",
+        "detail": detail.trim_start_matches("error: "),
+        "exit_code": exit::USAGE,
+        "hint": "`aeordb --help` shows what is possible",
+    })
+}
+
+#[cfg(test)]
+mod tests;

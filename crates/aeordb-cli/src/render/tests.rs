@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+
+use aeordb::backup::Damage;
+use aeordb::hash::{Hash, VersionId};
+use aeordb::object::Path;
+
+use super::*;
+
+fn id(byte: u8) -> VersionId {
+    VersionId(Hash::new([byte; 32]))
+}
+
+fn hex(byte: &str) -> String {
+    byte.repeat(32)
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn imported(kind: FileKind, promoted: bool) -> ImportReport {
+    ImportReport {
+        kind,
+        version: id(0xab),
+        base: None,
+        entries: 254,
+        chunks: 89,
+        files: 142,
+        directories: 23,
+        deletions: 0,
+        promoted,
+        new_entries: 250,
+        new_bytes: 4096,
+    }
+}
+
+#[test]
+fn an_export_is_reported_as_the_manual_shows_it() {
+    let made = ExportReport { version: id(1), files: 142, chunks: 89, directories: 23, bytes: 7 };
+    let report = export(&made, "b.aeordb");
+    let version = hex("01");
+    assert_eq!(
+        report.text(),
+        format!(
+            "Export complete.\n  Files: 142\n  Chunks: 89\n  Directories: 23\n  \
+             Version: {version}\n"
+        )
+    );
+    assert_eq!(
+        keys(&report.json),
+        ["version", "files", "chunks", "directories", "output", "bytes"]
+    );
+}
+
+#[test]
+fn a_patch_is_reported_as_the_manual_shows_it() {
+    let made = PatchReport {
+        from: id(1),
+        to: id(2),
+        files_added: 5,
+        files_modified: 12,
+        files_deleted: 3,
+        chunks: 8,
+        directories: 7,
+        bytes: 1,
+    };
+    let report = patch(&made, "-");
+    let (from, to) = (hex("01"), hex("02"));
+    assert_eq!(
+        report.text(),
+        format!(
+            "Patch created.\n  Files added: 5\n  Files modified: 12\n  Files deleted: 3\n  \
+             Chunks: 8\n  Directories: 7\n  From: {from}\n  To: {to}\n"
+        )
+    );
+    assert_eq!(
+        keys(&report.json),
+        [
+            "from",
+            "to",
+            "files_added",
+            "files_modified",
+            "files_deleted",
+            "chunks",
+            "directories",
+            "output",
+            "bytes"
+        ]
+    );
+}
+
+#[test]
+fn an_import_says_what_became_of_head() {
+    let version = hex("ab");
+    let counts = format!(
+        "  Entries: 254\n  Chunks: 89\n  Files: 142\n  Directories: 23\n  Deletions: 0\n  \
+         Version: {version}\n"
+    );
+    assert_eq!(
+        import(&imported(FileKind::Export, true)).text(),
+        format!("Full export imported.\n{counts}HEAD has been promoted.\n")
+    );
+    let patch = import(&imported(FileKind::Patch, false));
+    assert_eq!(
+        patch.text(),
+        format!(
+            "Patch imported.\n{counts}HEAD has NOT been changed.\n\
+             To promote: aeordb promote --hash {version}\n"
+        )
+    );
+    assert_eq!(
+        keys(&patch.json),
+        [
+            "version",
+            "kind",
+            "entries",
+            "chunks",
+            "files",
+            "directories",
+            "deletions",
+            "promoted",
+            "new_entries",
+            "new_bytes"
+        ]
+    );
+}
+
+#[test]
+fn a_base_mismatch_is_said_in_the_manuals_two_lines() {
+    let error = Error::BaseMismatch { head: id(0xaa), base: id(0xbb), target: id(0xcc) };
+    let (head, base) = (hex("aa"), hex("bb"));
+    assert_eq!(
+        mismatch(&error).unwrap(),
+        format!(
+            "Target database HEAD ({head}) does not match patch base version ({base}).\n\
+             Use --force to apply anyway."
+        )
+    );
+    let applied = Error::BaseMismatch { head: id(0xaa), base: id(0xbb), target: id(0xaa) };
+    let lines = mismatch(&applied).unwrap();
+    assert_eq!(lines.lines().count(), 3);
+    assert!(lines.ends_with("is already HEAD: there is nothing to apply."));
+    assert_eq!(mismatch(&Error::Interrupted), None);
+}
+
+#[test]
+fn an_error_is_one_object_with_what_a_program_needs() {
+    let error = Error::BaseMismatch { head: id(1), base: id(2), target: id(3) };
+    let value = problem(&error, 13, Some("do this"));
+    assert_eq!(
+        keys(&value),
+        ["type", "title", "detail", "exit_code", "hint", "head", "base", "target"]
+    );
+    assert_eq!(value["type"], "base-mismatch");
+    assert_eq!(value["exit_code"], 13);
+    let value = usage("error: the argument is wrong:\n  --x <Y>\n\nUsage: aeordb");
+    assert_eq!(value["detail"], "the argument is wrong: --x <Y>");
+}
+
+#[test]
+fn damage_is_reported_with_the_files_that_it_hits() {
+    let mut report = VerifyReport {
+        kind: FileKind::Database,
+        versions: 2,
+        entries: 10,
+        blocks: 3,
+        bytes: 100,
+        deep: true,
+        damages: Vec::new(),
+        torn_tail: 0,
+    };
+    assert!(verify(&report).text().starts_with("No damage found.\n"));
+    report.damages.push(Damage {
+        offset: 8192,
+        what: "block has another hash".into(),
+        paths: vec![(id(1), Path::parse(b"/docs/\xff").unwrap())],
+    });
+    let rendered = verify(&report);
+    assert!(rendered.text().starts_with("Damage found.\n"));
+    assert!(rendered.text().contains("  Damage: at offset 8192: block has another hash\n"));
+    assert!(rendered.text().contains("    Hits: /docs/\\xff in version 0101"));
+    assert_eq!(rendered.json["damages"][0]["paths"][0]["path_b64"], "L2RvY3Mv/w==");
+}
+
+#[test]
+fn a_snapshot_is_shown_with_its_metadata() {
+    let metadata = BTreeMap::from([("reason".to_owned(), "a\x1bb".to_owned())]);
+    let kept = Snapshot { name: "v1".into(), version: id(1), created_at: 0, metadata };
+    let report = snapshot("Snapshot created.", &kept);
+    assert!(report.text().starts_with("Snapshot created.\n  Name: v1\n  Version: 01"));
+    assert!(report.text().contains("  Metadata: reason=a\\u{1b}b\n"));
+    assert_eq!(keys(&report.json), ["name", "version", "created_at", "metadata"]);
+    assert_eq!(report.json["created_at"], "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn compression_is_a_ratio() {
+    assert_eq!(compression(3 * 1024, 1024), "3.0 KiB to 1.0 KiB (3.00 : 1)");
+    assert_eq!(compression(0, 0), "nothing stored");
+}

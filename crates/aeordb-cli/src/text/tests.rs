@@ -1,0 +1,77 @@
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn sizes_are_cut_to_a_tenth_of_their_unit() {
+    for (bytes, shown) in [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1024 * 1024 - 1, "1023.9 KiB"),
+        (1024 * 1024, "1.0 MiB"),
+        (231 * 1024 * 1024, "231.0 MiB"),
+        (u64::MAX, "15.9 EiB"),
+    ] {
+        assert_eq!(size(bytes), shown);
+    }
+    assert_eq!(exact_size(7), "7 B");
+    assert_eq!(exact_size(2048), "2.0 KiB (2048 bytes)");
+}
+
+#[test]
+fn times_are_utc_and_rfc_3339() {
+    assert_eq!(time(0), "1970-01-01T00:00:00Z");
+    assert_eq!(time(1_705_312_800_123_000_000), "2024-01-15T10:00:00Z");
+    assert_eq!(exact_time(1_705_312_800_123_000_000), "2024-01-15T10:00:00.123Z");
+    for extreme in [i64::MIN, i64::MAX] {
+        assert!(exact_time(extreme).ends_with('Z'), "{}", exact_time(extreme));
+    }
+}
+
+#[test]
+fn durations_have_the_digits_that_matter() {
+    assert_eq!(duration(Duration::from_millis(12)), "0.012 s");
+    assert_eq!(duration(Duration::from_millis(12_345)), "12.3 s");
+    assert_eq!(duration(Duration::from_secs(135)), "2 min 15 s");
+}
+
+#[test]
+fn digits_are_grouped_in_threes() {
+    assert_eq!(
+        [0, 999, 1000, 78_611, 1_000_000].map(count),
+        ["0", "999", "1,000", "78,611", "1,000,000"]
+    );
+}
+
+#[test]
+fn modes_are_shown_as_chmod_takes_them() {
+    assert_eq!(mode(0o100_644), "0644");
+    assert_eq!(mode(0o4755), "4755");
+}
+
+#[test]
+fn a_name_cannot_command_a_terminal() {
+    assert_eq!(printable_name(b"a\x1b[31m\nb"), r"a\u{1b}[31m\nb");
+    assert_eq!(printable_name(b"caf\xc3\xa9 \xff"), "café \\xff");
+    assert_eq!(printable("one\ntwo\x07"), "one\ntwo\\u{7}");
+}
+
+#[test]
+fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+    assert_eq!(shell("/data/a.aeordb"), "/data/a.aeordb");
+    assert_eq!(shell("my data"), "'my data'");
+    assert_eq!(shell("it's"), r"'it'\''s'");
+    assert_eq!(shell(""), "''");
+}
+
+#[test]
+fn a_name_that_is_not_text_is_also_given_in_base64() {
+    let mut object = Map::new();
+    insert_name(&mut object, "path", b"/a");
+    assert_eq!(Value::Object(object).to_string(), r#"{"path":"/a"}"#);
+    let mut object = Map::new();
+    insert_name(&mut object, "path", b"/\xff");
+    assert_eq!(Value::Object(object).to_string(), r#"{"path":"/�","path_b64":"L/8="}"#);
+}

@@ -1,0 +1,107 @@
+//! What a listing shows of an item: the only place that takes the library's items apart.
+
+use std::collections::BTreeMap;
+
+use aeordb::object::{Item, Totals};
+use serde_json::{Map, Value, json};
+
+use crate::text;
+
+/// A file, directory or symbolic link as it is shown.
+pub struct View<'a> {
+    pub kind: &'static str,
+    /// Bytes of a file, of all files below a directory, of a link's target.
+    pub size: u64,
+    pub modified: Option<i64>,
+    pub mode: Option<u32>,
+    pub content_type: Option<&'a str>,
+    pub hash: Option<String>,
+    pub target: Option<&'a [u8]>,
+    pub totals: Option<Totals>,
+    pub metadata: Option<&'a BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+impl<'a> View<'a> {
+    /// What there is to show of `item`.
+    pub fn of(item: &'a Item) -> Self {
+        match item {
+            Item::File(file) => View {
+                kind: "file",
+                size: file.size,
+                modified: file.mtime,
+                mode: file.mode,
+                content_type: file.content_type.as_deref(),
+                hash: Some(file.content_hash.to_string()),
+                target: None,
+                totals: None,
+                metadata: Some(&file.metadata),
+            },
+            Item::Symlink(link) => View {
+                kind: "symlink",
+                size: u64::try_from(link.target.len()).unwrap_or(u64::MAX),
+                modified: link.mtime,
+                mode: None,
+                content_type: None,
+                hash: None,
+                target: Some(&link.target),
+                totals: None,
+                metadata: None,
+            },
+            Item::Directory(directory) => View {
+                kind: "directory",
+                size: directory.totals.bytes,
+                modified: directory.mtime,
+                mode: directory.mode,
+                content_type: None,
+                hash: Some(directory.root.to_string()),
+                target: None,
+                totals: Some(directory.totals),
+                metadata: None,
+            },
+        }
+    }
+
+    /// The columns of a long listing, before the name.
+    pub fn columns(&self) -> String {
+        format!(
+            "{:<9}  {:>12}  {}  {:<24}  ",
+            self.kind,
+            self.size,
+            self.modified.map_or_else(|| format!("{:<20}", "-"), text::time),
+            self.content_type.map_or_else(|| "-".to_owned(), text::printable),
+        )
+    }
+
+    /// The members of a JSON object that stand for the item, in the order of a listing over HTTP.
+    pub fn insert_into(&self, object: &mut Map<String, Value>) {
+        object.insert("kind".into(), self.kind.into());
+        object.insert("size".into(), self.size.into());
+        object.insert("modified".into(), self.modified.map(text::exact_time).into());
+        object.insert("content_type".into(), self.content_type.into());
+        object.insert("hash".into(), self.hash.clone().into());
+        if let Some(mode) = self.mode {
+            object.insert("mode".into(), text::mode(mode).into());
+        }
+        if let Some(target) = self.target {
+            text::insert_name(object, "target", target);
+        }
+        if let Some(totals) = self.totals {
+            object.insert("files".into(), totals.files.into());
+            object.insert("directories".into(), totals.directories.into());
+        }
+        if let Some(metadata) = self.metadata.filter(|metadata| !metadata.is_empty()) {
+            let mut members = Map::new();
+            for (key, value) in metadata {
+                text::insert_name(&mut members, &String::from_utf8_lossy(key), value);
+            }
+            object.insert("metadata".into(), json!(members));
+        }
+    }
+}
+
+/// A JSON object that starts with a path.
+pub fn object(path: &[u8]) -> Map<String, Value> {
+    let mut object = Map::new();
+    text::insert_name(&mut object, "path", path);
+    object
+}

@@ -1,0 +1,15 @@
+//! The program as its users run it: every test starts the real binary in a directory of its own.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod damage;
+mod desk;
+mod flags;
+mod json;
+mod manual;
+mod names;
+mod pipes;
+mod readers;
+mod refusals;
+mod trees;
+mod writers;

@@ -1,0 +1,114 @@
+//! Names that are not text, not tidy, or look like something else.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::desk::Desk;
+use crate::trees;
+
+const NAMES: [&[u8]; 9] = [
+    b"\xff\xfe not utf-8",
+    b"caf\xe9 latin",
+    b"line\nbreak",
+    b"tab\there",
+    b"\x1b[31mred",
+    b"-starts-with-a-dash",
+    b" space ",
+    b"v1:looks-like-a-version",
+    "grüße 世界".as_bytes(),
+];
+
+fn with_names() -> Desk {
+    let desk = Desk::new();
+    for name in NAMES {
+        let path = OsStr::from_bytes(b"tree").to_owned();
+        let path = [path.as_bytes(), b"/", name].concat();
+        desk.write(OsStr::from_bytes(&path), name);
+    }
+    desk.ok(&["put", "tree", "/n"]);
+    desk
+}
+
+fn at(name: &[u8]) -> OsString {
+    OsStr::from_bytes(&[b"/n/", name].concat()).to_owned()
+}
+
+#[test]
+fn any_name_goes_in_and_comes_out() {
+    let desk = with_names();
+    desk.ok(&["get", "/n", "out"]);
+    trees::assert_same(&desk.path("tree"), &desk.path("out"));
+    desk.ok(&["export", "--output", "e.aeordb"]);
+    desk.ok(&["import", "-d", "i.aeordb", "--file", "e.aeordb", "--promote"]);
+    desk.ok(&["get", "/n", "again", "-d", "i.aeordb"]);
+    trees::assert_same(&desk.path("tree"), &desk.path("again"));
+}
+
+#[test]
+fn any_name_can_be_given_as_an_argument() {
+    let desk = with_names();
+    for name in NAMES {
+        let path = at(name);
+        let run = desk.run(&[OsStr::new("cat"), &path]).expect(0);
+        assert_eq!(run.bytes, name);
+        desk.run(&[OsStr::new("stat"), &path]).expect(0);
+    }
+    for name in NAMES {
+        desk.run(&[OsStr::new("rm"), &at(name)]).expect(0);
+    }
+    assert_eq!(desk.ok(&["ls", "/n"]), "");
+}
+
+#[test]
+fn a_pipe_gets_names_as_they_are() {
+    let desk = with_names();
+    let mut sorted = NAMES;
+    sorted.sort();
+    let expected = sorted.map(|name| [name, b"\n"].concat()).concat();
+    assert_eq!(desk.run(&["ls", "/n"]).expect(0).bytes, expected);
+}
+
+#[test]
+fn json_has_names_that_are_not_text_in_base64_too() {
+    let desk = with_names();
+    let listed = desk.json_lines(&["ls", "/n"]);
+    assert_eq!(listed.len(), NAMES.len());
+    for item in &listed {
+        let text = item["path"].as_str().unwrap();
+        let Some(encoded) = item.get("path_b64") else {
+            assert!(!text.contains('\u{fffd}'), "{item}");
+            continue;
+        };
+        let bytes = data_encoding::BASE64.decode(encoded.as_str().unwrap().as_bytes()).unwrap();
+        assert!(NAMES.iter().any(|name| bytes.ends_with(name)), "{item}");
+    }
+    assert_eq!(listed.iter().filter(|item| item.get("path_b64").is_some()).count(), 2);
+}
+
+#[test]
+fn an_error_does_not_carry_what_commands_a_terminal() {
+    let desk = with_names();
+    let run = desk.run(&["cat", "/n/\x1b[2J"]).expect(10);
+    assert!(!run.err.contains('\x1b'), "{:?}", run.err);
+}
+
+#[test]
+fn a_local_name_that_starts_with_a_dash_stands_behind_two() {
+    let desk = Desk::new();
+    desk.write("-x", "dash\n");
+    desk.ok(&["put", "-q", "--", "-x", "/-y"]);
+    assert_eq!(desk.ok(&["cat", "--", "/-y"]), "dash\n");
+}
+
+#[test]
+fn a_database_may_be_called_anything() {
+    let desk = Desk::new();
+    desk.write("tree/a", "a");
+    let name = OsStr::from_bytes(b"d\xff ata");
+    let put = ["put", "tree", "/", "-d"].map(OsStr::new);
+    desk.run(&[&put[..], &[name]].concat()).expect(0);
+    assert!(fs::metadata(desk.path(name)).is_ok());
+    let ls = ["ls", "-d"].map(OsStr::new);
+    assert_eq!(desk.run(&[&ls[..], &[name]].concat()).expect(0).out(), "a\n");
+}

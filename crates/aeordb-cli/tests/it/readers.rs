@@ -1,0 +1,237 @@
+//! ls, cat, get, stat, du, log, diff, info: what looks and changes nothing.
+
+use std::fs;
+
+use crate::desk::Desk;
+use crate::trees;
+
+#[test]
+fn ls_prints_a_name_a_line() {
+    let desk = Desk::with_v1();
+    assert_eq!(desk.ok(&["ls"]), "docs\ntop.txt\n");
+    assert_eq!(desk.ok(&["ls", "/docs"]), "a.txt\nb.txt\n");
+    assert_eq!(desk.ok(&["ls", "docs/"]), "a.txt\nb.txt\n");
+}
+
+#[test]
+fn ls_prints_a_file_that_is_named() {
+    let desk = Desk::with_v1();
+    assert_eq!(desk.ok(&["ls", "/docs/a.txt"]), "/docs/a.txt\n");
+}
+
+#[test]
+fn ls_goes_down_with_absolute_paths() {
+    let desk = Desk::with_v1();
+    assert_eq!(desk.ok(&["ls", "-r"]), "/docs\n/docs/a.txt\n/docs/b.txt\n/top.txt\n");
+    assert_eq!(desk.ok(&["ls", "--recursive", "/docs"]), "/docs/a.txt\n/docs/b.txt\n");
+}
+
+#[test]
+fn ls_shows_kind_size_time_and_type_when_asked() {
+    let desk = Desk::with_v1();
+    desk.ok(&["put", "tree/top.txt", "/typed.txt", "--content-type", "text/plain"]);
+    let lines = desk.run(&["ls", "-l"]).expect(0).lines();
+    let [docs, top, typed] = &lines[..] else { panic!("{lines:?}") };
+    assert!(docs.starts_with("directory ") && docs.ends_with(" docs"), "{docs}");
+    assert!(top.starts_with("file ") && top.contains(" 4 "), "{top}");
+    assert!(typed.contains(" text/plain ") && typed.contains("Z "), "{typed}");
+}
+
+#[test]
+fn readers_look_into_versions() {
+    let desk = Desk::with_v2();
+    let v1 = desk.version("v1");
+    for version in ["v1", v1.as_str(), &v1[..8], "HEAD~1"] {
+        assert_eq!(desk.ok(&["ls", "/", "--at", version]), "docs\ntop.txt\n", "{version}");
+        let place = format!("{version}:/docs/a.txt");
+        assert_eq!(desk.ok(&["cat", &place]), "alpha\n", "{version}");
+    }
+    assert_eq!(desk.ok(&["cat", "v1:docs/a.txt", "/docs/a.txt"]), "alpha\nalpha, changed\n");
+    assert_eq!(desk.ok(&["cat", "--at", "v1", "/docs/a.txt", "v2:/docs/new.txt"]), "alpha\nnew\n");
+    desk.ok(&["get", "v1:/", "old"]);
+    assert_eq!(desk.read("old/docs/a.txt"), b"alpha\n");
+}
+
+#[test]
+fn a_path_with_colons_is_named_from_the_root() {
+    let desk = Desk::with_v1();
+    desk.write("odd/v1:x", "colon\n");
+    desk.ok(&["put", "odd", "/"]);
+    assert_eq!(desk.ok(&["cat", "/v1:x"]), "colon\n");
+    desk.run(&["cat", "v1:x"]).refused(10, "/x", "aeordb ls");
+}
+
+#[test]
+fn cat_joins_files_byte_by_byte() {
+    let desk = Desk::new();
+    let bytes = trees::noise(7, 700_001);
+    desk.write("tree/noise", &bytes);
+    desk.write("tree/empty", "");
+    desk.ok(&["put", "tree", "/"]);
+    let run = desk.run(&["cat", "/noise", "/empty", "/noise"]).expect(0);
+    assert_eq!(run.bytes, [bytes.as_slice(), bytes.as_slice()].concat());
+}
+
+#[test]
+fn cat_prints_nothing_when_any_of_its_paths_is_missing() {
+    let desk = Desk::with_v1();
+    desk.run(&["cat", "/top.txt", "/none"]).refused(10, "/none", "aeordb ls");
+    desk.run(&["cat", "/docs"]).refused(2, "/docs is a directory", "--help");
+}
+
+#[test]
+fn get_restores_everything_that_is_kept() {
+    let desk = Desk::new();
+    trees::make(&desk.path("tree"));
+    desk.ok(&["put", "tree", "/t"]);
+    let report = desk.ok(&["get", "/t", "restored"]);
+    assert!(report.starts_with("Get complete.\n"), "{report}");
+    trees::assert_same(&desk.path("tree"), &desk.path("restored"));
+    desk.ok(&["get", "/t/small.txt", "one.txt"]);
+    assert_eq!(desk.read("one.txt"), b"small\n");
+}
+
+#[test]
+fn get_overwrites_only_when_told() {
+    let desk = Desk::with_v1();
+    desk.write("here.txt", "mine");
+    desk.run(&["get", "/top.txt", "here.txt"]).refused(15, "here.txt", "--force");
+    assert_eq!(desk.read("here.txt"), b"mine");
+    desk.ok(&["get", "/top.txt", "here.txt", "--force"]);
+    assert_eq!(desk.read("here.txt"), b"top\n");
+}
+
+#[test]
+fn get_to_a_dash_is_cat() {
+    let desk = Desk::with_v1();
+    assert_eq!(desk.ok(&["get", "/top.txt", "-"]), "top\n");
+    assert!(!desk.exists("-"));
+}
+
+#[test]
+fn stat_says_all_that_is_recorded() {
+    let desk = Desk::with_v1();
+    let report = desk.ok(&["stat", "/top.txt", "/docs"]);
+    for part in [
+        "/top.txt\n",
+        "  Kind: file\n",
+        "  Size: 4 B\n",
+        "  Mode: 0",
+        "  Hash: ",
+        "  Kind: directory\n",
+        "  Files: 2\n",
+    ] {
+        assert!(report.contains(part), "{part:?} is not in\n{report}");
+    }
+    let hash = aeordb::hash::Hash::of(b"top\n").to_string();
+    assert!(report.contains(&hash), "the hash is not what b3sum prints");
+}
+
+#[test]
+fn du_sums_up() {
+    let desk = Desk::with_v1();
+    assert_eq!(desk.ok(&["du"]), "11\t/docs\n15\t/\n");
+    assert_eq!(desk.ok(&["du", "-s"]), "15\t/\n");
+    assert_eq!(desk.ok(&["du", "-a", "/docs"]), "6\t/docs/a.txt\n5\t/docs/b.txt\n11\t/docs\n");
+    assert_eq!(desk.ok(&["du", "-sH", "/", "/docs"]), "15 B\t/\n11 B\t/docs\n");
+}
+
+#[test]
+fn diff_lists_a_change_a_line() {
+    let desk = Desk::with_v2();
+    let listed = desk.run(&["diff", "--from", "v1", "--to", "v2"]).expect(0).lines();
+    for expected in ["M /docs/a.txt", "A /docs/new.txt", "D /top.txt"] {
+        assert!(listed.iter().any(|line| line == expected), "{expected} is not in {listed:?}");
+    }
+    assert!(!listed.iter().any(|line| line.contains("b.txt")), "{listed:?}");
+    assert_eq!(desk.ok(&["diff", "--from", "v1", "--to", "v1"]), "");
+}
+
+#[test]
+fn a_rename_is_listed_with_both_paths() {
+    let desk = Desk::with_v1();
+    desk.ok(&["mv", "/docs/a.txt", "/docs/z.txt"]);
+    let listed = desk.ok(&["diff", "--from", "v1"]);
+    assert!(listed.lines().any(|line| line == "R /docs/a.txt\t/docs/z.txt"), "{listed}");
+}
+
+#[test]
+fn log_shows_the_newest_first() {
+    let desk = Desk::with_v2();
+    let lines = desk.run(&["log"]).expect(0).lines();
+    assert!(lines[0].starts_with(&desk.version("v2")), "{lines:?}");
+    assert!(lines[1].starts_with(&desk.version("v1")), "{lines:?}");
+    assert_eq!(desk.run(&["log", "-n", "1"]).expect(0).lines().len(), 1);
+}
+
+#[test]
+fn info_tells_the_three_kinds_apart() {
+    let desk = Desk::with_v2();
+    desk.ok(&["export", "--output", "full.aeordb"]);
+    desk.ok(&["diff", "--from", "v1", "--output", "patch.aeordb"]);
+    let reports = desk.json_lines(&["info", "data.aeordb", "full.aeordb", "patch.aeordb"]);
+    let kinds: Vec<_> = reports.iter().map(|report| report["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["database", "export", "patch"]);
+    for report in &reports {
+        assert_eq!(report["version"], desk.version("v2"));
+    }
+    assert_eq!(reports[2]["base"], desk.version("v1"));
+    let text = desk.ok(&["info", "patch.aeordb"]);
+    assert!(text.starts_with("patch.aeordb\n  Kind: patch\n"), "{text}");
+    assert!(desk.ok(&["info"]).starts_with("data.aeordb\n  Kind: database\n"));
+}
+
+#[test]
+fn info_goes_on_after_a_file_that_is_none_of_ours() {
+    let desk = Desk::with_v1();
+    desk.write("notes", "not a database, not at all, whatever its name says. ".repeat(400));
+    let run = desk.run(&["info", "notes", "missing", "data.aeordb"]).expect(1);
+    assert!(run.out().starts_with("data.aeordb\n"));
+    assert!(run.err.contains("notes") && run.err.contains("missing"), "{}", run.err);
+}
+
+#[test]
+fn an_export_is_a_database_to_every_reader() {
+    let desk = Desk::with_v2();
+    desk.ok(&["export", "--output", "full.aeordb"]);
+    for reader in [
+        &["ls", "-r"][..],
+        &["cat", "/docs/a.txt"],
+        &["stat", "/docs/new.txt"],
+        &["du"],
+        &["ls", "-l", "/docs"],
+    ] {
+        let there = [reader, &["-d", "full.aeordb"]].concat();
+        assert_eq!(desk.ok(&there), desk.ok(reader));
+    }
+    desk.ok(&["get", "/", "copy", "-d", "full.aeordb"]);
+    assert_eq!(desk.read("copy/docs/new.txt"), b"new\n");
+    desk.ok(&["verify", "--deep", "-d", "full.aeordb"]);
+}
+
+#[test]
+fn reading_changes_no_byte() {
+    let desk = Desk::with_v2();
+    let before = desk.read("data.aeordb");
+    let mut permissions = fs::metadata(desk.path("data.aeordb")).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(desk.path("data.aeordb"), permissions).unwrap();
+    for reader in [
+        &["ls", "-r"][..],
+        &["cat", "/docs/a.txt"],
+        &["stat", "/"],
+        &["du"],
+        &["log"],
+        &["snapshot", "list"],
+        &["info"],
+        &["verify", "--deep"],
+        &["diff", "--from", "v1"],
+        &["get", "/", "out"],
+        &["export", "--output", "e.aeordb"],
+        &["diff", "--from", "v1", "--output", "p.aeordb"],
+        &["rm", "-r", "/docs", "--dry-run"],
+    ] {
+        desk.ok(reader);
+    }
+    assert_eq!(desk.read("data.aeordb"), before);
+}

@@ -1,0 +1,217 @@
+//! put, rm, mv, cp, snapshot, gc: what changes HEAD or the names.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use crate::desk::{Desk, line, number};
+use crate::trees;
+
+#[test]
+fn one_file_lands_at_its_path_or_inside_a_directory() {
+    let desk = Desk::with_v1();
+    desk.write("f.txt", "f\n");
+    desk.ok(&["put", "f.txt", "/deep/er/g.txt"]);
+    desk.ok(&["put", "f.txt", "/docs"]);
+    desk.ok(&["put", "f.txt", "/fresh/"]);
+    for path in ["/deep/er/g.txt", "/docs/f.txt", "/fresh/f.txt"] {
+        assert_eq!(desk.ok(&["cat", path]), "f\n", "{path}");
+    }
+}
+
+#[test]
+fn several_land_under_their_own_names_in_one_commit() {
+    let desk = Desk::with_v1();
+    desk.write("one.txt", "1\n");
+    let commits = desk.run(&["log"]).lines().len();
+    desk.ok(&["put", "one.txt", "tree/docs", "tree/top.txt", "/many"]);
+    assert_eq!(desk.ok(&["ls", "-r", "/many"]).lines().count(), 5);
+    assert_eq!(desk.ok(&["cat", "/many/docs/a.txt"]), "alpha\n");
+    assert_eq!(desk.run(&["log"]).lines().len(), commits + 1);
+}
+
+#[test]
+fn put_reports_what_it_saw() {
+    let desk = Desk::with_v1();
+    desk.write("tree/docs/a.txt", "alpha, changed\n");
+    desk.write("tree/docs/new.txt", "new\n");
+    let report = desk.ok(&["put", "tree", "/"]);
+    assert!(report.starts_with("Put complete.\n"), "{report}");
+    let counts = ["Files", "Files new", "Files changed", "Files unchanged"];
+    assert_eq!(counts.map(|label| number(&report, label)), [4, 1, 1, 2]);
+    assert_eq!(line(&report, "Version"), desk.version("HEAD"));
+}
+
+#[test]
+fn an_unchanged_tree_makes_no_new_version() {
+    let desk = Desk::with_v1();
+    let report = desk.json(&["put", "tree", "/"]);
+    assert_eq!(report["version"], report["previous"]);
+    let report = desk.json(&["put", "tree", "/", "--rehash"]);
+    assert_eq!(report["version"], report["previous"]);
+}
+
+#[test]
+fn a_file_that_changed_behind_its_old_time_is_not_missed() {
+    let desk = Desk::with_v1();
+    let path = desk.path("tree/docs/a.txt");
+    let time = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, "ALPHA\n").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    desk.ok(&["put", "tree", "/"]);
+    assert_eq!(desk.ok(&["cat", "/docs/a.txt"]), "ALPHA\n");
+}
+
+#[test]
+fn mirror_removes_what_is_gone_and_plain_put_does_not() {
+    let desk = Desk::with_v1();
+    fs::remove_file(desk.path("tree/top.txt")).unwrap();
+    desk.ok(&["put", "tree", "/"]);
+    assert_eq!(desk.ok(&["ls"]), "docs\ntop.txt\n");
+    let report = desk.json(&["put", "--mirror", "tree", "/"]);
+    assert_eq!(report["files_deleted"], 1);
+    assert_eq!(desk.ok(&["ls"]), "docs\n");
+}
+
+#[test]
+fn a_content_type_is_kept_until_another_is_given() {
+    let desk = Desk::with_v1();
+    let typed = |desk: &Desk| desk.json(&["stat", "/top.txt"])["content_type"].clone();
+    desk.ok(&["put", "tree/top.txt", "/top.txt", "--content-type", "text/x-one"]);
+    desk.write("tree/top.txt", "replaced\n");
+    desk.ok(&["put", "tree/top.txt", "/top.txt"]);
+    assert_eq!(typed(&desk), "text/x-one");
+    desk.ok(&["put", "tree/top.txt", "/top.txt", "--content-type", "text/x-two"]);
+    assert_eq!(typed(&desk), "text/x-two");
+}
+
+#[test]
+fn what_cannot_be_stored_is_skipped_with_a_warning() {
+    let desk = Desk::with_v1();
+    let _socket = UnixListener::bind(desk.path("tree/socket")).unwrap();
+    let run = desk.run(&["put", "tree", "/"]).expect(0);
+    assert!(run.err.starts_with("aeordb: warning: ") && run.err.contains("socket"), "{}", run.err);
+    assert_eq!(number(&run.out(), "Skipped"), 1);
+    let quiet = desk.run(&["put", "tree", "/", "-q"]).expect(0);
+    assert!(quiet.out().is_empty() && quiet.err.contains("socket"), "{}", quiet.err);
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_and_said() {
+    let desk = Desk::with_v1();
+    let secret = desk.path("tree/secret");
+    desk.write("tree/secret", "s");
+    desk.write("tree/other", "o");
+    fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+    if fs::read(&secret).is_ok() {
+        return; // The superuser can read everything.
+    }
+    let run = desk.run(&["put", "tree", "/"]).expect(3);
+    assert!(run.err.contains("secret"), "{}", run.err);
+    assert_eq!(number(&run.out(), "Unreadable"), 1);
+    assert_eq!(desk.ok(&["cat", "/other"]), "o");
+}
+
+#[test]
+fn rm_takes_files_and_with_r_directories() {
+    let desk = Desk::with_v1();
+    desk.run(&["rm", "/docs"]).refused(2, "/docs", "aeordb rm --help");
+    desk.run(&["rm", "/top.txt", "/none"]).refused(10, "/none", "aeordb ls");
+    assert_eq!(desk.ok(&["ls"]), "docs\ntop.txt\n", "a part of it was removed");
+    assert!(desk.ok(&["rm", "/top.txt"]).starts_with("Removed.\n  Files: 1\n"));
+    desk.ok(&["rm", "-r", "/docs"]);
+    assert_eq!(desk.ok(&["ls"]), "");
+    assert_eq!(desk.ok(&["ls", "v1:/"]), "docs\ntop.txt\n");
+}
+
+#[test]
+fn a_dry_run_lists_and_removes_nothing() {
+    let desk = Desk::with_v1();
+    let listed = desk.run(&["rm", "/docs", "-r", "--dry-run", "/top.txt"]).expect(0).lines();
+    let mut sorted = listed.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["D /docs", "D /docs/a.txt", "D /docs/b.txt", "D /top.txt"]);
+    assert_eq!(desk.version("HEAD"), desk.version("v1"));
+    desk.run(&["rm", "--dry-run", "/docs"]).refused(2, "/docs", "--help");
+}
+
+#[test]
+fn mv_renames_and_moves_into_directories() {
+    let desk = Desk::with_v1();
+    desk.ok(&["mv", "/top.txt", "/docs"]);
+    desk.ok(&["mv", "/docs/a.txt", "/fresh/"]);
+    desk.ok(&["mv", "/docs", "/papers"]);
+    assert_eq!(
+        desk.ok(&["ls", "-r"]),
+        "/fresh\n/fresh/a.txt\n/papers\n/papers/b.txt\n/papers/top.txt\n"
+    );
+    let run = desk.run(&["mv", "/fresh/a.txt", "/papers/b.txt"]);
+    run.refused(15, "/papers/b.txt", "--force");
+    desk.ok(&["mv", "--force", "/fresh/a.txt", "/papers/b.txt"]);
+    assert_eq!(desk.ok(&["cat", "/papers/b.txt"]), "alpha\n");
+}
+
+#[test]
+fn cp_copies_also_out_of_an_earlier_version() {
+    let desk = Desk::with_v2();
+    desk.ok(&["cp", "/docs", "/copy"]);
+    assert_eq!(desk.ok(&["cat", "/copy/new.txt"]), "new\n");
+    desk.ok(&["cp", "v1:/top.txt", "/docs"]);
+    assert_eq!(desk.ok(&["cat", "/docs/top.txt"]), "top\n");
+    desk.run(&["cp", "--at", "v1", "/docs/a.txt", "/docs/"]).refused(15, "/docs/a.txt", "--force");
+    desk.ok(&["cp", "--at", "v1", "/docs/a.txt", "/docs/", "--force"]);
+    assert_eq!(desk.ok(&["cat", "/docs/a.txt"]), "alpha\n");
+}
+
+#[test]
+fn snapshots_are_made_listed_and_deleted() {
+    let desk = Desk::with_v2();
+    let (v1, v2) = (desk.version("v1"), desk.version("v2"));
+    let made = desk.ok(&["snapshot", "create", "old", "--at", "v1", "--meta", "why=test"]);
+    assert!(made.starts_with("Snapshot created.\n  Name: old\n"), "{made}");
+    assert!(made.contains("  Metadata: why=test\n"), "{made}");
+    let listed = desk.run(&["snapshot", "list"]).expect(0).lines();
+    let expected = [(&v1, "old"), (&v1, "v1"), (&v2, "v2")];
+    for (line, (version, name)) in listed.iter().zip(expected) {
+        assert!(line.starts_with(version) && line.ends_with(&format!("  {name}")), "{line}");
+    }
+    assert_eq!(listed.len(), 3);
+    desk.run(&["snapshot", "create", "old"]).refused(15, "old", "aeordb snapshot delete");
+    desk.ok(&["snapshot", "delete", "old", "--dry-run"]);
+    assert_eq!(desk.ok(&["snapshot", "list"]).lines().count(), 3);
+    assert!(desk.ok(&["snapshot", "delete", "old"]).starts_with("Snapshot deleted.\n"));
+    desk.run(&["snapshot", "delete", "old"]).refused(10, "old", "aeordb snapshot list");
+    desk.run(&["ls", "--at", "old"]).refused(10, "old", "aeordb snapshot list");
+}
+
+#[test]
+fn gc_keeps_what_is_named_and_reports_in_bytes_and_time() {
+    let desk = Desk::with_v2();
+    desk.write("tree/large", trees::noise(3, 2_000_000));
+    desk.ok(&["put", "tree", "/"]);
+    desk.ok(&["rm", "/large"]);
+    let planned = desk.ok(&["gc", "--dry-run"]);
+    assert!(planned.starts_with("Nothing was changed (dry run).\n"), "{planned}");
+    let done = desk.ok(&["gc"]);
+    assert!(done.starts_with("Collection complete.\n"), "{done}");
+    for label in ["Entries live", "Bytes live", "Entries collected", "Bytes released", "Time"] {
+        line(&done, label);
+    }
+    assert_eq!(desk.ok(&["cat", "v1:/docs/a.txt"]), "alpha\n");
+    assert_eq!(desk.ok(&["cat", "v2:/docs/a.txt"]), "alpha, changed\n");
+    desk.ok(&["verify", "--deep"]);
+}
+
+#[test]
+fn the_local_cache_lies_outside_of_the_database() {
+    let desk = Desk::with_v1();
+    assert_eq!(desk.entries(), ["data.aeordb", "tree"]);
+    let elsewhere = desk.path("home");
+    fs::create_dir(&elsewhere).unwrap();
+    let mut put = desk.command(&["put", "tree", "/"]);
+    let put = put.env_remove("XDG_CACHE_HOME").env("HOME", &elsewhere);
+    assert!(put.output().unwrap().status.success());
+    let mut put = desk.command(&["put", "tree", "/"]);
+    assert!(put.env_remove("XDG_CACHE_HOME").env_remove("HOME").output().unwrap().status.success());
+    assert_eq!(desk.entries(), ["data.aeordb", "home", "tree"]);
+}

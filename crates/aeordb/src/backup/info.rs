@@ -1,0 +1,118 @@
+//! Info: what a file is, from its headers.
+
+use std::path::Path as LocalPath;
+
+use crate::backup::frames::{Frames, Seen};
+use crate::db::{Database, FileKind, Options};
+use crate::error::Result;
+use crate::format::FrameKind;
+use crate::format::block::Class;
+use crate::format::superblock::FORMAT_VERSION;
+use crate::hash::{Hash, VersionId};
+use crate::log::sealed;
+
+/// What a file is.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// What the file is.
+    pub kind: FileKind,
+    /// Version of its format.
+    pub format: u32,
+    /// HEAD; of a sealed file the version that it holds or leads to.
+    pub version: VersionId,
+    /// The version that a patch starts from.
+    pub base: Option<VersionId>,
+    /// Files of the version; of a patch, files added or modified.
+    pub files: u64,
+    /// Directories of the version; of a patch, those that changed.
+    pub directories: u64,
+    /// Chunks in the file.
+    pub chunks: u64,
+    /// Entries in the file.
+    pub entries: u64,
+    /// Bytes of the version's files; zero for a patch.
+    pub bytes: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of its blocks.
+    pub stored_bytes: u64,
+    /// Bytes of its entries before compression.
+    pub raw_bytes: u64,
+    /// Number of snapshots.
+    pub snapshots: u64,
+    /// Number of history entries.
+    pub history: u64,
+    /// Bytes that nothing needs, as far as the last collection knew.
+    pub void_bytes: u64,
+    /// Patches: files that are only in the target.
+    pub files_added: u64,
+    /// Patches: files that differ.
+    pub files_modified: u64,
+    /// Patches: files that are only in the base.
+    pub files_deleted: u64,
+}
+
+/// Looks at a file of any kind. Only headers are read, and of a database the names in it.
+pub fn info(path: &LocalPath) -> Result<Info> {
+    let database = Database::open(path, &Options { workers: 1, ..Options::default() })?;
+    let log = database.log();
+    let reader = database.reader()?;
+    let mut info = Info {
+        kind: database.kind(),
+        format: FORMAT_VERSION,
+        version: reader.head(),
+        base: None,
+        files: 0,
+        directories: 0,
+        chunks: 0,
+        entries: 0,
+        bytes: 0,
+        file_bytes: log.source().len()?,
+        stored_bytes: 0,
+        raw_bytes: 0,
+        snapshots: 0,
+        history: 0,
+        void_bytes: 0,
+        files_added: 0,
+        files_modified: 0,
+        files_deleted: 0,
+    };
+    if database.kind() == FileKind::Patch {
+        let closing = sealed::closing(log.source(), log.superblock())?;
+        info.base = Some(VersionId(Hash::new(closing.base)));
+        info.files = closing.files.get();
+        info.directories = closing.directories.get();
+        info.files_added = closing.files_added.get();
+        info.files_modified = closing.files_modified.get();
+        info.files_deleted = closing.files_deleted.get();
+        info.chunks = closing.chunks.get();
+        info.entries = closing.entries.get();
+        info.raw_bytes = closing.raw_bytes.get();
+        info.stored_bytes = closing.stored_bytes.get();
+        return Ok(info);
+    }
+    let totals = reader.version(&info.version)?.totals;
+    info.files = totals.files;
+    info.directories = totals.directories;
+    info.bytes = totals.bytes;
+    info.snapshots = reader.snapshots()?.len() as u64;
+    for entry in reader.history()? {
+        entry?;
+        info.history += 1;
+    }
+    for seen in Frames::new(log.source(), log.start(), log.end()) {
+        let Seen::Frame(_, header) = seen? else { continue };
+        match header.frame_kind() {
+            Some(FrameKind::Block) => {
+                let count = u64::from(header.count.get());
+                info.entries += count;
+                info.chunks += if header.class == Class::Chunks as u8 { count } else { 0 };
+                info.raw_bytes += u64::from(header.raw_len.get());
+                info.stored_bytes += header.frame_len();
+            }
+            Some(FrameKind::Void) => info.void_bytes += header.frame_len(),
+            _ => {}
+        }
+    }
+    Ok(info)
+}

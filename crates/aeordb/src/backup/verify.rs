@@ -1,0 +1,410 @@
+//! Verify: whether a file of ours is what was written, and what is hit if it is not.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path as LocalPath;
+use std::sync::Arc;
+
+use crate::backup::frames::{Frames, Seen};
+use crate::crew::{Crew, Ticket};
+use crate::db::{Database, FileKind, Options, Reader};
+use crate::error::{Context, Error, Result};
+use crate::format::block::TableEntry;
+use crate::graph;
+use crate::hash::VersionId;
+use crate::log::recover;
+use crate::log::source::Source;
+use crate::log::stream::{Part, StreamReader};
+use crate::object::{Item, ListReader, Path};
+use crate::store::ReadEntries;
+use crate::watch::Watch;
+
+/// Paths that are named for one version.
+const PATHS_MAX: usize = 20;
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct VerifyReport {
+    /// What the file is.
+    pub kind: FileKind,
+    /// Versions whose completeness was proved.
+    pub versions: u64,
+    /// Entries that were looked at.
+    pub entries: u64,
+    /// Blocks and deltas that were looked at.
+    pub blocks: u64,
+    /// Bytes of the file that were read.
+    pub bytes: u64,
+    /// True if every entry was hashed and versions were proved.
+    pub deep: bool,
+    /// Entries of a patch that only its base can prove.
+    pub unproved: u64,
+    /// What is damaged, in the order of the file.
+    pub damages: Vec<Damage>,
+    /// Bytes after the last commit that were never acknowledged.
+    pub torn_tail: u64,
+}
+
+/// Something that is damaged.
+#[derive(Clone, Debug)]
+pub struct Damage {
+    /// Where in the file.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: String,
+    /// Some of the paths that it hits, and in which versions.
+    pub paths: Vec<(VersionId, Path)>,
+}
+
+impl VerifyReport {
+    fn new(kind: FileKind, deep: bool) -> Self {
+        VerifyReport {
+            kind,
+            versions: 0,
+            entries: 0,
+            blocks: 0,
+            bytes: 0,
+            deep,
+            unproved: 0,
+            damages: Vec::new(),
+            torn_tail: 0,
+        }
+    }
+
+    fn damage(&mut self, offset: u64, what: impl Into<String>) {
+        self.damages.push(Damage { offset, what: what.into(), paths: Vec::new() });
+    }
+
+    /// Keeps damage, passes other errors on.
+    fn keep(&mut self, at: u64, result: Result<()>) -> Result<()> {
+        match result {
+            Err(Error::Damaged { offset, detail, .. }) => {
+                self.damage(if offset == 0 { at } else { offset }, detail);
+                Ok(())
+            }
+            Err(error @ (Error::Limit { .. } | Error::Incomplete { .. } | Error::NotFound(_))) => {
+                self.damage(at, error.to_string());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// Verifies a database, an export or a patch. Damage is in the report; an error means that the
+/// file could not be looked at.
+pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyReport> {
+    let options = Options::default();
+    match Database::open(path, &options) {
+        Ok(database) if database.kind() == FileKind::Database => {
+            verify_database(&database, deep, watch)
+        }
+        Ok(database) => verify_sealed(path, Some(&database), database.kind(), deep, watch),
+        Err(Error::Damaged { what, offset, detail }) => {
+            // A sealed file that is cut off is read as far as it goes, which names the place.
+            match verify_sealed(path, None, FileKind::Export, deep, watch) {
+                Ok(report) if !report.damages.is_empty() => Ok(report),
+                _ => Err(Error::Damaged { what, offset, detail }),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<VerifyReport> {
+    let mut report = VerifyReport::new(FileKind::Database, deep);
+    let log = database.log();
+    let source = log.source().clone();
+    for damage in log.damages() {
+        report.damage(damage.offset, damage.detail.clone());
+    }
+    report.torn_tail = source.len()?.saturating_sub(log.end());
+    watch.expect(0, log.end());
+    let reader = database.reader()?;
+    let mut checks = Checks {
+        reader: &reader,
+        source: source.clone(),
+        crew: database.crew().clone(),
+        under_way: VecDeque::new(),
+        deep,
+        bad_blocks: BTreeSet::new(),
+        report: &mut report,
+    };
+    for seen in Frames::new(&source, log.start(), log.end()) {
+        watch.check()?;
+        match seen? {
+            Seen::Frame(at, header) => {
+                watch.advance(0, header.frame_len());
+                checks.frame(at, &header)?;
+            }
+            Seen::Gap(at, len) => {
+                let what = format!("expected a frame, found {len} other bytes");
+                checks.report.damage(at, what);
+            }
+        }
+    }
+    checks.finish()?;
+    let bad_blocks = std::mem::take(&mut checks.bad_blocks);
+    if deep {
+        prove_versions(&reader, &mut report, watch)?;
+    }
+    if !bad_blocks.is_empty() {
+        let paths = paths_in(&reader, &bad_blocks);
+        for damage in &mut report.damages {
+            damage.paths = paths
+                .iter()
+                .filter(|(at, ..)| *at == damage.offset)
+                .map(|(_, v, p)| (*v, p.clone()))
+                .collect();
+        }
+    }
+    report.damages.sort_by_key(|damage| damage.offset);
+    report.damages.dedup_by(|a, b| a.offset == b.offset && a.what == b.what);
+    Ok(report)
+}
+
+/// The checks of a database's frames. One thread reads, the crew decodes.
+struct Checks<'a> {
+    reader: &'a Reader,
+    source: Arc<Source>,
+    crew: Arc<Crew>,
+    under_way: VecDeque<(u64, Ticket<Result<Vec<TableEntry>>>)>,
+    deep: bool,
+    bad_blocks: BTreeSet<u64>,
+    report: &'a mut VerifyReport,
+}
+
+impl Checks<'_> {
+    fn frame(&mut self, at: u64, header: &crate::format::FrameHeader) -> Result<()> {
+        use crate::format::FrameKind;
+        self.report.bytes += header.frame_len();
+        match header.frame_kind() {
+            Some(FrameKind::Block) => self.block(at),
+            Some(FrameKind::Run) => {
+                let checked = recover::check_run(&self.source, at, header);
+                self.report.keep(at, checked)
+            }
+            Some(kind @ (FrameKind::Checkpoint | FrameKind::Commit)) => {
+                let checked =
+                    recover::small_frame(&self.source, at, kind).and_then(|(header, body)| {
+                        match header.expected_hash([body.as_slice()]) == header.hash {
+                            true => Ok(()),
+                            false => {
+                                Err(self.source.damaged(at, format!("a {kind:?} without its hash")))
+                            }
+                        }
+                    });
+                self.report.keep(at, checked)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn block(&mut self, at: u64) -> Result<()> {
+        let (source, deep) = (self.source.clone(), self.deep);
+        self.report.blocks += 1;
+        self.under_way.push_back((
+            at,
+            self.crew.submit(move || {
+                let block = source.raw_block(at, None)?;
+                if deep {
+                    let decoded = block.decode(at)?;
+                    for ordinal in 0..block.head.entries.len() {
+                        decoded.verified(ordinal, at)?;
+                    }
+                }
+                Ok(block.head.entries.clone())
+            }),
+        ));
+        while self.under_way.len() > self.crew.depth() {
+            self.take_next()?;
+        }
+        Ok(())
+    }
+
+    fn take_next(&mut self) -> Result<()> {
+        let Some((at, ticket)) = self.under_way.pop_front() else { return Ok(()) };
+        match ticket.wait() {
+            Ok(entries) => {
+                self.report.entries += entries.len() as u64;
+                for entry in entries {
+                    let located = self.reader.view().locate(&entry.hash);
+                    let found = match located {
+                        Ok(Some(_)) => Ok(()),
+                        Ok(None) => {
+                            let detail =
+                                format!("{} {} is not in the index", entry.kind.name(), entry.hash);
+                            Err(self.source.damaged(at, detail))
+                        }
+                        Err(error) => Err(error),
+                    };
+                    self.report.keep(at, found)?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.bad_blocks.insert(at);
+                let what = match error {
+                    Error::Damaged { detail, .. } => detail,
+                    Error::Limit { .. } => error.to_string(),
+                    other => return Err(other),
+                };
+                self.report.damage(at, what);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        while !self.under_way.is_empty() {
+            self.take_next()?;
+        }
+        Ok(())
+    }
+}
+
+/// Every version that HEAD, a snapshot or history names.
+fn named_versions(reader: &Reader) -> Result<Vec<VersionId>> {
+    let mut versions = vec![reader.head()];
+    versions.extend(reader.snapshots()?.into_iter().map(|snapshot| snapshot.version));
+    for entry in reader.history()? {
+        versions.push(entry?.version);
+    }
+    let mut seen = BTreeSet::new();
+    versions.retain(|version| seen.insert(*version));
+    Ok(versions)
+}
+
+fn prove_versions(reader: &Reader, report: &mut VerifyReport, watch: &Watch) -> Result<()> {
+    let versions = match named_versions(reader) {
+        Ok(versions) => versions,
+        Err(error) => return report.keep(0, Err(error)),
+    };
+    // What a version that was proved has as well need not be looked at again.
+    let mut proved: Option<VersionId> = None;
+    for version in versions {
+        let result = graph::prove(reader.view(), &version, proved.as_ref(), watch);
+        if result.is_ok() {
+            proved = Some(version);
+            report.versions += 1;
+        }
+        let result = result.map_err(|error| match error {
+            Error::Damaged { what, offset, detail } => {
+                let detail = format!("version {version}: {what}: {detail}");
+                Error::Damaged { what, offset, detail }
+            }
+            other => other,
+        });
+        report.keep(0, result)?;
+    }
+    Ok(())
+}
+
+/// Some paths whose bytes lie in damaged blocks: offset of the block, version, path.
+fn paths_in(reader: &Reader, blocks: &BTreeSet<u64>) -> Vec<(u64, VersionId, Path)> {
+    let mut found = Vec::new();
+    let view = reader.view();
+    for version in named_versions(reader).unwrap_or_default() {
+        let before = found.len();
+        let Ok(walk) = reader.walk(&version, &Path::root()) else { continue };
+        for entry in walk {
+            // The walk ends where a directory is damaged itself.
+            let Ok((path, Item::File(record))) = entry else {
+                if entry.is_err() {
+                    break;
+                }
+                continue;
+            };
+            let Ok(chunks) = ListReader::new(view, &record.content, record.size, 0) else {
+                continue;
+            };
+            let places = chunks.flatten().filter_map(|(_, chunk)| view.locate(&chunk.id.0).ok()?);
+            let hit = places.map(|place| place.block).find(|block| blocks.contains(block));
+            if let Some(block) = hit {
+                found.push((block, version, path));
+            }
+            if found.len() - before >= PATHS_MAX {
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn verify_sealed(
+    path: &LocalPath,
+    database: Option<&Database>,
+    kind: FileKind,
+    deep: bool,
+    watch: &Watch,
+) -> Result<VerifyReport> {
+    let name = path.display().to_string();
+    let file = File::open(path).context(|| format!("opening {name}"))?;
+    let len = file.metadata().context(|| format!("looking at {name}"))?.len();
+    watch.expect(0, len);
+    let mut input = BufReader::with_capacity(64 * 1024, file);
+    let mut stream = StreamReader::new(&mut input, name)?;
+    let kind = stream.superblock().file_kind().unwrap_or(kind);
+    let mut report = VerifyReport::new(kind, deep);
+    let crew = database.map_or_else(|| Arc::new(Crew::new(0)), |database| database.crew().clone());
+    let mut under_way: VecDeque<(u64, Ticket<Result<()>>)> = VecDeque::new();
+    loop {
+        watch.check()?;
+        let at = stream.offset();
+        match stream.next_part() {
+            Ok(Part::Block(at, block)) => {
+                report.blocks += 1;
+                report.entries += block.head.entries.len() as u64;
+                if deep {
+                    under_way.push_back((
+                        at,
+                        crew.submit(move || {
+                            let decoded = block.decode(at)?;
+                            let count = block.head.entries.len();
+                            (0..count)
+                                .try_for_each(|ordinal| decoded.verified(ordinal, at).map(drop))
+                        }),
+                    ));
+                }
+            }
+            Ok(Part::Delta(_, delta)) => {
+                report.blocks += 1;
+                report.entries += delta.head.entries.len() as u64;
+                report.unproved += delta.head.entries.len() as u64;
+            }
+            Ok(Part::Changes(_)) => {}
+            Ok(Part::End(_)) => break,
+            Err(error) => {
+                report.keep(at, Err(error))?;
+                break;
+            }
+        }
+        while under_way.len() > crew.depth() {
+            wait(&mut under_way, &mut report)?;
+        }
+        watch.advance(0, stream.offset() - at);
+    }
+    while !under_way.is_empty() {
+        wait(&mut under_way, &mut report)?;
+    }
+    report.bytes = stream.offset();
+    if deep
+        && kind == FileKind::Export
+        && report.damages.is_empty()
+        && let Some(database) = database
+    {
+        prove_versions(&database.reader()?, &mut report, watch)?;
+    }
+    Ok(report)
+}
+
+fn wait(
+    under_way: &mut VecDeque<(u64, Ticket<Result<()>>)>,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    match under_way.pop_front() {
+        Some((at, ticket)) => report.keep(at, ticket.wait()),
+        None => Ok(()),
+    }
+}
