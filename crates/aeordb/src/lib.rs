@@ -7,6 +7,7 @@ pub mod db;
 pub mod error;
 pub mod files;
 pub mod format;
+pub mod gc;
 pub mod graph;
 pub mod hash;
 pub mod limits;

@@ -1,7 +1,9 @@
 //! The frames of a file from front to back, by their headers alone.
 
 use crate::error::Result;
+use crate::format::checkpoint::VoidRef;
 use crate::format::{FRAME_MAGIC, FrameHeader};
+use crate::log::Log;
 use crate::log::source::Source;
 
 /// What stands at a place.
@@ -15,14 +17,15 @@ pub enum Seen {
 /// Iterates over the frames between two offsets. Where there is none it goes on at the next.
 pub struct Frames<'s> {
     source: &'s Source,
+    voids: &'s [VoidRef],
     at: u64,
     end: u64,
 }
 
 impl<'s> Frames<'s> {
-    /// The frames from `start` to `end`.
-    pub fn new(source: &'s Source, start: u64, end: u64) -> Self {
-        Frames { source, at: start, end }
+    /// The frames of an open file. Voids are passed over: what is left in them means nothing.
+    pub fn new(log: &'s Log) -> Self {
+        Frames { source: log.source(), voids: log.voids(), at: log.start(), end: log.end() }
     }
 
     fn frame(&self, at: u64) -> Result<Option<FrameHeader>> {
@@ -56,6 +59,13 @@ impl Iterator for Frames<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;
+        }
+        if let Some((void, rest)) = self.voids.split_first() {
+            if self.at >= void.offset.get() {
+                self.at = self.at.max(void.offset.get() + void.len.get());
+                self.voids = rest;
+                return self.next();
+            }
         }
         let at = self.at;
         let step = match self.frame(at) {

@@ -100,7 +100,8 @@ pub fn info(path: &LocalPath) -> Result<Info> {
         entry?;
         info.history += 1;
     }
-    for seen in Frames::new(log.source(), log.start(), log.end()) {
+    info.void_bytes = log.voids().iter().map(|void| void.len.get()).sum();
+    for seen in Frames::new(log) {
         let Seen::Frame(_, header) = seen? else { continue };
         match header.frame_kind() {
             Some(FrameKind::Block) => {
@@ -110,7 +111,6 @@ pub fn info(path: &LocalPath) -> Result<Info> {
                 info.raw_bytes += u64::from(header.raw_len.get());
                 info.stored_bytes += header.frame_len();
             }
-            Some(FrameKind::Void) => info.void_bytes += header.frame_len(),
             _ => {}
         }
     }

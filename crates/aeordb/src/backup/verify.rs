@@ -131,7 +131,7 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
         bad_blocks: BTreeSet::new(),
         report: &mut report,
     };
-    for seen in Frames::new(&source, log.start(), log.end()) {
+    for seen in Frames::new(log) {
         watch.check()?;
         match seen? {
             Seen::Frame(at, header) => {

@@ -5,6 +5,8 @@ use std::sync::MutexGuard;
 use crate::db::Database;
 use crate::db::journal::{self, HistoryEntry, Snapshot};
 use crate::error::{Error, Result};
+use crate::format::checkpoint::VoidRef;
+use crate::graph::Bitmap;
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::SNAPSHOT_NAME_LEN_MAX;
 use crate::log::appender::Appender;
@@ -122,9 +124,30 @@ impl<'a> Writer<'a> {
         &self.root
     }
 
-    /// Changes the roots: for collection, which drops history.
-    pub fn root_mut(&mut self) -> &mut Root {
-        &mut self.root
+    /// All snapshots, by name.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        journal::snapshots(&*self.appender, &self.root.snapshots)
+    }
+
+    /// All of history, oldest first.
+    pub fn history(&self) -> Result<Vec<HistoryEntry>> {
+        journal::history(&*self.appender, &self.root.history, 0..u64::MAX)
+    }
+
+    /// Lets go of history entries, whose numbers ascend.
+    pub fn forget_history(&mut self, sequences: &[u64]) -> Result<()> {
+        let edits = sequences.iter().map(|number| (journal::history_key(*number), None::<Vec<u8>>));
+        let history = self.root.history;
+        let built = tree::edit::<SystemMap, _, _, _>(&mut *self.appender, &history, edits)?;
+        self.root.history = built.root;
+        Ok(())
+    }
+
+    /// Commits with an index of the entries whose numbers are in `live`, and nothing else.
+    pub fn collected(mut self, root: Root, live: &Bitmap, voids: Vec<VoidRef>) -> Result<()> {
+        self.appender.commit_collected(root, live, voids)?;
+        self.committed = true;
+        Ok(())
     }
 
     /// Makes everything this writer did durable and visible: all or nothing.
@@ -145,17 +168,10 @@ impl<'a> Writer<'a> {
 
     /// True if a snapshot or history names the version: it is complete then.
     pub fn is_recorded(&self, version: &VersionId) -> Result<bool> {
-        let snapshots = journal::snapshots(&*self.appender, &self.root.snapshots)?;
-        if snapshots.iter().any(|snapshot| snapshot.version == *version) {
+        if self.snapshots()?.iter().any(|snapshot| snapshot.version == *version) {
             return Ok(true);
         }
-        let history = journal::history(&*self.appender, &self.root.history, 0..u64::MAX)?;
-        Ok(history.iter().any(|entry| entry.version == *version))
-    }
-
-    /// Says that the appender has committed by itself.
-    pub fn committed(mut self) {
-        self.committed = true;
+        Ok(self.history()?.iter().any(|entry| entry.version == *version))
     }
 }
 

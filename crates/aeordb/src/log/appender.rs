@@ -9,9 +9,11 @@ use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
 use crate::format::FrameHeader;
-use crate::format::checkpoint::Checkpoint;
+use crate::format::checkpoint::{Checkpoint, VoidRef};
 use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
+use crate::format::run::Record;
 use crate::format::superblock::SLOTS;
+use crate::graph::Bitmap;
 use crate::hash::{Hash, Kind};
 use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
 use crate::log::index::Index;
@@ -237,15 +239,53 @@ impl Appender {
         committed
     }
 
-    /// Commits with `index` in the place of the present one, which becomes one run; `voids` are
-    /// what it does not need. For collection, when nothing is packed or uncommitted.
-    pub fn commit_collected(&mut self, root: Root, checkpoint: &Checkpoint) -> Result<Root> {
+    /// Every record of the index, in the order of hashes, each hash once.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record>> + '_ {
+        run_writer::merged(&self.index, self.index.runs(), self.index.recent_sorted())
+    }
+
+    /// What is written and found, for whoever reads while this writes: nothing that is packed.
+    pub fn snapshot(&self) -> Written {
+        Written { source: self.source.clone(), index: self.index.clone() }
+    }
+
+    /// Commits with an index of the entries whose numbers are in `live`, as one run; `voids` are
+    /// the bytes that it does not need. Everything that was appended is flushed already. Both
+    /// superblocks lead to this commit when it returns.
+    pub fn commit_collected(
+        &mut self,
+        root: Root,
+        live: &Bitmap,
+        voids: Vec<VoidRef>,
+    ) -> Result<Root> {
         self.usable()?;
-        let committed = self.seal_and_sync(root, true, Some(checkpoint));
+        let committed = self.write_collected(root, live, voids);
         if committed.is_err() {
             self.broken = true;
         }
         committed
+    }
+
+    fn write_collected(&mut self, root: Root, live: &Bitmap, voids: Vec<VoidRef>) -> Result<Root> {
+        let source = &self.source;
+        let kept = self.records().filter(|record| match record {
+            Ok(record) => match self.index.locate(&Hash::new(record.hash)) {
+                Ok(place) => place.is_some_and(|place| live.contains(place.number)),
+                Err(_) => true,
+            },
+            Err(_) => true,
+        });
+        let written = run_writer::write_run(self.end, kept, |bytes, at| write(source, bytes, at))?;
+        let mut runs = Vec::new();
+        if let Some((run, header)) = written {
+            self.seal.add(self.end, &header.hash);
+            self.end += header.frame_len();
+            runs.push(run);
+        }
+        self.index = Arc::new(Index::new(self.source.clone(), runs.clone()));
+        let root = self.seal_and_sync(root, true, Some(&Checkpoint { runs, voids }))?;
+        self.write_superblock(self.state.superblock.commit.get())?;
+        Ok(root)
     }
 
     fn seal_and_sync(
@@ -363,6 +403,26 @@ impl Drop for Appender {
         // Whoever wants to know whether this worked calls `close`; what was committed is safe.
         let _ = self.close();
         let _ = self.source.media().unlock(WRITER_LOCK);
+    }
+}
+
+/// The entries that are written, as of one moment.
+pub struct Written {
+    source: Arc<Source>,
+    index: Arc<Index>,
+}
+
+impl ReadEntries for Written {
+    fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
+        self.index.locate(hash)
+    }
+
+    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        super::read(&self.source, &self.index, &[], kind, hash)
+    }
+
+    fn number_limit(&self) -> u64 {
+        self.index.number_limit()
     }
 }
 

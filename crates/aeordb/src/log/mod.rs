@@ -19,9 +19,11 @@ use zerocopy::IntoBytes;
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
+use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::{
     DATABASE_START, FileKind, SEALED_START, SLOTS, SUPERBLOCK_LEN, Superblock,
 };
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
 use crate::hash::{Hash, Kind};
 use crate::log::appender::Appender;
 use crate::log::index::Index;
@@ -58,6 +60,9 @@ pub struct Log {
     damages: Arc<Vec<Damage>>,
     pins: Arc<Pins>,
     end: u64,
+    voids: Vec<VoidRef>,
+    /// A file that is only read is pinned from the start: another process may collect.
+    _pin: Option<Pin>,
 }
 
 /// Readers of this process by the epoch they read in.
@@ -77,8 +82,18 @@ impl Log {
                 sealed::open(source, superblock)
             }
             _ => {
-                let state = recover::recover(&source)?;
-                Ok(Log::new(source, state.superblock, FileKind::Database, &state))
+                // A collection that commits between looking and pinning sees no pin: look again.
+                loop {
+                    let state = recover::recover(&source)?;
+                    let kind = FileKind::Database;
+                    let mut log = Log::new(source.clone(), state.superblock, kind, &state);
+                    log._pin = Some(Pins::pin(&log.pins, state.root.epoch)?);
+                    let newest = recover::read_slots(&source)?;
+                    let same = newest.first().is_some_and(|(_, one)| *one == state.superblock);
+                    if same || !state.damages.is_empty() {
+                        return Ok(log);
+                    }
+                }
             }
         }
     }
@@ -142,6 +157,8 @@ impl Log {
             published: Arc::new(RwLock::new(Arc::new(published))),
             damages: Arc::new(state.damages.clone()),
             end: state.end,
+            voids: state.checkpoint.voids.clone(),
+            _pin: None,
             pins: Arc::new(Pins { source: source.clone(), epochs: Mutex::default() }),
             source,
         }
@@ -160,6 +177,11 @@ impl Log {
     /// Where bytes are read from.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// What the last collection left as void when the file was opened, by offset.
+    pub fn voids(&self) -> &[VoidRef] {
+        &self.voids
     }
 
     /// Where frames start.
@@ -199,10 +221,41 @@ impl Log {
         }
     }
 
-    /// The oldest epoch below `epoch` that a reader of this process pins.
-    pub fn oldest_pin_below(&self, epoch: u64) -> Option<u64> {
+    /// True if a reader of this or another process pins an epoch before `epoch`.
+    pub fn has_readers_before(&self, epoch: u64) -> Result<bool> {
         let epochs = self.pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.range(..epoch).next().map(|(epoch, _)| *epoch)
+        if epochs.range(..epoch).next().is_some() {
+            return Ok(true);
+        }
+        let media = self.source.media();
+        let what = || format!("looking for readers of {}", self.source.name());
+        let Range { start, end } = epoch_lock(epoch);
+        for range in [EPOCH_LOCKS..start, end..2 * EPOCH_LOCKS] {
+            if !range.is_empty() && media.locked_by_others(range).context(what)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives void bytes back to the file system. Each void starts with the header of a void frame
+    /// from then on, so that a walk over the frames passes it. Returns the bytes released.
+    pub fn release(&self, voids: &[VoidRef]) -> Result<u64> {
+        self.source.forget();
+        let media = self.source.media();
+        let mut released = 0;
+        for void in voids {
+            let (offset, len) = (void.offset.get(), void.len.get());
+            let Some(body_len) = len.checked_sub(FRAME_HEADER_LEN as u64) else { continue };
+            let what = || format!("releasing bytes of {} at {offset}", self.source.name());
+            let header = FrameHeader::new(FrameKind::Void, body_len).sealed([]);
+            media.write_at(header.as_bytes(), offset).context(what)?;
+            let interior = offset + FRAME_HEADER_LEN as u64..offset + len;
+            if media.release(interior).context(what)? {
+                released += body_len;
+            }
+        }
+        Ok(released)
     }
 }
 
