@@ -1,4 +1,5 @@
-//! Snapshots and history: system maps beside the versions, never part of one.
+//! Snapshots and history: system maps beside the versions, never part of one. A sealed file has
+//! none: their roots are zero there.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +113,7 @@ impl HistoryEntry {
 
 /// The snapshot of this name.
 pub fn snapshot(store: &dyn ReadEntries, root: &Hash, name: &str) -> Result<Option<Snapshot>> {
-    if name.is_empty() || name.len() > crate::limits::SNAPSHOT_NAME_LEN_MAX {
+    if root.is_zero() || name.is_empty() || name.len() > crate::limits::SNAPSHOT_NAME_LEN_MAX {
         return Ok(None);
     }
     let value = tree::get::<SystemMap, _>(store, root, name.as_bytes())?;
@@ -121,6 +122,9 @@ pub fn snapshot(store: &dyn ReadEntries, root: &Hash, name: &str) -> Result<Opti
 
 /// All snapshots, by name.
 pub fn snapshots(store: &dyn ReadEntries, root: &Hash) -> Result<Vec<Snapshot>> {
+    if root.is_zero() {
+        return Ok(Vec::new());
+    }
     tree::iterate::<SystemMap, _>(store, root, None)?
         .map(|entry| entry.and_then(|(key, value)| Snapshot::decode(&key, &value)))
         .collect()
@@ -132,6 +136,9 @@ pub fn history(
     root: &Hash,
     range: std::ops::Range<u64>,
 ) -> Result<Vec<HistoryEntry>> {
+    if root.is_zero() {
+        return Ok(Vec::new());
+    }
     let after = range.start.checked_sub(1).map(history_key);
     let after = after.as_ref().map(|key| key.as_slice());
     tree::iterate::<SystemMap, _>(store, root, after)?
