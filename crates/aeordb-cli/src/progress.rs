@@ -76,7 +76,9 @@ fn style(template: &str) -> ProgressStyle {
 fn files(progress: Progress) -> String {
     let done = text::count(progress.files);
     match progress.files_expected {
+        0 if progress.files == 1 => "1 file".into(),
         0 => format!("{done} files"),
+        1 => format!("{done} of 1 file"),
         expected => format!("{done} of {} files", text::count(expected)),
     }
 }
@@ -94,6 +96,7 @@ mod tests {
 
     #[test]
     fn files_are_counted_against_what_is_expected_once_that_is_known() {
+        assert_eq!(files(Progress { files: 1, ..Progress::default() }), "1 file");
         let mut progress = Progress { files: 1234, ..Progress::default() };
         assert_eq!(files(progress), "1,234 files");
         progress.files_expected = 78_611;
