@@ -317,6 +317,7 @@ pub fn verify(report: &VerifyReport) -> Report {
         "entries": report.entries,
         "blocks": report.blocks,
         "bytes": report.bytes,
+        "unproved": report.unproved,
         "torn_tail": report.torn_tail,
         "damages": damages,
     });
@@ -332,6 +333,13 @@ pub fn verify(report: &VerifyReport) -> Report {
         .line("Entries", report.entries)
         .line("Blocks", report.blocks)
         .line("Bytes", text::exact_size(report.bytes));
+    if report.unproved > 0 {
+        let deltas = report.unproved;
+        rendered = rendered.line(
+            "Not proved",
+            format!("{deltas} entries are deltas against the base; import proves them"),
+        );
+    }
     if report.torn_tail > 0 {
         let tail = text::exact_size(report.torn_tail);
         rendered = rendered

@@ -168,8 +168,12 @@ fn damage_is_reported_with_the_files_that_it_hits() {
         deep: true,
         damages: Vec::new(),
         torn_tail: 0,
+        unproved: 0,
     };
     assert!(verify(&report).text().starts_with("No damage found.\n"));
+    assert!(!verify(&report).text().contains("Not proved"));
+    report.unproved = 4;
+    assert!(verify(&report).text().contains("  Not proved: 4 entries are deltas"));
     report.damages.push(Damage {
         offset: 8192,
         what: "block has another hash".into(),
