@@ -102,7 +102,7 @@ fn what_cannot_be_read_is_left_out_and_said() {
     let secret = desk.path("tree/secret");
     desk.write("tree/secret", "s");
     desk.write("tree/other", "o");
-    fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, Permissions::from_mode(0o000)).unwrap();
     if fs::read(&secret).is_ok() {
         return; // The superuser can read everything.
     }
