@@ -99,6 +99,8 @@ pub fn import(
         };
         let closing = copy.run(&mut stream)?;
         new_entries += copy.new_entries;
+        // What the next file refers to is found where it is written.
+        copy.writer.entries().flush()?;
         let changes = std::mem::take(&mut copy.changes);
         if let Some(link) = chain.links.last_mut() {
             link.closing = closing;
@@ -110,7 +112,6 @@ pub fn import(
     };
     let version = chain.at;
     let supplier = last.base;
-    writer.entries().flush()?;
     graph::prove(writer.entries(), &version, Some(&head), watch).map_err(|error| match error {
         Error::Incomplete { version, missing, .. } => {
             Error::Incomplete { version, missing, supplier }

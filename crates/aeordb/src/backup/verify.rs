@@ -11,8 +11,8 @@ use crate::crew::{Crew, Ticket};
 use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{Context, Error, Result};
 use crate::format::block::TableEntry;
-use crate::graph;
-use crate::hash::VersionId;
+use crate::graph::{self, Bitmap};
+use crate::hash::{Hash, VersionId};
 use crate::log::recover;
 use crate::log::source::Source;
 use crate::log::stream::{Part, StreamReader};
@@ -20,6 +20,8 @@ use crate::object::{Item, ListReader, Path};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
+/// Damages of the index that are listed one by one.
+const DAMAGES_MAX: usize = 1000;
 /// Paths that are named for one version.
 const PATHS_MAX: usize = 20;
 
@@ -128,6 +130,7 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
         crew: database.crew().clone(),
         under_way: VecDeque::new(),
         deep,
+        found: Bitmap::new(reader.view().number_limit()),
         bad_blocks: BTreeSet::new(),
         report: &mut report,
     };
@@ -169,8 +172,10 @@ struct Checks<'a> {
     reader: &'a Reader,
     source: Arc<Source>,
     crew: Arc<Crew>,
-    under_way: VecDeque<(u64, Ticket<Result<Vec<TableEntry>>>)>,
+    under_way: VecDeque<(u64, Ticket<Result<(u64, Vec<TableEntry>)>>)>,
     deep: bool,
+    /// Numbers of the entries that are where the index says.
+    found: Bitmap,
     bad_blocks: BTreeSet<u64>,
     report: &'a mut VerifyReport,
 }
@@ -214,7 +219,7 @@ impl Checks<'_> {
                         decoded.verified(ordinal, at)?;
                     }
                 }
-                Ok(block.head.entries.clone())
+                Ok((crate::format::first_u64(&block.hash), block.head.entries.clone()))
             }),
         ));
         while self.under_way.len() > self.crew.depth() {
@@ -226,19 +231,19 @@ impl Checks<'_> {
     fn take_next(&mut self) -> Result<()> {
         let Some((at, ticket)) = self.under_way.pop_front() else { return Ok(()) };
         match ticket.wait() {
-            Ok(entries) => {
+            Ok((tag, entries)) => {
                 self.report.entries += entries.len() as u64;
-                for entry in entries {
+                for (ordinal, entry) in (0u16..).zip(entries) {
+                    // Dead entries of a block that lives are in no index.
                     let located = self.reader.view().locate(&entry.hash);
-                    let found = match located {
-                        Ok(Some(_)) => Ok(()),
-                        Ok(None) => {
-                            let detail =
-                                format!("{} {} is not in the index", entry.kind.name(), entry.hash);
-                            Err(self.source.damaged(at, detail))
+                    let found = located.map(|place| {
+                        let place = place.filter(|place| {
+                            (place.block, place.ordinal) == (at, ordinal) && place.tag == tag
+                        });
+                        if let Some(place) = place {
+                            self.found.insert(place.number);
                         }
-                        Err(error) => Err(error),
-                    };
+                    });
                     self.report.keep(at, found)?;
                 }
                 Ok(())
@@ -259,6 +264,25 @@ impl Checks<'_> {
     fn finish(&mut self) -> Result<()> {
         while !self.under_way.is_empty() {
             self.take_next()?;
+        }
+        let index = self.reader.view().index();
+        for record in index.all_records() {
+            let found = record.and_then(|record| {
+                let hash = Hash::new(record.hash);
+                let at = record.block_offset();
+                let place = index.locate(&hash)?;
+                let known = place.is_some_and(|place| self.found.contains(place.number));
+                if known || self.bad_blocks.contains(&at) {
+                    return Ok(());
+                }
+                Err(self.source.damaged(at, format!("entry {hash} is not where the index says")))
+            });
+            let failed = found.is_err();
+            self.report.keep(0, found)?;
+            // A page of the index that is damaged is reported once, not once for each entry.
+            if failed && self.report.damages.len() > DAMAGES_MAX {
+                break;
+            }
         }
         Ok(())
     }

@@ -241,7 +241,7 @@ impl Appender {
 
     /// Every record of the index, in the order of hashes, each hash once.
     pub fn records(&self) -> impl Iterator<Item = Result<Record>> + '_ {
-        run_writer::merged(&self.index, self.index.runs(), self.index.recent_sorted())
+        self.index.all_records()
     }
 
     /// What is written and found, for whoever reads while this writes: nothing that is packed.

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::format::checkpoint::RunRef;
 use crate::format::run::{self, PAGE_RECORDS, Record};
 use crate::hash::Hash;
+use crate::log::run_writer;
 use crate::log::source::Source;
 use crate::store::Place;
 
@@ -145,6 +146,11 @@ impl Index {
             }
         }
         Ok(None)
+    }
+
+    /// Every record, in the order of hashes, each hash once: as the newest source has it.
+    pub fn all_records(&self) -> impl Iterator<Item = Result<Record>> + '_ {
+        run_writer::merged(self, &self.runs, self.recent_sorted())
     }
 
     /// All records of a run, in order.
