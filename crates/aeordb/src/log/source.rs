@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::{Context, Error, Result};
 use crate::format::block::{self, BlockHead, Class};
@@ -14,8 +14,10 @@ use crate::hash::{Hash, Kind};
 use crate::media::Media;
 use crate::store::Place;
 
-/// Decoded blocks that are kept, in bytes, for each class.
-const BLOCK_CACHE_LEN: u64 = 16 * 1024 * 1024;
+/// Decoded blocks of chunks that are kept, in bytes.
+const CHUNK_CACHE_LEN: u64 = 32 * 1024 * 1024;
+/// Decoded blocks of tree nodes that are kept, in bytes.
+const TREE_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Index pages that are kept, in bytes.
 const PAGE_CACHE_LEN: u64 = 8 * 1024 * 1024;
 
@@ -101,22 +103,42 @@ impl Weighter<u64, Arc<Block>> for BlockWeight {
     }
 }
 
+/// A cache of few large blocks. It has one shard: a share of many would hold no block at all.
+fn block_cache(len: u64) -> BlockCache {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(32)
+        .weight_capacity(len)
+        .shards(1)
+        .hot_allocation(0.5)
+        .build();
+    match options {
+        Ok(options) => Cache::with_options(
+            options,
+            BlockWeight,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        ),
+        Err(_) => Cache::with_weighter(32, len, BlockWeight),
+    }
+}
+
+type BlockCache = Cache<u64, Arc<Block>, BlockWeight>;
+
 /// Reads the frames of one file.
 pub struct Source {
     media: Arc<dyn Media>,
     name: String,
-    blocks: [Cache<u64, Arc<Block>, BlockWeight>; 2],
+    blocks: [BlockCache; 2],
     pages: Cache<(u64, u64), Bytes>,
 }
 
 impl Source {
     /// The file `media`, called `name` in errors.
     pub fn new(media: Arc<dyn Media>, name: impl Into<String>) -> Self {
-        let blocks = || Cache::with_weighter(1024, BLOCK_CACHE_LEN, BlockWeight);
         Source {
             media,
             name: name.into(),
-            blocks: [blocks(), blocks()],
+            blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
             pages: Cache::new((PAGE_CACHE_LEN / run::PAGE_LEN as u64) as usize),
         }
     }
