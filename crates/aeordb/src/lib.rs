@@ -1,5 +1,14 @@
 //! A content-addressed, versioned file database in one file, made for backup and restore.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::type_complexity,
+        reason = "numbers of tests are small, and their tuples are read once"
+    )
+)]
+
 pub mod backup;
 pub mod clock;
 pub mod crew;

@@ -60,12 +60,12 @@ impl Iterator for Frames<'_> {
         if self.at >= self.end {
             return None;
         }
-        if let Some((void, rest)) = self.voids.split_first() {
-            if self.at >= void.offset.get() {
-                self.at = self.at.max(void.offset.get() + void.len.get());
-                self.voids = rest;
-                return self.next();
-            }
+        if let Some((void, rest)) = self.voids.split_first()
+            && self.at >= void.offset.get()
+        {
+            self.at = self.at.max(void.offset.get().saturating_add(void.len.get()));
+            self.voids = rest;
+            return self.next();
         }
         let at = self.at;
         let step = match self.frame(at) {

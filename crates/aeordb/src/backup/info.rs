@@ -67,7 +67,7 @@ pub fn info(path: &LocalPath) -> Result<Info> {
         chunks: 0,
         entries: 0,
         bytes: 0,
-        file_bytes: log.source().len()?,
+        file_bytes: log.source().file_len()?,
         stored_bytes: 0,
         raw_bytes: 0,
         snapshots: 0,
@@ -103,15 +103,12 @@ pub fn info(path: &LocalPath) -> Result<Info> {
     info.void_bytes = log.voids().iter().map(|void| void.len.get()).sum();
     for seen in Frames::new(log) {
         let Seen::Frame(_, header) = seen? else { continue };
-        match header.frame_kind() {
-            Some(FrameKind::Block) => {
-                let count = u64::from(header.count.get());
-                info.entries += count;
-                info.chunks += if header.class == Class::Chunks as u8 { count } else { 0 };
-                info.raw_bytes += u64::from(header.raw_len.get());
-                info.stored_bytes += header.frame_len();
-            }
-            _ => {}
+        if header.frame_kind() == Some(FrameKind::Block) {
+            let count = u64::from(header.count.get());
+            info.entries += count;
+            info.chunks += if header.class == Class::Chunks as u8 { count } else { 0 };
+            info.raw_bytes += u64::from(header.raw_len.get());
+            info.stored_bytes += header.frame_len();
         }
     }
     Ok(info)

@@ -121,7 +121,7 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
     for damage in log.damages() {
         report.damage(damage.offset, damage.detail.clone());
     }
-    report.torn_tail = source.len()?.saturating_sub(log.end());
+    report.torn_tail = source.file_len()?.saturating_sub(log.end());
     watch.expect(0, log.end());
     let reader = database.reader()?;
     let mut checks = Checks {
@@ -167,12 +167,15 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
     Ok(report)
 }
 
+/// First bytes of a block's hash, and its table.
+type Tagged = (u64, Vec<TableEntry>);
+
 /// The checks of a database's frames. One thread reads, the crew decodes.
 struct Checks<'a> {
     reader: &'a Reader,
     source: Arc<Source>,
     crew: Arc<Crew>,
-    under_way: VecDeque<(u64, Ticket<Result<(u64, Vec<TableEntry>)>>)>,
+    under_way: VecDeque<(u64, Ticket<Result<Tagged>>)>,
     deep: bool,
     /// Numbers of the entries that are where the index says.
     found: Bitmap,

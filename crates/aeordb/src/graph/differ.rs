@@ -12,6 +12,7 @@ use crate::store::ReadEntries;
 
 /// One thing that differs.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time, and most are items")]
 pub enum Step {
     /// A node of a directory of the second tree that the first does not have at this place.
     Node {

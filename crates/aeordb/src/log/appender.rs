@@ -69,7 +69,7 @@ impl Appender {
             latched: None,
             broken: false,
         };
-        if appender.source.len()? > appender.end {
+        if appender.source.file_len()? > appender.end {
             appender.truncate(appender.end)?;
             appender.sync()?;
         }
@@ -366,7 +366,7 @@ impl Appender {
         self.seal = Seal::new();
         self.end = self.state.end;
         self.source.forget();
-        if self.latched.is_none() && self.source.len()? > self.end {
+        if self.latched.is_none() && self.source.file_len()? > self.end {
             self.truncate(self.end)?;
         }
         self.broken = false;

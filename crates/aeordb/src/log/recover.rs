@@ -166,7 +166,7 @@ pub fn small_frame(
         .filter(|header| header.frame_kind() == Some(kind))
         .ok_or_else(|| source.damaged(offset, format!("expected a {kind:?} frame, found none")))?;
     let len = header.body_len.get();
-    let room = source.len()?.saturating_sub(offset);
+    let room = source.file_len()?.saturating_sub(offset);
     let bounded = len <= checkpoint::BODY_LEN_MAX && len <= room;
     let len = usize::try_from(len).ok().filter(|_| bounded).ok_or_else(|| {
         source.damaged(offset, format!("a {kind:?} frame of {len} bytes, {room} are there"))
@@ -222,7 +222,7 @@ impl<'a> Replay<'a> {
     }
 
     fn run(mut self) -> Result<State> {
-        self.file_len = self.source.len()?;
+        self.file_len = self.source.file_len()?;
         if self.file_len < self.durable_to {
             let detail = format!(
                 "the file ends here, but commits up to offset {} were synced",
@@ -356,7 +356,8 @@ impl<'a> Replay<'a> {
             && commit.previous == self.state.commit_hash
             && commit.seal == self.seal.finish();
         let later = commit.sequence.get() > self.state.root.sequence;
-        if !follows && !(self.lenient && later && at < self.durable_to) {
+        let stands_in = self.lenient && later && at < self.durable_to;
+        if !follows && !stands_in {
             return Ok(self.broken(at, "the commit does not seal what stands before it".into()));
         }
         if let Some(checkpoint_at) = checkpoint_at {
@@ -404,7 +405,7 @@ pub fn check_run(source: &Source, at: u64, header: &FrameHeader) -> Result<()> {
         return Err(source.damaged(at, format!("a run of {records} records of another length")));
     }
     let run = checkpoint::RunRef { offset: at.into(), records: records.into() };
-    let mut hasher = RunHasher::new();
+    let mut hasher = RunHasher::default();
     for page in 0..run::pages(records) {
         hasher.add(&source.read_page(&run, page)?);
     }
@@ -415,14 +416,10 @@ pub fn check_run(source: &Source, at: u64, header: &FrameHeader) -> Result<()> {
 }
 
 /// A run's hash covers the checks of its pages.
+#[derive(Default)]
 pub struct RunHasher(pub Vec<u8>);
 
 impl RunHasher {
-    /// No pages yet.
-    pub fn new() -> Self {
-        RunHasher(Vec::new())
-    }
-
     /// Adds the next page.
     pub fn add(&mut self, page: &[u8]) {
         let (_, check) = page.split_at(page.len().saturating_sub(run::PAGE_CHECK_LEN));

@@ -78,7 +78,7 @@ pub fn write_run(
     records: impl Iterator<Item = Result<Record>>,
     mut write: impl FnMut(&[u8], u64) -> Result<()>,
 ) -> Result<Option<(RunRef, FrameHeader)>> {
-    let mut hasher = RunHasher::new();
+    let mut hasher = RunHasher::default();
     let mut page = Vec::with_capacity(PAGE_RECORDS);
     let mut buffer = Vec::with_capacity(PAGES_TOGETHER * run::PAGE_LEN);
     let (mut count, mut page_number) = (0u64, 0u64);

@@ -178,7 +178,7 @@ impl<'a> SealedWriter<'a> {
 
 /// The closing superblock of a sealed file, checked against its head.
 pub fn closing(source: &Source, superblock: &Superblock) -> Result<Closing> {
-    let len = source.len()?;
+    let len = source.file_len()?;
     let cut_off = |at| {
         source.damaged(
             at,

@@ -19,7 +19,7 @@ const CHUNK_CACHE_LEN: u64 = 32 * 1024 * 1024;
 /// Decoded blocks of tree nodes that are kept, in bytes.
 const TREE_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Index pages that are kept, in bytes.
-const PAGE_CACHE_LEN: u64 = 8 * 1024 * 1024;
+const PAGE_CACHE_LEN: usize = 8 * 1024 * 1024;
 
 /// A block, checked and decompressed.
 pub struct Block {
@@ -139,7 +139,7 @@ impl Source {
             media,
             name: name.into(),
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
-            pages: Cache::new((PAGE_CACHE_LEN / run::PAGE_LEN as u64) as usize),
+            pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
         }
     }
 
@@ -169,7 +169,7 @@ impl Source {
     }
 
     /// Length of the file in bytes.
-    pub fn len(&self) -> Result<u64> {
+    pub fn file_len(&self) -> Result<u64> {
         self.media.len().context(|| format!("asking for the length of {}", self.name))
     }
 

@@ -34,7 +34,7 @@ pub const ENTRIES_MAX: usize = 1024;
 pub const THRESHOLD: u64 = u64::MAX / 96;
 
 // Level, and entries of an id and two varints of nine bytes (no length is 2^63).
-const _: () = assert!(1 + ENTRIES_MAX * (HASH_LEN + 9 + 9) <= NODE_LEN_MAX);
+const _: () = assert!(ENTRIES_MAX * (HASH_LEN + 9 + 9) < NODE_LEN_MAX);
 // A list that is short enough to be inline has not written a node.
 const _: () = assert!(INLINE_CHUNKS_MAX < ENTRIES_MIN);
 
