@@ -34,7 +34,7 @@ pub trait Map {
     fn check(key: &[u8], value: &[u8]) -> Result<()>;
 }
 
-/// Directories: name to encoded [`Item`](crate::object::Item).
+/// Directories: name to encoded [`Item`].
 pub struct Directories;
 
 /// System maps: any key to any bytes.
