@@ -72,12 +72,6 @@ impl<'b> Encoder<'b> {
     }
 }
 
-/// Bytes that [`Encoder::varint`] writes for `value`.
-pub const fn varint_len(value: u64) -> usize {
-    // 7 bits a byte, and at least one byte.
-    70u32.saturating_sub((value | 1).leading_zeros()).div_euclid(7) as usize
-}
-
 /// Reads canonical bytes. Every error names `what` is read and the offset in it.
 #[derive(Clone)]
 pub struct Decoder<'a> {

@@ -59,7 +59,7 @@ impl Version {
         VersionId::of(&self.encode())
     }
 
-    /// The version of this name.
+    /// The version of this name. The empty one is known without a store.
     pub fn read<S: ReadEntries + ?Sized>(store: &S, id: &VersionId) -> Result<Version> {
         let empty = Version::empty();
         if *id == empty.id() {

@@ -9,12 +9,13 @@ fn varint(value: u64) -> Vec<u8> {
 }
 
 #[test]
-fn varints_at_every_length_border_read_back_and_have_the_length_that_was_told() {
+fn varints_at_every_length_border_read_back() {
     let mut values = vec![0, 1, u64::MAX];
     values.extend((1..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, (1 << bit) + 1]));
     for value in values {
         let bytes = varint(value);
-        assert_eq!(bytes.len(), varint_len(value), "{value}");
+        let bits = 64 - (value | 1).leading_zeros() as usize;
+        assert_eq!(bytes.len(), bits.div_ceil(7), "{value}");
         let mut decoder = Decoder::new("number", &bytes);
         assert_eq!(decoder.varint().unwrap(), value);
         decoder.finish().unwrap();

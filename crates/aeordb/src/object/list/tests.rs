@@ -4,8 +4,10 @@ use super::*;
 use crate::store::ReadEntries;
 use crate::store::memory::MemoryStore;
 
+const LEN_MAX: u32 = 256 * 1024;
+
 fn chunk(number: u64) -> ChunkRef {
-    let len = CHUNK_LEN_MIN as u32 + (number % 1000) as u32;
+    let len = u32::try_from(CHUNK_LEN_MIN as u64 + number % 1000).unwrap();
     ChunkRef { id: ChunkId::of(&number.to_le_bytes()), len }
 }
 
@@ -95,7 +97,7 @@ fn equal_chunks_over_and_over_still_make_bounded_nodes() {
     ids.sort_by_key(|id| id.hash().low_u64());
     for id in [ids[0], ids[999]] {
         let mut store = MemoryStore::new();
-        let chunks = vec![ChunkRef { id, len: CHUNK_LEN_MAX as u32 }; 200_000];
+        let chunks = vec![ChunkRef { id, len: LEN_MAX }; 200_000];
         let (content, size) = build(&mut store, &chunks);
         assert_eq!(verify(&store, &content, size).unwrap().1.len(), chunks.len());
         assert!(store.len() < 20, "equal nodes are stored once");
@@ -170,7 +172,7 @@ fn a_list_that_does_not_sum_up_is_an_error_and_the_reader_ends() {
 #[test]
 fn chunks_that_no_chunker_cuts_are_refused() {
     let mut store = MemoryStore::new();
-    for len in [0, CHUNK_LEN_MAX as u32 + 1] {
+    for len in [0, LEN_MAX + 1] {
         let mut builder = ListBuilder::new();
         assert!(builder.push(&mut store, ChunkRef { len, ..chunk(1) }).is_err());
     }

@@ -2,7 +2,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+use super::codec::kind;
 use super::*;
+use crate::hash::{ChunkId, DirectoryId};
+use crate::limits::*;
 
 fn chunk(number: u8, len: usize) -> ChunkRef {
     ChunkRef { id: ChunkId::of(&[number]), len: u32::try_from(len).unwrap() }
@@ -170,8 +173,7 @@ fn what_cannot_be_stored_is_refused_before_it_is_written() {
 
 #[test]
 fn the_largest_item_fits_a_tree_entry() {
-    let mut chunks = vec![chunk(1, CHUNK_LEN_MAX); INLINE_CHUNKS_MAX];
-    chunks.iter_mut().for_each(|chunk| chunk.len = CHUNK_LEN_MAX as u32);
+    let chunks = vec![chunk(1, CHUNK_LEN_MAX); INLINE_CHUNKS_MAX];
     let mut metadata: BTreeMap<_, _> =
         (0..511u16).map(|n| (n.to_le_bytes().to_vec(), vec![])).collect();
     metadata.insert(vec![0xff; 3], vec![0; METADATA_LEN_MAX - 3 - 511 * 2]);

@@ -1,171 +1,217 @@
 //! Building: entries in order become nodes, nodes become entries of the level above.
 
+use std::marker::PhantomData;
+
+use super::node::{self, Child, Node};
+use super::{Map, Summary, empty_root};
 use crate::error::{Error, Result};
-use crate::limits::{TREE_HEIGHT_MAX, VALUE_LEN_MAX};
-use crate::object::encoding::Encoder;
-use crate::object::tree::node::{self, Child, ENTRIES_LEN_MAX, KEY_LEN_MAX};
-use crate::object::tree::{Built, Map, Summary, empty_root};
+use crate::hash::Hash;
+use crate::limits::TREE_HEIGHT_MAX;
 use crate::store::AppendEntries;
 
-/// The node of one level that is being filled.
-pub(super) struct Open<M> {
-    level: u8,
-    entries: Vec<u8>,
-    count: usize,
+/// A tree that was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Built {
+    /// Its root node.
+    pub root: Hash,
+    /// Its counts.
+    pub summary: Summary,
+}
+
+/// One level: its open node, and what is known of those that are finished.
+#[derive(Default)]
+struct Level {
+    /// The encoding of the open node so far; empty without entries.
+    open: Vec<u8>,
     last_key: Vec<u8>,
     summary: Summary,
-    map: std::marker::PhantomData<M>,
+    /// Nodes that are finished; from two on it does not matter how many.
+    finished: u8,
+    /// The last finished one.
+    last: Option<Child>,
+    /// Whether a node was taken over from another tree as it was.
+    taken: bool,
 }
 
-/// A node that was written: its last key and what its parent knows of it.
-pub(super) type Written = (Vec<u8>, Child);
-
-impl<M: Map> Open<M> {
-    pub fn new(level: u8) -> Self {
-        Open {
-            level,
-            entries: Vec::new(),
-            count: 0,
-            last_key: Vec::new(),
-            summary: Summary::default(),
-            map: std::marker::PhantomData,
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Adds the next entry; hands over every node that this completes.
-    pub fn push<S: AppendEntries + ?Sized>(
-        &mut self,
-        store: &mut S,
-        key: &[u8],
-        value: &[u8],
-        mut written: impl FnMut(&mut S, Written) -> Result<()>,
-    ) -> Result<()> {
-        if key.is_empty() || key.len() > KEY_LEN_MAX || value.len() > VALUE_LEN_MAX {
-            return Err(Error::Limit {
-                what: "an entry of a tree".into(),
-                limit: VALUE_LEN_MAX as u64,
-                found: value.len().max(key.len()) as u64,
-            });
-        }
-        if self.count > 0 && key <= self.last_key.as_slice() {
-            return Err(Error::invalid("entries of a tree must come in ascending order"));
-        }
-        let len = node::entry_len(key, value);
-        if self.entries.len() + len > ENTRIES_LEN_MAX {
-            let node = self.write(store)?;
-            written(store, node)?;
-        }
-        let start = self.entries.len();
-        let mut encoder = Encoder::new(&mut self.entries);
-        encoder.bytes(key);
-        encoder.bytes(value);
-        self.count += 1;
-        self.last_key.clear();
-        self.last_key.extend_from_slice(key);
-        let part = if self.level == 0 {
-            Summary { entries: 1, totals: M::totals(value)? }
-        } else {
-            Child::decode(value)?.summary
-        };
-        self.summary = self.summary.checked_add(part)?;
-        if node::ends_after(self.level, key, start, self.entries.len()) {
-            let node = self.write(store)?;
-            written(store, node)?;
-        }
-        Ok(())
-    }
-
-    /// Writes what is open, which is not nothing.
-    pub fn write<S: AppendEntries + ?Sized>(&mut self, store: &mut S) -> Result<Written> {
-        let encoding = node::encode(self.level, self.count, &self.entries);
-        let hash = store.append(M::KIND, &encoding)?;
-        let child = Child { hash, summary: std::mem::take(&mut self.summary) };
-        self.entries.clear();
-        self.count = 0;
-        Ok((std::mem::take(&mut self.last_key), child))
+impl Level {
+    /// Counts a finished node.
+    fn finish(&mut self, child: Child) {
+        self.finished = self.finished.saturating_add(1);
+        self.last = Some(child);
     }
 }
 
-/// Builds a tree, one open node for each level.
-pub(super) struct Builder<M> {
-    levels: Vec<Open<M>>,
-    base: u8,
+/// Builds a tree from entries in order, with one open node for each level.
+pub struct Builder<M> {
+    levels: Vec<Level>,
+    last_key: Vec<u8>,
+    map: PhantomData<M>,
+}
+
+impl<M: Map> Default for Builder<M> {
+    fn default() -> Self {
+        Builder { levels: Vec::new(), last_key: Vec::new(), map: PhantomData }
+    }
 }
 
 impl<M: Map> Builder<M> {
-    /// A builder whose entries are those of `level`.
-    pub fn new(level: u8) -> Self {
-        Builder { levels: vec![Open::new(level)], base: level }
+    /// A tree without entries.
+    pub fn new() -> Self {
+        Self::default()
     }
 
+    /// Adds the next entry. `Invalid` if the key is not above the one before.
     pub fn push<S: AppendEntries + ?Sized>(
         &mut self,
         store: &mut S,
         key: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        let mut up: Vec<(usize, Written)> = Vec::new();
-        self.push_at(store, 0, key, value, &mut up)?;
-        while let Some((index, (key, child))) = up.pop() {
-            self.push_at(store, index, &key, &child.encode(), &mut up)?;
+        ascend(&mut self.last_key, key)?;
+        let summary = Summary { entries: 1, totals: M::totals(value)? };
+        self.add(store, 0, key, summary, |out| node::encode_value(key, value, out))
+    }
+
+    /// Whether a node of `level` from another tree may come next: the same node would be built
+    /// from its entries if, and only if, nodes start here on its level and all below.
+    pub(super) fn is_aligned(&self, level: u8) -> bool {
+        self.levels.iter().take(usize::from(level) + 1).all(|level| level.open.is_empty())
+    }
+
+    /// Takes over a finished node of `level`, whose last key is `key`, as it is.
+    pub(super) fn push_node<S: AppendEntries + ?Sized>(
+        &mut self,
+        store: &mut S,
+        level: u8,
+        key: &[u8],
+        child: &Child,
+    ) -> Result<()> {
+        ascend(&mut self.last_key, key)?;
+        let level = usize::from(level);
+        self.level(level)?;
+        for below in self.levels.iter_mut().take(level) {
+            // A node that is not the last of its level has several children. The last one may
+            // have a single one: `finish` looks.
+            below.finished = 2;
+        }
+        let this = self.level(level)?;
+        this.finish(*child);
+        this.taken = true;
+        self.add_child(store, level + 1, key, child)
+    }
+
+    /// Writes the nodes that are still open. The root is the one node of the lowest level that has
+    /// only one.
+    pub fn finish<S: AppendEntries + ?Sized>(mut self, store: &mut S) -> Result<Built> {
+        let mut level = 0;
+        while level < self.levels.len() {
+            if !self.level(level)?.open.is_empty() {
+                self.close(store, level)?;
+            }
+            let this = self.level(level)?;
+            if let (1, Some(child)) = (this.finished, this.last) {
+                let taken = this.taken;
+                let child = if taken { only_descendant::<M, S>(store, child)? } else { child };
+                return Ok(Built { root: child.hash, summary: child.summary });
+            }
+            level += 1;
+        }
+        Ok(Built { root: empty_root(M::KIND), summary: Summary::default() })
+    }
+
+    fn add_child<S: AppendEntries + ?Sized>(
+        &mut self,
+        store: &mut S,
+        level: usize,
+        key: &[u8],
+        child: &Child,
+    ) -> Result<()> {
+        self.add(store, level, key, child.summary, |out| node::encode_child(key, child, out))
+    }
+
+    /// Adds an entry to the open node of `level`, and closes that if it ends there.
+    fn add<S: AppendEntries + ?Sized>(
+        &mut self,
+        store: &mut S,
+        level: usize,
+        key: &[u8],
+        summary: Summary,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        let number = level_number(level)?;
+        let this = self.level(level)?;
+        if this.open.is_empty() {
+            this.open.push(number);
+        }
+        let start = this.open.len();
+        encode(&mut this.open)?;
+        let end = this.open.len();
+        this.last_key.clear();
+        this.last_key.extend_from_slice(key);
+        this.summary = this.summary.plus(summary)?;
+        if node::ends_after(number, key, end - start, end) {
+            self.close(store, level)?;
         }
         Ok(())
     }
 
-    fn push_at<S: AppendEntries + ?Sized>(
-        &mut self,
-        store: &mut S,
-        index: usize,
-        key: &[u8],
-        value: &[u8],
-        up: &mut Vec<(usize, Written)>,
-    ) -> Result<()> {
-        if index == self.levels.len() {
-            let level = usize::from(self.base) + index;
-            if level >= TREE_HEIGHT_MAX {
-                let (what, limit) = ("the height of a tree".into(), TREE_HEIGHT_MAX as u64);
-                return Err(Error::Limit { what, limit, found: level as u64 + 1 });
-            }
-            self.levels.push(Open::new(u8::try_from(level).unwrap_or(u8::MAX)));
-        }
-        let Some(open) = self.levels.get_mut(index) else { return Ok(()) };
-        let at = up.len();
-        open.push(store, key, value, |_, written| {
-            // Two nodes may come at once: the first goes up first.
-            up.insert(at, (index + 1, written));
-            Ok(())
-        })
+    /// Writes the open node of `level` and adds it to the level above. What that closes there is
+    /// closed in turn: as deep as the tree is high, `TREE_HEIGHT_MAX` at most.
+    fn close<S: AppendEntries + ?Sized>(&mut self, store: &mut S, level: usize) -> Result<()> {
+        let this = self.level(level)?;
+        let hash = store.append(M::KIND, &this.open)?;
+        let child = Child { hash, summary: std::mem::take(&mut this.summary) };
+        this.open.clear();
+        this.finish(child);
+        let key = std::mem::take(&mut this.last_key);
+        self.add_child(store, level + 1, &key, &child)?;
+        // The buffer goes back.
+        self.level(level)?.last_key = key;
+        Ok(())
     }
 
-    pub fn finish<S: AppendEntries + ?Sized>(mut self, store: &mut S) -> Result<Built> {
-        let mut index = 0;
-        while index < self.levels.len() {
-            let top = index + 1 == self.levels.len();
-            let Some(open) = self.levels.get_mut(index) else { break };
-            let Some(open) = (!open.is_empty()).then_some(open) else {
-                index += 1;
-                continue;
-            };
-            // The lowest level with one node is the root: a level above with one entry is not.
-            if top && index > 0 && open.count == 1 {
-                let node = node::decode_entry(&open.entries)?;
-                return Ok(Built { root: node.hash, summary: node.summary });
-            }
-            let (key, child) = open.write(store)?;
-            if top {
-                return Ok(Built { root: child.hash, summary: child.summary });
-            }
-            let mut up = Vec::new();
-            self.push_at(store, index + 1, &key, &child.encode(), &mut up)?;
-            while let Some((index, (key, child))) = up.pop() {
-                self.push_at(store, index, &key, &child.encode(), &mut up)?;
-            }
-            index += 1;
+    fn level(&mut self, level: usize) -> Result<&mut Level> {
+        level_number(level)?;
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Level::default);
         }
-        Ok(Built { root: empty_root(M::KIND), summary: Summary::default() })
+        self.levels.get_mut(level).ok_or_else(|| too_high(level))
     }
+}
+
+/// Makes `key` the last key; `Invalid` if it is not above the one before.
+pub(super) fn ascend(last_key: &mut Vec<u8>, key: &[u8]) -> Result<()> {
+    if key <= last_key.as_slice() {
+        let shown = String::from_utf8_lossy(key);
+        let shown = shown.escape_debug();
+        return Err(Error::invalid(format!("key '{shown}' is not above the one before")));
+    }
+    last_key.clear();
+    last_key.extend_from_slice(key);
+    Ok(())
+}
+
+fn level_number(level: usize) -> Result<u8> {
+    match u8::try_from(level) {
+        Ok(number) if level < TREE_HEIGHT_MAX => Ok(number),
+        _ => Err(too_high(level)),
+    }
+}
+
+fn too_high(level: usize) -> Error {
+    let (limit, found) = (TREE_HEIGHT_MAX as u64, level as u64 + 1);
+    Error::Limit { what: "height of a tree".to_owned(), limit, found }
+}
+
+/// The highest node below `child` that has not a single child: no root is above a single node.
+fn only_descendant<M: Map, S: AppendEntries + ?Sized>(store: &S, child: Child) -> Result<Child> {
+    let mut node = Node::read_root::<M, S>(store, &child.hash)?;
+    let mut top = child;
+    while node.len() == 1
+        && let Some(only) = node.child(0)
+    {
+        top = *only;
+        node = node.read_child::<M, S>(store, 0)?;
+    }
+    Ok(top)
 }

@@ -1,19 +1,32 @@
-//! Comparing two trees: equal subtrees are passed over wherever they meet.
+//! Comparing two trees: side by side, passing over every node that both have.
+//!
+//! Two cursors go through the keys together. Where both stand before a node of the same hash, or
+//! one is about to open a node that the other has open and has taken nothing of, both pass it as a
+//! whole. Keys are unique in a tree, so a node that both have spans the same keys in both, and one
+//! of the two cases comes up before anything of it is taken: exactly the nodes that only one has
+//! are gone through, whatever their levels and positions.
+//!
+//! Nodes that only the second tree has are proved before anything of them is handed out, and those
+//! of both are held against what is known from the first, so that a second tree from outside, if
+//! the first is canonical and the comparison comes to its end, is canonical too. It costs little:
+//! one hash for an entry of a changed node.
 
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
 
+use super::cursor::{Cursor, Frame, Head};
+use super::{Child, Map, verify};
 use crate::error::{Error, Result};
 use crate::hash::Hash;
-use crate::object::tree::node::{self, Child, Node};
-use crate::object::tree::{Map, empty_root};
 use crate::store::ReadEntries;
 
 /// One thing that differs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Difference {
-    /// A node of the second tree that the first does not have at this place, before its entries.
+    /// A node of the second tree that the first does not have, before its entries.
     Node {
         /// Its name.
         hash: Hash,
@@ -33,71 +46,15 @@ pub enum Difference {
     },
 }
 
-/// What differs between two trees, in the order of the keys, read as it is asked for. Nodes of the
-/// second tree are held against the canonical split and their counts. Ends after an error.
+/// What differs between two trees, in the order of the keys, read as it is asked for. Ends after
+/// an error.
 pub struct Diff<'s, M: Map, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> {
     stores: (&'s A, &'s B),
-    sides: (Side, Side),
-    /// The root of the second tree, until it was given out.
-    root: Option<Difference>,
+    a: Cursor,
+    b: Cursor,
+    /// Found and not handed out yet.
+    found: VecDeque<Difference>,
     map: PhantomData<M>,
-}
-
-/// The open nodes of one tree from the root down: the node, its name, the next entry, and whether
-/// it is the last of its level.
-#[derive(Default)]
-struct Side(Vec<(Node, Hash, usize, bool)>);
-
-enum Next {
-    Child(u8, Child),
-    Entry,
-    End,
-}
-
-impl Side {
-    fn next(&mut self) -> Result<Next> {
-        while let Some((node, _, index, _)) = self.0.last() {
-            if *index >= node.len() {
-                self.0.pop();
-            } else if node.level == 0 {
-                return Ok(Next::Entry);
-            } else {
-                return Ok(Next::Child(node.level - 1, node.child(*index)?));
-            }
-        }
-        Ok(Next::End)
-    }
-
-    fn pass(&mut self) {
-        if let Some((_, _, index, _)) = self.0.last_mut() {
-            *index += 1;
-        }
-    }
-
-    fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.0.last().map(|(node, _, index, _)| (node.key(*index), node.value(*index)))
-    }
-
-    fn take(&mut self) -> (Bytes, Bytes) {
-        match self.0.last_mut() {
-            Some((node, _, index, _)) => {
-                let entry = (node.key_bytes(*index), node.value_bytes(*index));
-                *index += 1;
-                entry
-            }
-            None => (Bytes::new(), Bytes::new()),
-        }
-    }
-
-    /// Opens the child that is next.
-    fn open<M: Map, S: ReadEntries + ?Sized>(&mut self, store: &S) -> Result<Option<&Node>> {
-        let Some((node, _, index, last)) = self.0.last_mut() else { return Ok(None) };
-        let (child, below) = node::read_child::<M, S>(store, node, *index)?;
-        let last = *last && *index + 1 == node.len();
-        *index += 1;
-        self.0.push((below, child.hash, 0, last));
-        Ok(self.0.last().map(|(node, ..)| node))
-    }
 }
 
 /// Compares the tree below `a` in one store with the tree below `b` in another (or the same).
@@ -107,125 +64,168 @@ pub fn diff<'s, M: Map, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized>(
     store_b: &'s B,
     b: &Hash,
 ) -> Result<Diff<'s, M, A, B>> {
-    let mut diff = Diff {
-        stores: (store_a, store_b),
-        sides: (Side::default(), Side::default()),
-        root: None,
-        map: PhantomData,
+    let (a, b) = if a == b {
+        (Cursor::end(), Cursor::end())
+    } else {
+        (Cursor::new::<M, A>(store_a, a)?, Cursor::new::<M, B>(store_b, b)?)
     };
-    if a == b {
-        return Ok(diff);
-    }
-    let empty = empty_root(M::KIND);
-    let root = node::read::<M, A>(store_a, a)?;
-    diff.sides.0.0.push((root, *a, 0, true));
-    let root = node::read::<M, B>(store_b, b)?;
-    if root.level > 0 && root.len() < 2 {
-        let what = format!("{} {b}", M::KIND.name());
-        return Err(Error::damaged(what, 0, "a root with a single child"));
-    }
-    verify::<M>(&root, b, None, true)?;
-    if *b != empty {
-        let near = (*a != empty).then_some(*a);
-        diff.root = Some(Difference::Node { hash: *b, bytes: root.bytes.clone(), near });
-    }
-    diff.sides.1.0.push((root, *b, 0, true));
-    Ok(diff)
+    Ok(Diff { stores: (store_a, store_b), a, b, found: VecDeque::new(), map: PhantomData })
 }
 
-fn verify<M: Map>(node: &Node, hash: &Hash, child: Option<&Child>, last: bool) -> Result<()> {
-    node::verify::<M>(node, child.map(|child| &child.summary), last).map_err(|error| match error {
-        Error::Damaged { what, offset, detail } if what == "tree node" => {
-            Error::Damaged { what: format!("{} {hash}", M::KIND.name()), offset, detail }
-        }
-        other => other,
-    })
+/// What to do next.
+enum Step {
+    Done,
+    /// Both stand before the same node.
+    PassBoth(Hash),
+    OpenA(Hash),
+    OpenB(Hash),
+    /// Both stand before entries, or one of them at its end: which one's key is first.
+    Take(Ordering),
 }
 
 impl<M: Map, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Diff<'_, M, A, B> {
-    /// Opens the next child of the second tree, and gives it out.
-    fn open_second(&mut self, child: &Child, near: Option<Hash>) -> Result<Difference> {
-        self.sides.1.open::<M, B>(self.stores.1)?;
-        let Some((node, hash, _, last)) = self.sides.1.0.last() else {
-            return Err(Error::damaged("tree node", 0, "a node without a parent"));
-        };
-        verify::<M>(node, hash, Some(child), *last)?;
-        Ok(Difference::Node { hash: *hash, bytes: node.bytes.clone(), near })
+    fn step(&self) -> Step {
+        match (self.a.head(), self.b.head()) {
+            (Head::End, Head::End) => Step::Done,
+            (
+                Head::Node { child: a, level: a_level, .. },
+                Head::Node { child: b, level: b_level, .. },
+            ) => {
+                if a.hash == b.hash {
+                    Step::PassBoth(a.hash)
+                } else if a_level >= b_level {
+                    Step::OpenA(a.hash)
+                } else {
+                    Step::OpenB(b.hash)
+                }
+            }
+            (Head::Node { child, .. }, _) => Step::OpenA(child.hash),
+            (_, Head::Node { child, .. }) => Step::OpenB(child.hash),
+            (Head::Entry { key: a, .. }, Head::Entry { key: b, .. }) => Step::Take(a.cmp(b)),
+            (Head::Entry { .. }, Head::End) => Step::Take(Ordering::Less),
+            (Head::End, Head::Entry { .. }) => Step::Take(Ordering::Greater),
+        }
     }
 
-    fn step(&mut self) -> Result<Option<Difference>> {
-        if let Some(root) = self.root.take() {
-            return Ok(Some(root));
-        }
+    fn advance(&mut self) -> Result<Option<Difference>> {
         loop {
-            let (first, second) = (self.sides.0.next()?, self.sides.1.next()?);
-            match (first, second) {
-                (Next::Child(level_a, a), Next::Child(level_b, b)) => {
-                    if a.hash == b.hash {
-                        self.sides.0.pass();
-                        self.sides.1.pass();
-                    } else if level_a > level_b {
-                        self.sides.0.open::<M, A>(self.stores.0)?;
-                    } else if level_a < level_b {
-                        return self.open_second(&b, None).map(Some);
-                    } else {
-                        self.sides.0.open::<M, A>(self.stores.0)?;
-                        return self.open_second(&b, Some(a.hash)).map(Some);
-                    }
+            if let Some(found) = self.found.pop_front() {
+                return Ok(Some(found));
+            }
+            match self.step() {
+                Step::Done => return Ok(None),
+                Step::PassBoth(hash) => {
+                    self.pass_both(&hash, self.a.frames.len(), self.b.frames.len())?;
                 }
-                (Next::Child(..), _) => {
-                    self.sides.0.open::<M, A>(self.stores.0)?;
-                }
-                (_, Next::Child(_, b)) => {
-                    let near = self.sides.0.0.last().map(|(_, hash, ..)| *hash);
-                    let near = near.filter(|near| *near != empty_root(M::KIND));
-                    return self.open_second(&b, near).map(Some);
-                }
-                (Next::End, Next::End) => return Ok(None),
-                (Next::Entry, Next::End) => return Ok(Some(self.only_first())),
-                (Next::End, Next::Entry) => return Ok(Some(self.only_second())),
-                (Next::Entry, Next::Entry) => {
-                    let (Some(a), Some(b)) = (self.sides.0.entry(), self.sides.1.entry()) else {
-                        return Ok(None);
-                    };
-                    match a.0.cmp(b.0) {
-                        std::cmp::Ordering::Less => return Ok(Some(self.only_first())),
-                        std::cmp::Ordering::Greater => return Ok(Some(self.only_second())),
-                        std::cmp::Ordering::Equal if a.1 == b.1 => {
-                            self.sides.0.pass();
-                            self.sides.1.pass();
-                        }
-                        std::cmp::Ordering::Equal => {
-                            let (_, before) = self.sides.0.take();
-                            let (key, after) = self.sides.1.take();
-                            let (before, after) = (Some(before), Some(after));
-                            return Ok(Some(Difference::Entry { key, before, after }));
-                        }
-                    }
-                }
+                Step::OpenA(hash) => match self.b.open_at_start(&hash) {
+                    Some(depth) => self.pass_both(&hash, self.a.frames.len(), depth)?,
+                    None => self.a.descend::<M, A>(self.stores.0)?,
+                },
+                Step::OpenB(hash) => match self.a.open_at_start(&hash) {
+                    Some(depth) => self.pass_both(&hash, depth, self.b.frames.len())?,
+                    None => self.b.descend::<M, B>(self.stores.1)?,
+                },
+                Step::Take(order) => self.take(order)?,
             }
         }
     }
 
-    fn only_first(&mut self) -> Difference {
-        let (key, before) = self.sides.0.take();
-        Difference::Entry { key, before: Some(before), after: None }
+    /// Passes over a node that both trees have: the open one of that frame, or the one that is next
+    /// where there is no such frame.
+    fn pass_both(&mut self, hash: &Hash, depth_a: usize, depth_b: usize) -> Result<()> {
+        self.report(depth_b)?;
+        // What the second tree says of the node must be what the first says. A root has nobody
+        // that says anything of it, then its own entries do.
+        let (said_b, level_b) = (self.b.claim(depth_b), level_of(&self.b, depth_b));
+        let is_same = match (self.a.claim(depth_a), self.a.frames.get(depth_a)) {
+            _ if said_b.is_none() => true,
+            (Some(said_a), _) => said_b == Some(said_a),
+            (None, Some(root)) => {
+                let summary = root.node.summary::<M>()?;
+                let child = Child { hash: *hash, summary };
+                said_b == root.node.last_key().map(|key| (key, &child))
+            }
+            (None, None) => false,
+        };
+        if !is_same || level_b != level_of(&self.a, depth_a) {
+            let what = format!("{} {hash}", M::KIND.name());
+            let detail = "expected what the other tree says of the node, found another thing";
+            return Err(Error::damaged(what, 0, detail));
+        }
+        if self.a.is_last(depth_a) && !self.b.is_last(depth_b) {
+            verify::verify_ends::<M, A>(self.stores.0, hash)?;
+        }
+        self.a.pass_open(depth_a);
+        self.b.pass_open(depth_b);
+        Ok(())
     }
 
-    fn only_second(&mut self) -> Difference {
-        let (key, after) = self.sides.1.take();
-        Difference::Entry { key, before: None, after: Some(after) }
+    /// Takes the entry whose key is first from its side, or equal keys from both.
+    fn take(&mut self, order: Ordering) -> Result<()> {
+        if order.is_ge() {
+            self.report(usize::MAX)?;
+        }
+        let before = if order.is_le() { take_entry(&mut self.a) } else { None };
+        let after = if order.is_ge() { take_entry(&mut self.b) } else { None };
+        let (before_key, before) = before.unzip();
+        let (after_key, after) = after.unzip();
+        if before != after
+            && let Some(key) = before_key.or(after_key)
+        {
+            self.found.push_back(Difference::Entry { key, before, after });
+        }
+        Ok(())
     }
+
+    /// Proves and hands out the open nodes of the second tree, down to frame `depth`, that were not
+    /// yet: they are about to be gone through, so the first tree does not have them.
+    fn report(&mut self, depth: usize) -> Result<()> {
+        for at in 0..depth.min(self.b.frames.len()) {
+            if self.b.frames.get(at).is_none_or(|frame| frame.reported) {
+                continue;
+            }
+            verify::verify_frame::<M>(&self.b, at)?;
+            let Some(frame) = self.b.frames.get_mut(at) else { continue };
+            frame.reported = true;
+            let (level, near) = (frame.node.level(), &self.a.frames);
+            let near = near.iter().rfind(|near| near.node.level() >= level).or(near.last());
+            self.found.push_back(Difference::Node {
+                hash: frame.hash,
+                bytes: frame.node.bytes().clone(),
+                near: near.map(|near| near.hash),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The level of the node of frame `depth`, or of the node that is next, as far as it was read or
+/// its parent says.
+fn level_of(cursor: &Cursor, depth: usize) -> Option<u8> {
+    match cursor.frames.get(depth) {
+        Some(frame) => Some(frame.node.level()),
+        None => cursor.frames.last()?.node.level().checked_sub(1),
+    }
+}
+
+/// Takes the entry that the cursor stands before.
+fn take_entry(cursor: &mut Cursor) -> Option<(Bytes, Bytes)> {
+    let Frame { node, index, .. } = cursor.frames.last()?;
+    let entry = node.key_bytes(*index).zip(node.value_bytes(*index));
+    cursor.advance();
+    entry
 }
 
 impl<M: Map, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Iterator for Diff<'_, M, A, B> {
     type Item = Result<Difference>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let step = self.step();
-        if step.is_err() {
-            self.sides = (Side::default(), Side::default());
+        let next = self.advance();
+        if next.is_err() {
+            self.a = Cursor::end();
+            self.b = Cursor::end();
+            self.found.clear();
         }
-        step.transpose()
+        next.transpose()
     }
 }

@@ -1,163 +1,163 @@
-use std::collections::BTreeMap;
+//! The tests of trees, and what they share.
 
-use proptest::prelude::*;
+mod damage;
+mod large;
+mod model;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::node::{encode_child, encode_value};
 use super::*;
-use crate::store::ReadEntries;
+use crate::limits::{NODE_LEN_MAX, VALUE_LEN_MAX};
 use crate::store::memory::MemoryStore;
 
-type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-fn built(store: &mut MemoryStore, entries: &Entries) -> Built {
-    build::<SystemMap, _, _, _>(store, entries).unwrap()
+/// A key of 1 to 40 bytes and a value of 0 to 400, both following from a number.
+fn entry(number: u64) -> (Vec<u8>, Vec<u8>) {
+    (key(number), value(number))
 }
 
-fn all(store: &MemoryStore, root: &Hash) -> Entries {
-    iterate::<SystemMap, _>(store, root, None)
-        .unwrap()
-        .map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).unwrap())
-        .collect()
+fn key(number: u64) -> Vec<u8> {
+    let hash = Hash::of(&number.to_le_bytes());
+    hash.to_string().as_bytes()[..1 + (hash.low_u64() % 40) as usize].to_vec()
 }
 
-fn numbered(count: u32, value_len: usize) -> Entries {
-    (0..count)
-        .map(|n| (format!("name-{n:08}").into_bytes(), vec![(n % 251) as u8; value_len]))
-        .collect()
+fn value(number: u64) -> Vec<u8> {
+    let hash = Hash::of(&(!number).to_le_bytes());
+    hash.as_bytes().repeat(13)[..(hash.low_u64() % 400) as usize].to_vec()
 }
 
-fn map() -> impl Strategy<Value = Entries> {
-    let key = prop::collection::vec(any::<u8>(), 1..12);
-    let value = prop_oneof![
-        8 => prop::collection::vec(any::<u8>(), 0..200),
-        1 => (0usize..20_000).prop_map(|len| vec![7; len]),
-    ];
-    prop::collection::btree_map(key, value, 0..300)
+fn model(numbers: impl IntoIterator<Item = u64>) -> Model {
+    numbers.into_iter().map(entry).collect()
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..Default::default() })]
+fn build_model(store: &mut MemoryStore, model: &Model) -> Hash {
+    let built = build::<SystemMap, _, _, _>(store, model).unwrap();
+    assert_eq!(built.summary.entries, model.len() as u64);
+    built.root
+}
 
-    #[test]
-    fn an_edit_gives_the_root_that_a_build_of_the_same_entries_gives(
-        before in map(), edits in map(), removed in prop::collection::vec(any::<prop::sample::Index>(), 0..100)
-    ) {
-        let mut store = MemoryStore::new();
-        let old = built(&mut store, &before);
-        let mut after = before.clone();
-        let mut changes: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
-            edits.into_iter().map(|(k, v)| (k, Some(v))).collect();
-        let keys: Vec<_> = before.keys().cloned().collect();
-        if !keys.is_empty() {
-            for index in removed {
-                changes.insert(index.get(&keys).clone(), None);
-            }
-        }
-        for (key, value) in &changes {
-            match value {
-                Some(value) => { after.insert(key.clone(), value.clone()); }
-                None => { after.remove(key); }
-            }
-        }
-        let edited = edit::<SystemMap, _, _, _>(&mut store, &old.root, changes).unwrap();
-        prop_assert_eq!(edited, built(&mut store, &after));
-        prop_assert_eq!(&all(&store, &edited.root), &after);
+fn read_model(store: &MemoryStore, root: &Hash) -> Model {
+    let entries = iterate::<SystemMap, _>(store, root, None).unwrap();
+    entries.map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).unwrap()).collect()
+}
 
-        let mut shown: Vec<(Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)> = Vec::new();
-        for difference in diff::<SystemMap, _, _>(&store, &old.root, &store, &edited.root).unwrap() {
-            if let Difference::Entry { key, before, after } = difference.unwrap() {
-                shown.push((key.to_vec(), before.map(|v| v.to_vec()), after.map(|v| v.to_vec())));
-            }
-        }
-        let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
-        let expected: Vec<_> = keys.into_iter()
-            .map(|k| (k.clone(), before.get(&k).cloned(), after.get(&k).cloned()))
-            .filter(|(_, a, b)| a != b)
-            .collect();
-        prop_assert_eq!(shown, expected);
-    }
+/// All nodes of a tree that is proved canonical.
+fn nodes(store: &MemoryStore, root: &Hash) -> BTreeSet<Hash> {
+    let mut nodes = BTreeSet::new();
+    verify_tree::<SystemMap, _>(store, root, |hash, node| {
+        assert!(node.bytes().len() <= NODE_LEN_MAX);
+        assert!(nodes.insert(*hash), "a node is twice in a tree");
+        Ok(())
+    })
+    .unwrap();
+    nodes
+}
 
-    #[test]
-    fn a_node_that_decodes_has_no_second_encoding(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(node) = node::Node::decode(bytes.clone().into()) {
-            let mut entries = Vec::new();
-            let mut encoder = crate::object::encoding::Encoder::new(&mut entries);
-            for index in 0..node.len() {
-                encoder.bytes(node.key(index));
-                encoder.bytes(node.value(index));
-            }
-            prop_assert_eq!(node::encode(node.level, node.len(), &entries), bytes);
-        }
-    }
+fn height(store: &MemoryStore, root: &Hash) -> u64 {
+    u64::from(Node::read_root::<SystemMap, _>(store, root).unwrap().level()) + 1
+}
+
+#[test]
+fn the_empty_map_is_a_constant_that_is_never_stored() {
+    let mut store = MemoryStore::new();
+    let empty = build_model(&mut store, &Model::new());
+    assert_eq!(empty, empty_root(Kind::System));
+    assert_ne!(empty, empty_root(Kind::Directory));
+    assert_eq!(get::<SystemMap, _>(&store, &empty, b"a").unwrap(), None);
+    assert_eq!(read_model(&store, &empty), Model::new());
+    assert_eq!(summary::<SystemMap, _>(&store, &empty).unwrap(), Summary::default());
+    verify_tree::<SystemMap, _>(&store, &empty, |_, _| unreachable!()).unwrap();
+    let gone = edit::<SystemMap, _, _, &[u8]>(&mut store, &empty, [(b"a", None)]).unwrap();
+    assert_eq!(gone.root, empty);
+    assert!(store.is_empty());
 }
 
 #[test]
 fn every_key_is_found_and_no_other() {
     let mut store = MemoryStore::new();
-    let entries = numbered(5_000, 40);
-    let root = built(&mut store, &entries).root;
-    for (key, value) in entries.iter().step_by(97) {
+    let model = model(0..3000);
+    let root = build_model(&mut store, &model);
+    for (key, value) in &model {
         assert_eq!(get::<SystemMap, _>(&store, &root, key).unwrap().unwrap(), value);
+        let mut near = key.clone();
+        near.push(0);
+        assert_eq!(get::<SystemMap, _>(&store, &root, &near).unwrap(), None);
     }
-    assert_eq!(get::<SystemMap, _>(&store, &root, b"name-00000001x").unwrap(), None);
-    let after = b"name-00004990".as_slice();
-    assert_eq!(iterate::<SystemMap, _>(&store, &root, Some(after)).unwrap().count(), 9);
-    assert_eq!(iterate::<SystemMap, _>(&store, &root, Some(b"zzz")).unwrap().count(), 0);
+    assert_eq!(get::<SystemMap, _>(&store, &root, &[0xff; 255]).unwrap(), None);
+    assert_eq!(get::<SystemMap, _>(&store, &root, b"").unwrap(), None);
 }
 
 #[test]
-fn an_edit_of_a_large_map_touches_a_path_of_nodes() {
+fn a_page_starts_after_any_key_whether_it_is_there_or_not() {
     let mut store = MemoryStore::new();
-    let root = built(&mut store, &numbered(100_000, 60)).root;
-    let (nodes, reads) = (store.len(), store.reads());
-    let edited = edit::<SystemMap, _, _, _>(
-        &mut store,
-        &root,
-        [(b"name-00050000x".to_vec(), Some(vec![1; 60]))],
-    )
+    let model = model(0..3000);
+    let root = build_model(&mut store, &model);
+    let mut afters: Vec<Vec<u8>> = model.keys().step_by(37).cloned().collect();
+    afters.extend((0..100).map(|number| key(number + 1_000_000)));
+    afters.extend([vec![], vec![0], vec![0xff; 3]]);
+    for after in afters {
+        let page = iterate::<SystemMap, _>(&store, &root, Some(&after)).unwrap();
+        let page: Vec<_> = page.take(50).map(|entry| entry.unwrap().0.to_vec()).collect();
+        let expect: Vec<_> = model.keys().filter(|key| **key > after).take(50).cloned().collect();
+        assert_eq!(page, expect);
+    }
+}
+
+#[test]
+fn the_trees_of_format_version_1_never_change() {
+    let mut store = MemoryStore::new();
+    let root = build_model(&mut store, &model(0..20_000));
+    assert_eq!(height(&store, &root), 3);
+    assert_eq!(
+        root.to_string(),
+        "29fca50f7a62ca8adc608a141fe09b4f160594405fb9fc9b4f4557a826f24e3e"
+    );
+}
+
+#[test]
+fn nodes_are_four_kib_on_average() {
+    let mut store = MemoryStore::new();
+    let root = build_model(&mut store, &model(0..20_000));
+    let (mut leaves, mut bytes) = (0, 0);
+    verify_tree::<SystemMap, _>(&store, &root, |_, node| {
+        leaves += usize::from(node.level() == 0);
+        bytes += if node.level() == 0 { node.bytes().len() } else { 0 };
+        Ok(())
+    })
     .unwrap();
-    assert!(store.len() - nodes <= 8, "{} new nodes", store.len() - nodes);
-    assert!(store.reads() - reads <= 30, "{} reads", store.reads() - reads);
-    let reads = store.reads();
-    let differences = diff::<SystemMap, _, _>(&store, &root, &store, &edited.root).unwrap();
-    let entries = differences.filter(|d| matches!(d, Ok(Difference::Entry { .. }))).count();
-    assert_eq!(entries, 1);
-    assert!(store.reads() - reads <= 24, "{} reads", store.reads() - reads);
+    let average = bytes / leaves;
+    assert!((3600..4600).contains(&average), "{average} bytes in a leaf");
 }
 
 #[test]
-fn keys_that_never_end_a_node_still_respect_the_largest_node() {
+fn keys_that_never_end_a_node_and_the_largest_values_respect_the_maximum() {
     let mut store = MemoryStore::new();
-    let entries: Entries = (0..2_000_000u64)
-        .map(|n| n.to_be_bytes().to_vec())
-        .filter(|key| !node::ends_after(0, key, 0, 70_000) || !node::ends_after(0, key, 9000, 9040))
-        .take(20_000)
-        .map(|key| (key, vec![3; 30]))
-        .collect();
-    let root = built(&mut store, &entries);
-    let mut largest = 0;
-    for difference in
-        diff::<SystemMap, _, _>(&store, &empty_root(Kind::System), &store, &root.root).unwrap()
-    {
-        if let Difference::Node { bytes, .. } = difference.unwrap() {
-            largest = largest.max(bytes.len());
-        }
-    }
-    assert!(largest <= crate::limits::NODE_LEN_MAX);
-    // Taking the first entry of a node away, or changing it, must not leave another split.
-    for key in entries.keys().step_by(1500) {
-        let mut after = entries.clone();
-        after.remove(key);
-        let edited =
-            edit::<SystemMap, _, _, Vec<u8>>(&mut store, &root.root, [(key.clone(), None)])
-                .unwrap();
-        assert_eq!(edited, built(&mut store, &after));
-    }
+    // Of 200,000 keys, those whose number is in the highest hundredth: what an attacker picks.
+    let stubborn = |key: &[u8]| !node::ends_after(0, key, 8, 10_400);
+    let keys: Vec<_> =
+        (0..400_000u32).map(|n| n.to_be_bytes()).filter(|key| stubborn(key)).collect();
+    assert!(keys.len() > 1000, "{} keys", keys.len());
+    let empty = keys.iter().map(|key| (key.to_vec(), Vec::new())).collect();
+    let root = build_model(&mut store, &empty);
+    let nodes_found = nodes(&store, &root).len();
+    assert!(nodes_found * 16_000 > keys.len() * 6, "nodes stay below 16 KB");
+
+    let largest = keys.iter().take(50).map(|key| (key.to_vec(), vec![1; VALUE_LEN_MAX])).collect();
+    let root = build_model(&mut store, &largest);
+    nodes(&store, &root);
+    assert_eq!(read_model(&store, &root), largest);
 }
 
 #[test]
-fn the_map_without_entries_needs_no_store() {
-    let store = MemoryStore::new();
-    let root = empty_root(Kind::Directory);
-    assert_eq!(iterate::<Directories, _>(&store, &root, None).unwrap().count(), 0);
-    assert_eq!(store.number_limit(), 0);
+fn what_cannot_be_an_entry_is_refused() {
+    let mut store = MemoryStore::new();
+    for (key, len) in [(vec![], 0), (vec![1; 256], 0), (vec![1], VALUE_LEN_MAX + 1)] {
+        assert!(build::<SystemMap, _, _, _>(&mut store, [(key, vec![0; len])]).is_err());
+    }
+    let unsorted = [(b"b", b""), (b"a", b"")];
+    assert!(build::<SystemMap, _, _, _>(&mut store, unsorted).is_err());
+    let twice = [(b"a", Some(b"")), (b"a", None)];
+    assert!(edit::<SystemMap, _, _, _>(&mut store, &empty_root(Kind::System), twice).is_err());
 }

@@ -1,13 +1,15 @@
 use super::*;
+use crate::store::memory::MemoryStore;
 
 #[test]
 fn the_empty_version_is_a_constant() {
     let empty = Version::empty();
     assert_eq!(empty.totals, Totals { files: 0, directories: 1, bytes: 0 });
     assert_eq!(Version::decode(&empty.encode()).unwrap(), empty);
+    assert_eq!(Version::read(&MemoryStore::new(), &empty.id()).unwrap(), empty);
     assert_eq!(
         empty.id().to_string(),
-        "46bf20b1dd6db5ef268c15cd08cc63965bee05e48beb868e2b1fdf1bb23b6e36"
+        "eb9d62d43432502505f19e7991bb3afbb31774d8ffe4e573ea38ee70e043cb7e"
     );
 }
 

@@ -1,0 +1,395 @@
+//! The canonical encoding of items.
+//!
+//! An item is a type byte, a bit mask of the optional fields that are there, the fields that are
+//! always there, the optional fields in the order of their bits, and for a file its chunk list.
+//! Nothing that follows from the rest is stored: the content hash of a file of one chunk is the
+//! chunk's id, its length is the file's.
+
+#![deny(clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+
+use super::{Content, FileRecord, Item, MODE_MAX, Subdirectory, Symlink, Totals};
+use crate::error::{Error, Result};
+use crate::hash::{ChunkId, DirectoryId, ListId};
+use crate::limits::{
+    CHUNK_LEN_MAX, CHUNK_LEN_MIN, CONTENT_TYPE_LEN_MAX, FILE_LEN_MAX, INLINE_CHUNKS_MAX,
+    METADATA_LEN_MAX, METADATA_PAIRS_MAX, SYMLINK_LEN_MAX, VALUE_LEN_MAX,
+};
+use crate::object::encoding::{Decoder, Encoder};
+use crate::object::list::{self, ChunkRef};
+
+pub(super) mod kind {
+    pub const FILE: u8 = 1;
+    pub const SYMLINK: u8 = 2;
+    pub const DIRECTORY: u8 = 3;
+}
+
+/// Bits of the mask. Reserved for what later versions may keep: 6 owner, 7 extended attributes,
+/// 8 access control list. A reader that does not know a bit cannot read the item.
+mod field {
+    pub const MODE: u64 = 1;
+    pub const MTIME: u64 = 1 << 1;
+    pub const CONTENT_TYPE: u64 = 1 << 2;
+    pub const METADATA: u64 = 1 << 3;
+    pub const CONTENT_HASH: u64 = 1 << 4;
+    pub const CHUNK_LIST: u64 = 1 << 5;
+
+    pub const OF_FILE: u64 = MODE | MTIME | CONTENT_TYPE | METADATA | CONTENT_HASH | CHUNK_LIST;
+    pub const OF_SYMLINK: u64 = MTIME;
+    pub const OF_DIRECTORY: u64 = MODE | MTIME;
+}
+
+// Every item fits a tree entry, with room for the fields that are reserved.
+const _: () = assert!(
+    METADATA_LEN_MAX + 6 * METADATA_PAIRS_MAX + CONTENT_TYPE_LEN_MAX + 40 * INLINE_CHUNKS_MAX + 64
+        < VALUE_LEN_MAX
+        && SYMLINK_LEN_MAX + 64 < VALUE_LEN_MAX
+);
+
+impl Item {
+    /// The canonical encoding. `Invalid` or `Limit` if a field cannot be stored.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(96);
+        self.encode_into(&mut out)?;
+        Ok(out)
+    }
+
+    /// Appends the canonical encoding to `out`. After an error what was appended is no item.
+    pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
+        let mut encoder = Encoder::new(out);
+        match self {
+            Item::File(file) => encode_file(file, &mut encoder),
+            Item::Symlink(link) => encode_symlink(link, &mut encoder),
+            Item::Directory(directory) => encode_directory(directory, &mut encoder),
+        }
+    }
+
+    /// The item with this canonical encoding; `Damaged` for anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Item> {
+        let mut decoder = Decoder::new("directory entry", bytes);
+        let (kind, mask) = decode_head(&mut decoder)?;
+        let item = match kind {
+            kind::FILE => Item::File(decode_file(&mut decoder, mask)?),
+            kind::SYMLINK => Item::Symlink(decode_symlink(&mut decoder, mask)?),
+            _ => Item::Directory(decode_directory(&mut decoder, mask)?),
+        };
+        decoder.finish()?;
+        Ok(item)
+    }
+
+    /// [`Item::totals`] of the item with this encoding, of which only the start is read.
+    pub fn totals_of(bytes: &[u8]) -> Result<Totals> {
+        let mut decoder = Decoder::new("directory entry", bytes);
+        let (kind, _) = decode_head(&mut decoder)?;
+        match kind {
+            kind::FILE => {
+                Ok(Totals { files: 1, directories: 0, bytes: decode_size(&mut decoder)? })
+            }
+            kind::SYMLINK => Ok(Totals { files: 1, directories: 0, bytes: 0 }),
+            _ => {
+                decoder.hash()?;
+                decode_totals(&mut decoder)
+            }
+        }
+    }
+}
+
+fn limit(what: &str, limit: usize, found: usize) -> Error {
+    Error::Limit { what: what.to_owned(), limit: limit as u64, found: found as u64 }
+}
+
+fn encode_attributes(mode: Option<u32>, mtime: Option<i64>, encoder: &mut Encoder) -> Result<()> {
+    if let Some(mode) = mode {
+        if mode > MODE_MAX {
+            return Err(Error::invalid(format!("mode {mode:o} is more than permission bits")));
+        }
+        encoder.varint(mode.into());
+    }
+    if let Some(mtime) = mtime {
+        encoder.i64(mtime);
+    }
+    Ok(())
+}
+
+fn encode_file(file: &FileRecord, encoder: &mut Encoder) -> Result<()> {
+    let implied_hash = file.content.implied_hash();
+    let mut mask = attribute_bits(file.mode, file.mtime);
+    for (bit, present) in [
+        (field::CONTENT_TYPE, file.content_type.is_some()),
+        (field::METADATA, !file.metadata.is_empty()),
+        (field::CONTENT_HASH, implied_hash.is_none()),
+        (field::CHUNK_LIST, matches!(file.content, Content::List { .. })),
+    ] {
+        mask |= if present { bit } else { 0 };
+    }
+    encoder.u8(kind::FILE);
+    encoder.varint(mask);
+    check_content(file.size, &file.content).map_err(Error::invalid)?;
+    encoder.varint(file.size);
+    encode_attributes(file.mode, file.mtime, encoder)?;
+    if let Some(content_type) = &file.content_type {
+        check_content_type(content_type.as_bytes()).map_err(Error::invalid)?;
+        encoder.bytes(content_type.as_bytes());
+    }
+    encode_metadata(&file.metadata, encoder)?;
+    match implied_hash {
+        None => encoder.hash(&file.content_hash),
+        Some(implied) if implied == file.content_hash => {}
+        Some(implied) => {
+            let found = file.content_hash;
+            return Err(Error::invalid(format!(
+                "content hash is {found}, its chunks say {implied}"
+            )));
+        }
+    }
+    match &file.content {
+        Content::Inline(chunks) => {
+            encoder.varint(chunks.len() as u64);
+            for chunk in chunks {
+                encoder.hash(chunk.id.hash());
+                // The length of an only chunk is the file's.
+                if chunks.len() > 1 {
+                    encoder.varint(chunk.len.into());
+                }
+            }
+        }
+        Content::List { root, chunks } => {
+            encoder.hash(root.hash());
+            encoder.varint(*chunks);
+        }
+    }
+    Ok(())
+}
+
+fn encode_metadata(metadata: &BTreeMap<Vec<u8>, Vec<u8>>, encoder: &mut Encoder) -> Result<()> {
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    if metadata.len() > METADATA_PAIRS_MAX {
+        return Err(limit("number of metadata pairs", METADATA_PAIRS_MAX, metadata.len()));
+    }
+    let len = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if len > METADATA_LEN_MAX {
+        return Err(limit("length of metadata", METADATA_LEN_MAX, len));
+    }
+    encoder.varint(metadata.len() as u64);
+    for (name, value) in metadata {
+        if name.is_empty() {
+            return Err(Error::invalid("a metadata name is empty"));
+        }
+        encoder.bytes(name);
+        encoder.bytes(value);
+    }
+    Ok(())
+}
+
+fn encode_symlink(link: &Symlink, encoder: &mut Encoder) -> Result<()> {
+    if link.target.len() > SYMLINK_LEN_MAX {
+        return Err(limit("length of a link's target", SYMLINK_LEN_MAX, link.target.len()));
+    }
+    if link.target.is_empty() || link.target.contains(&0) {
+        return Err(Error::invalid("a link's target is empty or has a NUL byte in it"));
+    }
+    encoder.u8(kind::SYMLINK);
+    encoder.varint(attribute_bits(None, link.mtime));
+    encoder.bytes(&link.target);
+    encode_attributes(None, link.mtime, encoder)
+}
+
+fn encode_directory(directory: &Subdirectory, encoder: &mut Encoder) -> Result<()> {
+    if directory.totals.directories == 0 {
+        return Err(Error::invalid("a directory's totals do not count itself"));
+    }
+    encoder.u8(kind::DIRECTORY);
+    encoder.varint(attribute_bits(directory.mode, directory.mtime));
+    encoder.hash(directory.root.hash());
+    encode_totals(&directory.totals, encoder);
+    encode_attributes(directory.mode, directory.mtime, encoder)
+}
+
+/// Appends totals: files, directories, bytes.
+pub(in crate::object) fn encode_totals(totals: &Totals, encoder: &mut Encoder) {
+    encoder.varint(totals.files);
+    encoder.varint(totals.directories);
+    encoder.varint(totals.bytes);
+}
+
+fn attribute_bits(mode: Option<u32>, mtime: Option<i64>) -> u64 {
+    let mode = if mode.is_some() { field::MODE } else { 0 };
+    let mtime = if mtime.is_some() { field::MTIME } else { 0 };
+    mode | mtime
+}
+
+fn decode_head(decoder: &mut Decoder) -> Result<(u8, u64)> {
+    let kind = decoder.u8()?;
+    let known = match kind {
+        kind::FILE => field::OF_FILE,
+        kind::SYMLINK => field::OF_SYMLINK,
+        kind::DIRECTORY => field::OF_DIRECTORY,
+        _ => {
+            let detail =
+                format!("expected an entry of type 1 to 3, found {kind}; needs a newer version");
+            return Err(decoder.error(detail));
+        }
+    };
+    let mask = decoder.varint()?;
+    if mask & !known != 0 {
+        let detail =
+            format!("expected fields of {known:#x}, found {mask:#x}; needs a newer version");
+        return Err(decoder.error(detail));
+    }
+    Ok((kind, mask))
+}
+
+fn decode_size(decoder: &mut Decoder) -> Result<u64> {
+    decoder.varint_in("a size", 0, FILE_LEN_MAX)
+}
+
+/// Reads what [`encode_totals`] writes, for a directory: it counts itself.
+pub(in crate::object) fn decode_totals(decoder: &mut Decoder) -> Result<Totals> {
+    Ok(Totals {
+        files: decoder.varint()?,
+        directories: decoder.varint_in("a number of directories", 1, u64::MAX)?,
+        bytes: decoder.varint()?,
+    })
+}
+
+fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<(Option<u32>, Option<i64>)> {
+    let mode = if mask & field::MODE != 0 {
+        let mode = decoder.varint_in("a mode", 0, MODE_MAX.into())?;
+        u32::try_from(mode).ok()
+    } else {
+        None
+    };
+    let mtime = if mask & field::MTIME != 0 { Some(decoder.i64()?) } else { None };
+    Ok((mode, mtime))
+}
+
+fn decode_file(decoder: &mut Decoder, mask: u64) -> Result<FileRecord> {
+    let size = decode_size(decoder)?;
+    let (mode, mtime) = decode_attributes(decoder, mask)?;
+    let content_type = if mask & field::CONTENT_TYPE != 0 {
+        let bytes = decoder.bytes_in("a content type's length", 1, CONTENT_TYPE_LEN_MAX)?;
+        check_content_type(bytes).map_err(|detail| decoder.error(detail))?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    } else {
+        None
+    };
+    let metadata =
+        if mask & field::METADATA != 0 { decode_metadata(decoder)? } else { BTreeMap::new() };
+    let stored_hash = if mask & field::CONTENT_HASH != 0 { Some(decoder.hash()?) } else { None };
+    let content = if mask & field::CHUNK_LIST != 0 {
+        Content::List { root: ListId(decoder.hash()?), chunks: decoder.varint()? }
+    } else {
+        Content::Inline(decode_inline(decoder, size)?)
+    };
+    check_content(size, &content).map_err(|detail| decoder.error(detail))?;
+    let content_hash = match (stored_hash, content.implied_hash()) {
+        (Some(hash), None) | (None, Some(hash)) => hash,
+        (Some(_), Some(_)) => {
+            return Err(
+                decoder.error("expected no content hash beside one chunk or none, found one")
+            );
+        }
+        (None, None) => return Err(decoder.error("expected a content hash, found none")),
+    };
+    Ok(FileRecord { size, content_hash, mode, mtime, content_type, metadata, content })
+}
+
+fn decode_inline(decoder: &mut Decoder, size: u64) -> Result<Vec<ChunkRef>> {
+    let count = decoder.varint_in("a number of chunks", 0, INLINE_CHUNKS_MAX as u64)?;
+    let mut chunks = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+    for _ in 0..count {
+        let id = ChunkId(decoder.hash()?);
+        let len = if count == 1 { size } else { decoder.varint()? };
+        let len = u32::try_from(len).map_err(|_| {
+            decoder.error(format!("expected a chunk of {CHUNK_LEN_MAX} bytes at most, found {len}"))
+        })?;
+        chunks.push(ChunkRef { id, len });
+    }
+    Ok(chunks)
+}
+
+fn decode_metadata(decoder: &mut Decoder) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let count = decoder.varint_in("a number of metadata pairs", 1, METADATA_PAIRS_MAX as u64)?;
+    let mut metadata = BTreeMap::new();
+    let mut room = METADATA_LEN_MAX;
+    let mut previous: &[u8] = &[];
+    for _ in 0..count {
+        let name = decoder.bytes_in("a metadata name's length", 1, room)?;
+        room = room.saturating_sub(name.len());
+        if name <= previous {
+            return Err(decoder.error("expected metadata names in ascending order"));
+        }
+        previous = name;
+        let value = decoder.bytes_in("a metadata value's length", 0, room)?;
+        room = room.saturating_sub(value.len());
+        metadata.insert(name.to_vec(), value.to_vec());
+    }
+    Ok(metadata)
+}
+
+fn decode_symlink(decoder: &mut Decoder, mask: u64) -> Result<Symlink> {
+    let target = decoder.bytes_in("a link target's length", 1, SYMLINK_LEN_MAX)?;
+    if target.contains(&0) {
+        return Err(decoder.error("expected a link target without NUL"));
+    }
+    let (_, mtime) = decode_attributes(decoder, mask)?;
+    Ok(Symlink { target: target.to_vec(), mtime })
+}
+
+fn decode_directory(decoder: &mut Decoder, mask: u64) -> Result<Subdirectory> {
+    let root = DirectoryId(decoder.hash()?);
+    let totals = decode_totals(decoder)?;
+    let (mode, mtime) = decode_attributes(decoder, mask)?;
+    Ok(Subdirectory { root, mode, mtime, totals })
+}
+
+/// A content type goes into response headers, so it cannot hold a line break.
+fn check_content_type(bytes: &[u8]) -> std::result::Result<(), String> {
+    if bytes.is_empty() || bytes.len() > CONTENT_TYPE_LEN_MAX {
+        return Err(format!(
+            "expected a content type of 1 to {CONTENT_TYPE_LEN_MAX} bytes, found {}",
+            bytes.len()
+        ));
+    }
+    match bytes.iter().find(|byte| !(0x20..0x7f).contains(*byte)) {
+        Some(byte) => {
+            Err(format!("expected a content type of printable ASCII, found byte {byte:#04x}"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a chunk list can be that of a file of `size` bytes.
+fn check_content(size: u64, content: &Content) -> std::result::Result<(), String> {
+    if size > FILE_LEN_MAX {
+        return Err(format!("expected a file of {FILE_LEN_MAX} bytes at most, found {size}"));
+    }
+    match content {
+        Content::Inline(chunks) => {
+            if chunks.len() > INLINE_CHUNKS_MAX {
+                return Err(format!(
+                    "expected {INLINE_CHUNKS_MAX} chunks at most, found {}",
+                    chunks.len()
+                ));
+            }
+            list::check_lens(chunks, true)?;
+            let sum: u64 = chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
+            if sum != size {
+                return Err(format!("expected chunks of {size} bytes together, found {sum}"));
+            }
+        }
+        Content::List { chunks, .. } => {
+            let least = (INLINE_CHUNKS_MAX as u64 + 1).max(size.div_ceil(CHUNK_LEN_MAX as u64));
+            let most = (size / CHUNK_LEN_MIN as u64).saturating_add(1);
+            if !(least..=most).contains(chunks) {
+                return Err(format!(
+                    "expected {least} to {most} chunks for {size} bytes, found {chunks}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
