@@ -325,7 +325,7 @@ fn encode(view: &View, batch: Batch) -> Result<Outcome> {
     };
     if frame.len() * 100 > raw.len() * DOUBTFUL_PERCENT {
         let mut plain = Vec::new();
-        let shrunk = compression::compress(&raw, crate::log::packer::LEVEL, &mut plain)?;
+        let shrunk = compression::compress(&raw, &mut plain)?;
         if shrunk && plain.len() <= frame.len() {
             return Ok(Outcome::Plain(entries));
         }

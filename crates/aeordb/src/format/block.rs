@@ -159,7 +159,7 @@ pub fn decode_payload(offset: u64, head: &BlockHead, payload: &[u8]) -> Result<V
 }
 
 /// Encodes a block as a whole frame. `entries` name the parts of `raw` in order.
-pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8], level: i32) -> Result<Vec<u8>> {
+pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8]) -> Result<Vec<u8>> {
     let table_len = entries.len() * TABLE_ENTRY_LEN;
     let mut frame = Vec::with_capacity(FRAME_HEADER_LEN + table_len + raw.len());
     frame.resize(FRAME_HEADER_LEN, 0);
@@ -171,7 +171,7 @@ pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8], level: i32) -> R
         frame.extend_from_slice(&[a, b, c, entry.kind as u8]);
     }
     let payload_start = frame.len();
-    let codec = if compression::compress(raw, level, &mut frame)? {
+    let codec = if compression::compress(raw, &mut frame)? {
         Codec::Zstd
     } else {
         frame.truncate(payload_start);

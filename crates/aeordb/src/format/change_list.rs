@@ -10,7 +10,6 @@ use crate::limits::{CHANGES_LEN_MAX, PATH_LEN_MAX};
 
 /// Bytes of records after which a part of the list is closed.
 const PART_LEN_TARGET: usize = 256 * 1024;
-const LEVEL: i32 = 6;
 
 /// One change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +52,7 @@ impl ChangeListWriter {
             return Ok(None);
         }
         let mut body = Vec::new();
-        let shrunk = compression::compress(&self.raw, LEVEL, &mut body)?;
+        let shrunk = compression::compress(&self.raw, &mut body)?;
         if !shrunk {
             body = self.raw.clone();
         }

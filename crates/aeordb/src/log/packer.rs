@@ -15,9 +15,6 @@ use crate::hash::{Hash, Kind};
 use crate::limits::{BLOCK_ENTRIES_MAX, CHUNK_BLOCK_LEN_TARGET, TREE_BLOCK_LEN_TARGET};
 use crate::log::source::RawBlock;
 
-/// zstd level of blocks. Measured in docs/design/0002-blocks.md.
-pub const LEVEL: i32 = 3;
-
 /// A block that is ready to be written.
 pub struct Packed {
     /// The whole frame.
@@ -147,7 +144,7 @@ impl Packer {
         let batch = std::mem::take(batch);
         let class = *class;
         let (entries, raw) = (batch.entries.clone(), batch.raw.clone());
-        let ticket = self.crew.submit(move || block::encode(class, &entries, &raw, LEVEL));
+        let ticket = self.crew.submit(move || block::encode(class, &entries, &raw));
         let frame = Frame::Compressing(ticket);
         self.under_way.push_back(UnderWay { number: *number, batch, frame });
         *number = self.batches;
