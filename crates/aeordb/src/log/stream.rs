@@ -6,8 +6,9 @@ use std::io::Read;
 use bytes::Bytes;
 
 use crate::error::{Context, Error, Result};
-use crate::format::change_list::{self, ChangeRecord};
+use crate::format::change_list::{self, ChangeList};
 use crate::format::delta::{self, DeltaHead};
+use crate::format::link::{LINK_LEN, Link};
 use crate::format::seal::Closing;
 use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
@@ -24,6 +25,8 @@ pub struct StreamReader<'a> {
 
 /// A delta as it is stored.
 pub struct Delta {
+    /// The whole frame.
+    pub frame: Bytes,
     /// What it refers to and what comes out of it.
     pub head: DeltaHead,
     /// The compressed bytes.
@@ -37,7 +40,9 @@ pub enum Part {
     /// A delta, checked by its hash, and where it stands.
     Delta(u64, Delta),
     /// A part of the list of changes.
-    Changes(Vec<ChangeRecord>),
+    Changes(ChangeList),
+    /// What follows leads from one version to another, and where this stands.
+    Link(u64, Link),
     /// The end: everything before it is what was written.
     End(Box<Closing>),
 }
@@ -108,10 +113,7 @@ impl<'a> StreamReader<'a> {
             let header = FrameHeader::parse(&start)
                 .ok_or_else(|| self.damaged(at, "expected a frame, found other bytes"))?;
             match header.frame_kind() {
-                Some(FrameKind::Block) => {
-                    self.content.update(&start);
-                    return self.block(at, &header, &start);
-                }
+                Some(FrameKind::Block) => return self.block(at, &header, &start),
                 Some(FrameKind::Run) => {
                     if header.body_len.get() != run::body_len(u64::from(header.count.get())) {
                         return Err(self.damaged(at, "a run of a length that no run has"));
@@ -127,6 +129,11 @@ impl<'a> StreamReader<'a> {
                 }
                 Some(FrameKind::Delta) => return self.delta(at, &header, &start),
                 Some(FrameKind::Changes) => return self.changes(at, &header, &start),
+                Some(FrameKind::Link) if header.body_len.get() == LINK_LEN as u64 => {
+                    let frame = self.frame(&header, &start)?;
+                    let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
+                    return Ok(Part::Link(at, self.named(Link::parse(at, &header, body))?));
+                }
                 Some(FrameKind::Closing) => return self.end(at, &header),
                 _ => return Err(self.damaged(at, "a frame that no sealed file holds")),
             }
@@ -134,27 +141,9 @@ impl<'a> StreamReader<'a> {
     }
 
     fn block(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
-        let named = |error| match error {
-            Error::Damaged { offset, detail, .. } => {
-                Error::Damaged { what: self.name.clone(), offset, detail }
-            }
-            other => other,
-        };
-        block::check_header(at, header).map_err(named)?;
-        let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
-        let mut frame = vec![0; len];
-        frame[..FRAME_HEADER_LEN].copy_from_slice(start);
-        self.fill(&mut frame[FRAME_HEADER_LEN..])?;
-        self.content.update(&frame[FRAME_HEADER_LEN..]);
-        let name = &self.name;
-        let block =
-            RawBlock::parse(at, header, Bytes::from(frame)).map_err(|error| match error {
-                Error::Damaged { offset, detail, .. } => {
-                    Error::Damaged { what: name.clone(), offset, detail }
-                }
-                other => other,
-            })?;
-        Ok(Part::Block(at, block))
+        self.named(block::check_header(at, header))?;
+        let frame = self.frame(header, start)?;
+        Ok(Part::Block(at, self.named(RawBlock::parse(at, header, frame))?))
     }
 
     fn named<T>(&self, result: Result<T>) -> Result<T> {
@@ -164,27 +153,29 @@ impl<'a> StreamReader<'a> {
         })
     }
 
-    /// The body of a frame whose length was held against the limits.
-    fn body(&mut self, header: &FrameHeader, start: &[u8]) -> Result<Bytes> {
-        self.content.update(start);
-        let mut body = vec![0; usize::try_from(header.body_len.get()).unwrap_or(usize::MAX)];
-        self.fill(&mut body)?;
-        self.content.update(&body);
-        Ok(Bytes::from(body))
+    /// A whole frame whose length was held against the limits.
+    fn frame(&mut self, header: &FrameHeader, start: &[u8]) -> Result<Bytes> {
+        let mut frame = vec![0; usize::try_from(header.frame_len()).unwrap_or(usize::MAX)];
+        frame[..FRAME_HEADER_LEN].copy_from_slice(start);
+        self.fill(&mut frame[FRAME_HEADER_LEN..])?;
+        self.content.update(&frame);
+        Ok(Bytes::from(frame))
     }
 
     fn delta(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
         self.named(delta::check_header(at, header))?;
-        let body = self.body(header, start)?;
+        let frame = self.frame(header, start)?;
+        let body = frame.slice(FRAME_HEADER_LEN..);
         let (head, payload) = self.named(delta::parse(at, header, &body))?;
         let payload = body.slice_ref(payload);
-        Ok(Part::Delta(at, Delta { head, payload }))
+        Ok(Part::Delta(at, Delta { frame, head, payload }))
     }
 
     fn changes(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
         self.named(change_list::check_header(at, header))?;
-        let body = self.body(header, start)?;
-        Ok(Part::Changes(self.named(change_list::parse(at, header, &body))?))
+        let frame = self.frame(header, start)?;
+        let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
+        Ok(Part::Changes(self.named(change_list::parse(at, header, body))?))
     }
 
     fn skip(&mut self, mut len: u64) -> Result<()> {
