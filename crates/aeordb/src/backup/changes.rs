@@ -200,6 +200,3 @@ pub(super) fn same_apart_from_below(old: &Item, new: &Item) -> bool {
         _ => old == new,
     }
 }
-
-#[cfg(test)]
-mod tests;

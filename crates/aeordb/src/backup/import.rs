@@ -165,11 +165,9 @@ fn prove(writer: &mut Writer<'_>, last: &Head, known: &VersionId, watch: &Watch)
 
 /// The version that the changes of the files start from.
 fn merge_base(chain: &Chain) -> Result<VersionId> {
-    let first = chain.first().map(|first| first.base.unwrap_or(first.target));
-    let last = chain.last().map(|last| last.target);
-    match first {
-        Some(base) if first != last => Ok(base),
-        _ => Err(Error::invalid("a merge takes the changes of a patch, and there are none")),
+    match (chain.first(), chain.last()) {
+        (Some(first), Some(Head { base: Some(_), .. })) => Ok(first.base.unwrap_or(first.target)),
+        _ => Err(Error::invalid("a merge takes the changes of a patch, and there is none")),
     }
 }
 

@@ -227,6 +227,3 @@ pub fn composed(changes: &[ChangeRecord]) -> Result<Option<ChangeRecord>> {
     let unchanged = whole.before == whole.after && whole.mark == [0; MARK_LEN];
     Ok((!unchanged).then_some(whole))
 }
-
-#[cfg(test)]
-mod tests;

@@ -70,6 +70,7 @@ pub fn merge(
     let head = Version::read(writer, &ours)?;
     let target = Version::read(writer, theirs)?;
     let mut merge = Merge {
+        base: Version::read(writer, base)?,
         writer,
         head,
         target,
@@ -77,7 +78,7 @@ pub fn merge(
         edits: BTreeMap::new(),
         taken: 0,
         same: 0,
-        conflicts: Vec::new(),
+        conflicts: BTreeMap::new(),
     };
     let mut over_directories = Vec::new();
     for change in steps(merge.writer, base, theirs)? {
@@ -91,8 +92,8 @@ pub fn merge(
     for (change, take) in over_directories.into_iter().rev() {
         merge.over_directory(change, take)?;
     }
-    let Merge { edits, taken, same, mut conflicts, .. } = merge;
-    conflicts.sort_by(|a, b| a.path.cmp(&b.path));
+    let Merge { edits, taken, same, conflicts, .. } = merge;
+    let conflicts = conflicts.into_values().collect();
     let merged = object::apply(writer.entries(), &head.root, edits)?;
     let version = writer.add_version(&merged)?;
     let (base, theirs) = (*base, *theirs);
@@ -108,13 +109,14 @@ struct Change {
 
 struct Merge<'w, 'd> {
     writer: &'w Writer<'d>,
+    base: Version,
     head: Version,
     target: Version,
     on_conflict: OnConflict,
     edits: BTreeMap<Path, Option<Item>>,
     taken: u64,
     same: u64,
-    conflicts: Vec<Conflict>,
+    conflicts: BTreeMap<Path, Conflict>,
 }
 
 impl Merge<'_, '_> {
@@ -146,7 +148,7 @@ impl Merge<'_, '_> {
             return Ok(Some((change, take)));
         }
         if after.is_some() && !self.make_way(path, take)? {
-            take = false;
+            return Ok(None);
         }
         if !take && !self.conflict(&change, ours) {
             return Ok(None);
@@ -159,12 +161,13 @@ impl Merge<'_, '_> {
     /// Notes a conflict; true if the patch wins.
     fn conflict(&mut self, change: &Change, ours: Option<Item>) -> bool {
         let (path, base) = (change.path.clone(), change.before.clone());
-        self.conflicts.push(Conflict { path, base, ours, theirs: change.after.clone() });
+        let conflict = Conflict { path, base, ours, theirs: change.after.clone() };
+        self.conflicts.insert(change.path.clone(), conflict);
         self.on_conflict == OnConflict::Theirs
     }
 
     /// Makes sure that the directories above a path are there, as the patch has them. False if
-    /// something of ours is in the way that must not be replaced.
+    /// something of ours is in the way and stays: a conflict that stands for all that is below.
     fn make_way(&mut self, path: &Path, take: bool) -> Result<bool> {
         let mut above = Vec::new();
         let mut next = path.parent();
@@ -178,13 +181,20 @@ impl Merge<'_, '_> {
                 None => object::resolve(self.writer, &self.head.root, &parent)?,
             };
             let wins = self.on_conflict == OnConflict::Theirs;
+            let theirs = object::resolve(self.writer, &self.target.root, &parent)?;
             match there {
                 Some(Item::Directory(_)) => continue,
-                Some(_) if !wins => return Ok(false),
                 None if !take && !wins => return Ok(true),
-                _ => {}
+                None => {}
+                ours => {
+                    let before = object::resolve(self.writer, &self.base.root, &parent)?;
+                    let path = parent.clone();
+                    let change = Change { path, before, after: theirs.clone() };
+                    if !self.conflict(&change, ours) {
+                        return Ok(false);
+                    }
+                }
             }
-            let theirs = object::resolve(self.writer, &self.target.root, &parent)?;
             if let Some(Item::Directory(theirs)) = theirs {
                 self.edits.insert(parent, Some(Item::Directory(emptied(&theirs))));
             }
@@ -258,6 +268,3 @@ fn attributes(
     };
     Some((mode, mtime))
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,3 +26,6 @@ pub use info::{Info, info};
 pub use layered::open_with;
 pub use subtree::subtree;
 pub use verify::{Damage, VerifyReport, verify};
+
+#[cfg(test)]
+mod tests;

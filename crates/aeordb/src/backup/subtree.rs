@@ -61,6 +61,3 @@ fn way_to(
     }
     Ok(way)
 }
-
-#[cfg(test)]
-mod tests;
