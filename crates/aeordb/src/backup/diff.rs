@@ -60,7 +60,7 @@ pub fn diff(
         match step? {
             Step::Node { hash, bytes, near } => {
                 if seen.insert(place(reader.view(), Kind::Directory, &hash)?.number) {
-                    deltas.node(&mut out, Kind::Directory, hash, &bytes, near)?;
+                    deltas.node(&mut out, hash, &bytes, near)?;
                 }
             }
             Step::Item { before, after: Some(Item::File(record)), .. } => {
@@ -68,7 +68,7 @@ pub fn diff(
                 for node in list_nodes(view, &record)? {
                     if seen.insert(place(view, Kind::List, &node)?.number) {
                         let bytes = view.read(Kind::List, &node)?;
-                        deltas.node(&mut out, Kind::List, node, &bytes, None)?;
+                        out.push(Kind::List, node, &bytes)?;
                     }
                 }
                 match before {

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::backup::changes::same_apart_from_below;
+use crate::backup::delta::{Decoded, decode};
 use crate::crew::{Crew, Ticket};
 use crate::db::{Database, FileKind, Snapshot, Writer};
 use crate::error::{Context, Error, Result};
 use crate::format::change_list::ChangeRecord;
-use crate::format::delta;
 use crate::format::seal::Closing;
 use crate::graph::{self, Differ, Step};
 use crate::hash::{Hash, Kind, VersionId};
-use crate::limits::{CHUNK_BLOCK_LEN_TARGET, DELTA_PREFIX_LEN_MAX};
+use crate::limits::CHUNK_BLOCK_LEN_TARGET;
 use crate::log::source::RawBlock;
 use crate::log::stream::{Delta, Part, StreamReader};
 use crate::object::{Item, Path};
@@ -322,6 +322,17 @@ struct Copy<'a, 'd> {
 enum Checked {
     Block(Box<RawBlock>, Vec<(Kind, Hash, Bytes)>),
     Delta(Vec<(Kind, Hash, Bytes)>),
+    /// A delta that refers to what is not written yet, and the name of its file.
+    Early(String, Box<Delta>),
+}
+
+/// Absence is not an error.
+fn found(read: Result<Bytes>) -> Result<Option<Bytes>> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Copy<'_, '_> {
@@ -335,7 +346,7 @@ impl Copy<'_, '_> {
                         check_block(at, block).map_err(|error| renamed(error, &name))
                     })?;
                 }
-                Part::Delta(at, delta) => self.delta(stream.name(), at, delta)?,
+                Part::Delta(delta) => self.delta(stream.name(), delta)?,
                 Part::Changes(mut changes) => self.changes.append(&mut changes),
                 Part::End(closing) => {
                     while !self.under_way.is_empty() {
@@ -361,42 +372,31 @@ impl Copy<'_, '_> {
         Ok(())
     }
 
-    /// A delta needs entries that are here already; they are read before the crew decodes it.
-    fn delta(&mut self, name: &str, at: u64, delta: Delta) -> Result<()> {
-        let mut prefix = Vec::new();
-        let mut missing = 0;
-        for reference in &delta.head.references {
-            match self.read_any(reference)? {
-                Some(bytes) => prefix.extend_from_slice(&bytes),
-                None => missing += 1,
-            }
-            if prefix.len() > DELTA_PREFIX_LEN_MAX {
-                return Err(Error::Limit {
-                    what: format!("what the delta at offset {at} of {name} refers to"),
-                    limit: DELTA_PREFIX_LEN_MAX as u64,
-                    found: prefix.len() as u64,
-                });
-            }
-        }
-        if missing > 0 {
-            let (version, supplier) = (self.version, self.base);
-            return Err(Error::Incomplete { version, missing, supplier });
-        }
+    /// What a delta refers to is in the file already, as a rule.
+    fn delta(&mut self, name: &str, delta: Delta) -> Result<()> {
+        let written = self.writer.entries().snapshot();
         let name = name.to_owned();
-        self.submit(move || check_delta(at, &delta, &prefix).map_err(|error| renamed(error, &name)))
+        self.submit(move || {
+            let read = |kind, hash: &Hash| found(written.read(kind, hash));
+            let decoded = decode(&delta, &read).map_err(|error| renamed(error, &name))?;
+            Ok(match decoded {
+                Decoded::Entries(entries) => Checked::Delta(entries),
+                Decoded::Missing(_) => Checked::Early(name, Box::new(delta)),
+            })
+        })
     }
 
-    /// An entry whose kind is not told.
-    fn read_any(&mut self, hash: &Hash) -> Result<Option<Bytes>> {
-        for kind in [Kind::Chunk, Kind::Directory, Kind::List] {
-            match self.writer.entries().read(kind, hash) {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(Error::NotFound(_)) => return Ok(None),
-                Err(Error::Damaged { .. }) => {}
-                Err(error) => return Err(error),
+    /// A delta that refers to what stands shortly before it.
+    fn early(&mut self, name: &str, delta: &Delta) -> Result<Vec<(Kind, Hash, Bytes)>> {
+        let appender = self.writer.entries();
+        let read = |kind, hash: &Hash| found(appender.read(kind, hash));
+        match decode(delta, &read).map_err(|error| renamed(error, name))? {
+            Decoded::Entries(entries) => Ok(entries),
+            Decoded::Missing(missing) => {
+                let (version, supplier) = (self.version, self.base);
+                Err(Error::Incomplete { version, missing, supplier })
             }
         }
-        Ok(None)
     }
 
     fn take_next(&mut self) -> Result<()> {
@@ -404,6 +404,7 @@ impl Copy<'_, '_> {
         let (block, entries) = match ticket.wait()? {
             Checked::Block(block, entries) => (Some(block), entries),
             Checked::Delta(entries) => (None, entries),
+            Checked::Early(name, delta) => (None, self.early(&name, &delta)?),
         };
         self.entries += entries.len() as u64;
         let appender = self.writer.entries();
@@ -454,19 +455,6 @@ fn check_block(at: u64, block: RawBlock) -> Result<Checked> {
         return Err(Error::damaged("", at, "a block with two entries of one name"));
     }
     Ok(Checked::Block(Box::new(block), entries))
-}
-
-fn check_delta(at: u64, delta: &Delta, prefix: &[u8]) -> Result<Checked> {
-    let raw = Bytes::from(delta::decode(at, &delta.head, &delta.payload, prefix)?);
-    let mut start = 0;
-    let mut entries = Vec::with_capacity(delta.head.entries.len());
-    for (kind, len) in &delta.head.entries {
-        let end = start + *len as usize;
-        let bytes = raw.slice(start..end);
-        entries.push((*kind, kind.hash(&bytes), bytes));
-        start = end;
-    }
-    Ok(Checked::Delta(entries))
 }
 
 /// Records what was imported. Returns the end of the file, or `None` if nothing was written.

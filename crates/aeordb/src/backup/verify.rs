@@ -395,10 +395,10 @@ fn verify_sealed(
                     ));
                 }
             }
-            Ok(Part::Delta(_, delta)) => {
+            Ok(Part::Delta(delta)) => {
                 report.blocks += 1;
-                report.entries += delta.head.entries.len() as u64;
-                report.unproved += delta.head.entries.len() as u64;
+                report.entries += delta.count();
+                report.unproved += delta.count();
             }
             Ok(Part::Changes(_)) => {}
             Ok(Part::End(_)) => break,
