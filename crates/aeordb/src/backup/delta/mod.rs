@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod large;
+mod predecessor;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use decode::{Decoded, decode};
+pub use predecessor::Predecessors;
 
 use crate::backup::delta::encode::Encoded;
 use crate::backup::live::LiveChunks;
