@@ -21,7 +21,7 @@ use crate::format::block::{self, TableEntry};
 use crate::format::change_list::{self, ChangeList, ChangeListWriter, ChangeRecord};
 use crate::format::link::Link;
 use crate::format::{FRAME_HEADER_LEN, FrameHeader};
-use crate::hash::{Hash, VersionId};
+use crate::hash::{Hash, Kind, VersionId};
 use crate::log::sealed::SealedWriter;
 use crate::log::source::RawBlock;
 use crate::log::stream::{Delta, Part, StreamReader};
@@ -88,13 +88,19 @@ fn combine_patches(
     let contents: Vec<[u8; 32]> = lists.iter().map(|list| list.content).collect();
     let sum = write_changes(lists, &mut out)?;
     // Patches that lead back to where they started change nothing.
+    let mut chunks = 0;
     if from != to {
-        let mut copy = Copy { crew, watch, seen: HashSet::new(), under_way: VecDeque::new() };
+        let (seen, under_way) = (HashSet::new(), VecDeque::new());
+        let mut copy = Copy { crew, watch, seen, under_way, chunks: 0 };
         for ((file, head), content) in files.iter().zip(heads).zip(contents) {
             copy.file(file, head, content, &mut out)?;
         }
+        chunks = copy.chunks;
     }
-    let (closing, bytes) = out.finish(|closing| sum.fill(closing))?;
+    let (closing, bytes) = out.finish(|closing| {
+        sum.fill(closing);
+        closing.chunks = chunks.into();
+    })?;
     Ok(PatchReport {
         from,
         to,
@@ -219,6 +225,8 @@ struct Copy<'w> {
     /// Entries that were written and can be read by name.
     seen: HashSet<Hash>,
     under_way: VecDeque<Frame>,
+    /// Chunks in the files, each once; how many are in a delta only its file tells.
+    chunks: u64,
 }
 
 impl Copy<'_> {
@@ -252,8 +260,11 @@ impl Copy<'_> {
                         Ok((block, entries))
                     }))
                 }
-                Part::Delta(_, delta) => Frame::Delta(delta),
-                Part::End(closing) if closing.content == content => break,
+                Part::Delta(delta) => Frame::Delta(delta),
+                Part::End(closing) if closing.content == content => {
+                    self.chunks += closing.chunks.get();
+                    break;
+                }
                 Part::End(_) => {
                     return Err(Error::damaged(name, at, "the file was changed while it was read"));
                 }
@@ -275,7 +286,7 @@ impl Copy<'_> {
         match self.under_way.pop_front() {
             None => Ok(()),
             Some(Frame::Link(link)) => out.push_link(&link),
-            Some(Frame::Delta(delta)) => out.push_delta(&delta.frame, &delta.head.entries),
+            Some(Frame::Delta(delta)) => out.push_delta_here(&delta.frame, delta.count(), delta.raw_len()),
             Some(Frame::Block(ticket)) => {
                 let (block, entries) = ticket.wait()?;
                 self.write_block(&block, entries, out)
@@ -291,8 +302,10 @@ impl Copy<'_> {
         out: &mut SealedWriter<'_>,
     ) -> Result<()> {
         let count = entries.len();
-        let new: Vec<Named> =
-            entries.into_iter().filter(|(_, hash, _)| self.seen.insert(*hash)).collect();
+        let (new, old): (Vec<Named>, Vec<Named>) =
+            entries.into_iter().partition(|(_, hash, _)| self.seen.insert(*hash));
+        let chunks = old.iter().filter(|(kind, ..)| *kind == Kind::Chunk).count();
+        self.chunks = self.chunks.saturating_sub(chunks as u64);
         if new.len() == count {
             return out.push_block_here(&block.frame, &block.head.entries);
         }

@@ -398,10 +398,10 @@ fn verify_sealed(
                     ));
                 }
             }
-            Ok(Part::Delta(_, delta)) => {
+            Ok(Part::Delta(delta)) => {
                 report.blocks += 1;
-                report.entries += delta.head.entries.len() as u64;
-                report.unproved += delta.head.entries.len() as u64;
+                report.entries += delta.count();
+                report.unproved += delta.count();
             }
             Ok(Part::Changes(changes)) => {
                 let counted = copy::tally(&mut tally, changes, stream.name(), stream.offset());

@@ -93,6 +93,16 @@ impl<'a> SealedWriter<'a> {
         Ok(())
     }
 
+    /// Writes a delta of so many entries and bytes that somebody else has made; how many of them are
+    /// chunks is for the caller to say at the end.
+    pub fn push_delta_here(&mut self, frame: &[u8], entries: u64, raw_len: usize) -> Result<()> {
+        self.write(frame)?;
+        self.closing.entries += entries;
+        self.closing.raw_bytes += raw_len as u64;
+        self.closing.stored_bytes += frame.len() as u64;
+        Ok(())
+    }
+
     /// Says what the entries that come next lead from and to.
     pub fn push_link(&mut self, link: &Link) -> Result<()> {
         self.write(&link.encode())

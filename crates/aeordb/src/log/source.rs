@@ -241,6 +241,9 @@ impl Source {
         let ordinal = usize::from(place.ordinal);
         let found = block.head.entries.get(ordinal).zip(block.entry(ordinal));
         match found {
+            Some((entry, _)) if entry.kind != kind && entry.hash == *hash => {
+                Err(Error::not_found(format!("{} {hash}", kind.name())))
+            }
             Some((entry, bytes)) if entry.kind == kind && kind.hash(&bytes) == *hash => Ok(bytes),
             _ => {
                 let name = kind.name();

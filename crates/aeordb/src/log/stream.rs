@@ -7,11 +7,12 @@ use bytes::Bytes;
 
 use crate::error::{Context, Error, Result};
 use crate::format::change_list::{self, ChangeList};
-use crate::format::delta::{self, DeltaHead};
+use crate::format::delta::{self, Section};
 use crate::format::link::{LINK_LEN, Link};
 use crate::format::seal::Closing;
 use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
+use crate::hash::Hash;
 use crate::log::source::RawBlock;
 
 /// A sealed file that is being read.
@@ -23,22 +24,59 @@ pub struct StreamReader<'a> {
     superblock: Superblock,
 }
 
-/// A delta as it is stored.
+/// A delta as it is stored, checked by its hash.
+#[derive(Clone)]
 pub struct Delta {
     /// The whole frame.
     pub frame: Bytes,
-    /// What it refers to and what comes out of it.
-    pub head: DeltaHead,
-    /// The compressed bytes.
-    pub payload: Bytes,
+    header: FrameHeader,
+    /// Where it stands.
+    pub at: u64,
+    /// The directory nodes that its table is compressed against.
+    pub context: Vec<Hash>,
+    table_len: usize,
+    table: Bytes,
+    payloads: Bytes,
+}
+
+impl Delta {
+    /// Number of entries that come out of it.
+    pub fn count(&self) -> u64 {
+        self.header.count.get().into()
+    }
+
+    /// Bytes of the entries that come out of it.
+    pub fn raw_len(&self) -> usize {
+        self.header.raw_len.get() as usize
+    }
+
+    /// What it is made of, each section with its payload; `encodings` are those of the context,
+    /// one after another.
+    pub fn sections(&self, encodings: &[u8]) -> Result<Vec<(Section, Bytes)>> {
+        let parts = delta::Parts {
+            context: self.context.clone(),
+            table_len: self.table_len,
+            table: &self.table,
+            payloads: &self.payloads,
+        };
+        let mut start = 0;
+        let sections = delta::sections(self.at, &self.header, &parts, encodings)?;
+        let with_payload = |section: Section| {
+            let end = start + section.payload_len;
+            let payload = self.payloads.slice(start..end);
+            start = end;
+            (section, payload)
+        };
+        Ok(sections.into_iter().map(with_payload).collect())
+    }
 }
 
 /// The next part of a sealed file.
 pub enum Part {
     /// A block, checked by its hash, and where it stands.
     Block(u64, RawBlock),
-    /// A delta, checked by its hash, and where it stands.
-    Delta(u64, Delta),
+    /// A delta, checked by its hash.
+    Delta(Delta),
     /// A part of the list of changes.
     Changes(ChangeList),
     /// What follows leads from one version to another, and where this stands.
@@ -166,9 +204,11 @@ impl<'a> StreamReader<'a> {
         self.named(delta::check_header(at, header))?;
         let frame = self.frame(header, start)?;
         let body = frame.slice(FRAME_HEADER_LEN..);
-        let (head, payload) = self.named(delta::parse(at, header, &body))?;
-        let payload = body.slice_ref(payload);
-        Ok(Part::Delta(at, Delta { frame, head, payload }))
+        let delta::Parts { context, table_len, table, payloads } =
+            self.named(delta::parse(at, header, &body))?;
+        let (table, payloads) = (body.slice_ref(table), body.slice_ref(payloads));
+        let header = *header;
+        Ok(Part::Delta(Delta { frame, header, at, context, table_len, table, payloads }))
     }
 
     fn changes(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {

@@ -1,28 +1,30 @@
 //! Copies the entries of one sealed file into a database, every one of them hashed.
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::backup::delta::{Decoded, decode};
 use crate::backup::listing::{Sum, Tally};
 use crate::crew::{Crew, Ticket};
 use crate::db::Writer;
 use crate::error::{Error, Result};
 use crate::format::change_list::ChangeList;
-use crate::format::delta;
 use crate::format::link::Link;
 use crate::format::seal::Closing;
 use crate::hash::{Hash, Kind, VersionId};
-use crate::limits::{CHUNK_BLOCK_LEN_TARGET, DELTA_PREFIX_LEN_MAX};
+use crate::limits::CHUNK_BLOCK_LEN_TARGET;
 use crate::log::source::RawBlock;
 use crate::log::stream::{Delta, Part, StreamReader};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
-/// Bytes that deltas under way may take: what they refer to and what comes out of them. One that
-/// takes more goes alone.
+/// Bytes of what comes out of the blocks and deltas that are under way.
 const UNDER_WAY_LEN_MAX: usize = 48 * 1024 * 1024;
+/// A delta that refers to more bytes than this is decoded while no other such is.
+const LARGE_LEN: usize = 8 * 1024 * 1024;
 
 /// What was copied out of a file.
 pub struct Copied {
@@ -41,6 +43,8 @@ pub type Named = (Kind, Hash, Bytes);
 enum Checked {
     Block(Box<RawBlock>, Vec<Named>),
     Delta(Vec<Named>),
+    /// A delta that refers to what is not written yet, and the name of its file.
+    Early(String, Box<Delta>),
 }
 
 /// A block or delta that the crew is checking, and the bytes that it takes.
@@ -53,11 +57,15 @@ pub struct Copy<'a, 'd> {
     watch: &'a Watch,
     under_way: VecDeque<UnderWay>,
     under_way_len: usize,
+    large: Arc<Mutex<()>>,
     /// The versions that what is being read leads from and to.
     base: VersionId,
     target: VersionId,
     linked: bool,
     entries: u64,
+    chunks: u64,
+    raw_bytes: u64,
+    stored_bytes: u64,
     new_entries: u64,
     tally: Tally,
 }
@@ -77,8 +85,12 @@ pub fn copy(
         watch,
         under_way: VecDeque::new(),
         under_way_len: 0,
+        large: Arc::default(),
         linked: false,
         entries: 0,
+        chunks: 0,
+        raw_bytes: 0,
+        stored_bytes: 0,
         new_entries: 0,
         tally: Tally::default(),
     };
@@ -92,13 +104,14 @@ impl Copy<'_, '_> {
             let name = stream.name().to_owned();
             match stream.next_part()? {
                 Part::Block(at, block) => {
+                    self.stored_bytes += block.frame.len() as u64;
                     let len = block.frame.len() + block.head.raw_len;
                     self.submit(len, move || {
                         let checked = check_block(at, &block).map_err(|e| renamed(e, &name))?;
                         Ok(Checked::Block(Box::new(block), checked))
                     })?;
                 }
-                Part::Delta(at, delta) => self.delta(name, at, delta)?,
+                Part::Delta(delta) => self.delta(name, delta)?,
                 Part::Changes(changes) => tally(&mut self.tally, changes, &name, stream.offset())?,
                 Part::Link(at, link) => self.link(&name, at, &link)?,
                 Part::End(closing) => {
@@ -111,9 +124,15 @@ impl Copy<'_, '_> {
 
     fn end(self, stream: &StreamReader<'_>, closing: Closing) -> Result<Copied> {
         let damaged = |detail| Err(Error::damaged(stream.name(), closing.offset.get(), detail));
-        if closing.entries.get() != self.entries {
-            let (promised, found) = (closing.entries.get(), self.entries);
-            return damaged(format!("it promises {promised} entries and has {found}"));
+        for (what, promised, found) in [
+            ("entries", closing.entries.get(), self.entries),
+            ("chunks", closing.chunks.get(), self.chunks),
+            ("bytes of entries", closing.raw_bytes.get(), self.raw_bytes),
+            ("bytes of blocks", closing.stored_bytes.get(), self.stored_bytes),
+        ] {
+            if promised != found {
+                return damaged(format!("it promises {promised} {what} and has {found}"));
+            }
         }
         if *self.target.0.as_bytes() != closing.target {
             return damaged(format!("its last link leads to version {}", self.target));
@@ -158,46 +177,30 @@ impl Copy<'_, '_> {
         Ok(())
     }
 
-    /// A delta needs entries that are here already; they are read before the crew decodes it.
-    fn delta(&mut self, name: String, at: u64, delta: Delta) -> Result<()> {
-        let mut prefix = Vec::new();
-        let mut missing = 0;
-        for reference in &delta.head.references {
-            match self.read_any(reference)? {
-                Some(bytes) => prefix.extend_from_slice(&bytes),
-                None => missing += 1,
-            }
-            if prefix.len() > DELTA_PREFIX_LEN_MAX {
-                return Err(Error::Limit {
-                    what: format!("what the delta at offset {at} of {name} refers to"),
-                    limit: DELTA_PREFIX_LEN_MAX as u64,
-                    found: prefix.len() as u64,
-                });
-            }
-        }
-        if missing > 0 {
-            let (version, supplier) = (self.target, Some(self.base));
-            return Err(Error::Incomplete { version, missing, supplier });
-        }
-        let len = prefix.len() + delta.head.raw_len + delta.payload.len();
-        self.submit(len, move || {
-            let checked = check_delta(at, &delta, &prefix).map_err(|error| renamed(error, &name))?;
-            Ok(Checked::Delta(checked))
+    /// What a delta refers to is in the file already, as a rule.
+    fn delta(&mut self, name: String, delta: Delta) -> Result<()> {
+        self.stored_bytes += delta.frame.len() as u64;
+        let written = self.writer.entries().snapshot();
+        let large = self.large.clone();
+        self.submit(delta.frame.len() + delta.raw_len(), move || {
+            let decoded = decode_within(&large, &delta, &written).map_err(|e| renamed(e, &name))?;
+            Ok(match decoded {
+                Decoded::Entries(entries) => Checked::Delta(entries),
+                Decoded::Missing(_) => Checked::Early(name, Box::new(delta)),
+            })
         })
     }
 
-    /// An entry whose kind is not told. What is here and cannot be read is an error.
-    fn read_any(&mut self, hash: &Hash) -> Result<Option<Bytes>> {
-        let mut failed = None;
-        for kind in [Kind::Chunk, Kind::Directory, Kind::List] {
-            match self.writer.entries().read(kind, hash) {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(Error::NotFound(_)) => return Ok(None),
-                Err(error @ Error::Damaged { .. }) => failed = Some(error),
-                Err(error) => return Err(error),
+    /// A delta that refers to what stands shortly before it.
+    fn early(&mut self, name: &str, delta: &Delta) -> Result<Vec<Named>> {
+        let appender = self.writer.entries();
+        match decode_within(&self.large, delta, appender).map_err(|error| renamed(error, name))? {
+            Decoded::Entries(entries) => Ok(entries),
+            Decoded::Missing(missing) => {
+                let (version, supplier) = (self.target, Some(self.base));
+                Err(Error::Incomplete { version, missing, supplier })
             }
         }
-        failed.map_or(Ok(None), Err)
     }
 
     fn take_next(&mut self) -> Result<()> {
@@ -206,8 +209,13 @@ impl Copy<'_, '_> {
         let (block, entries) = match ticket.wait()? {
             Checked::Block(block, entries) => (Some(block), entries),
             Checked::Delta(entries) => (None, entries),
+            Checked::Early(name, delta) => (None, self.early(&name, &delta)?),
         };
         self.entries += entries.len() as u64;
+        for (kind, _, bytes) in &entries {
+            self.chunks += u64::from(*kind == Kind::Chunk);
+            self.raw_bytes += bytes.len() as u64;
+        }
         let appender = self.writer.entries();
         if let Some(block) = block
             && block.head.raw_len >= CHUNK_BLOCK_LEN_TARGET / 2
@@ -218,8 +226,7 @@ impl Copy<'_, '_> {
             }
             if all_new {
                 self.new_entries += entries.len() as u64;
-                let bytes: usize = entries.iter().map(|(_, _, bytes)| bytes.len()).sum();
-                self.watch.advance(0, bytes as u64);
+                self.watch.advance(0, block.head.raw_len as u64);
                 return appender.append_block(&block);
             }
         }
@@ -275,15 +282,25 @@ pub fn check_block(at: u64, block: &RawBlock) -> Result<Vec<Named>> {
     Ok(entries)
 }
 
-fn check_delta(at: u64, delta: &Delta, prefix: &[u8]) -> Result<Vec<Named>> {
-    let raw = Bytes::from(delta::decode(at, &delta.head, &delta.payload, prefix)?);
-    let mut start = 0;
-    let mut entries = Vec::with_capacity(delta.head.entries.len());
-    for (kind, len) in &delta.head.entries {
-        let end = start + *len as usize;
-        let bytes = raw.slice(start..end);
-        entries.push((*kind, kind.hash(&bytes), bytes));
-        start = end;
-    }
-    Ok(entries)
+/// Decodes a delta against what `store` has. Of those that refer to much, one at a time: the others
+/// wait, so that memory does not grow with the number of threads.
+fn decode_within<S: ReadEntries>(
+    large: &Mutex<()>,
+    delta: &Delta,
+    store: &S,
+) -> Result<Decoded> {
+    let referred = Cell::new(0);
+    let alone = RefCell::new(None);
+    let read = |kind, hash: &Hash| match store.read(kind, hash) {
+        Ok(bytes) => {
+            referred.set(referred.get() + bytes.len());
+            if referred.get() > LARGE_LEN && alone.borrow().is_none() {
+                alone.replace(Some(large.lock().unwrap_or_else(PoisonError::into_inner)));
+            }
+            Ok(Some(bytes))
+        }
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    };
+    decode(delta, &read)
 }
