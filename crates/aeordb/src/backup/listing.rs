@@ -1,15 +1,22 @@
 //! The list of changes that a patch carries: made of two trees, held against two trees, and put
 //! together of the lists of a chain.
 
-use crate::backup::changes::{same_apart_from_below, steps};
+use std::io::BufReader;
+use std::path::Path as LocalPath;
+
+use crate::backup::changes::{Renames, same_apart_from_below, steps};
+use crate::backup::import::chain::open;
+use crate::backup::import::copy::renamed;
 use crate::error::{Error, Result};
 use crate::format::change_list::{ChangeListWriter, ChangeRecord, MARK_LEN, Mark, Sort};
 use crate::format::seal::Closing;
 use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::log::sealed::SealedWriter;
+use crate::log::stream::{Part, StreamReader};
 use crate::object::tree::empty_root;
 use crate::object::{Item, Path, Subdirectory, Totals};
 use crate::store::ReadEntries;
+use crate::watch::Watch;
 
 /// What a path's change is recorded as; `None` if only what is below it changed.
 pub fn record(
@@ -226,4 +233,53 @@ pub fn composed(changes: &[ChangeRecord]) -> Result<Option<ChangeRecord>> {
     }
     let unchanged = whole.before == whole.after && whole.mark == [0; MARK_LEN];
     Ok((!unchanged).then_some(whole))
+}
+
+/// A change as a patch's list has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedChange {
+    /// `A` added, `M` modified, `D` deleted, `R` renamed.
+    pub letter: char,
+    /// The path; of what was renamed the new one.
+    pub path: Path,
+    /// The old path of what was renamed.
+    pub from: Option<Path>,
+}
+
+/// What a patch says that it changes, in the order of paths, without its base: the whole file is
+/// read and held against its seal. Files that were moved and are otherwise the same are renamed.
+pub fn listed_changes(path: &LocalPath, watch: &Watch) -> Result<Vec<ListedChange>> {
+    let (file, name) = open(path)?;
+    let mut input = BufReader::with_capacity(64 * 1024, file);
+    let mut stream = StreamReader::new(&mut input, name.clone())?;
+    let (mut tally, mut changes) = (Tally::default(), Vec::new());
+    loop {
+        watch.check()?;
+        match stream.next_part()? {
+            Part::Changes(part) => {
+                for change in part {
+                    let change = change.map_err(|error| renamed(error, &name))?;
+                    tally.add(&change)?;
+                    changes.push((Path::parse(&change.path)?, change));
+                }
+            }
+            Part::End(_) => break,
+            _ => {}
+        }
+    }
+    let mut renames = Renames::default();
+    renames.pair_all(changes.iter().filter_map(|(path, change)| {
+        match (change.before, change.after) {
+            (Sort::File, Sort::Nothing) => Some((change.mark, path.clone(), false)),
+            (Sort::Nothing, Sort::File) => Some((change.mark, path.clone(), true)),
+            _ => None,
+        }
+    }));
+    changes.retain(|(path, change)| change.letter() != 'D' || !renames.sources.contains(path));
+    let listed = changes.into_iter().map(|(path, change)| {
+        let from = renames.source_of.remove(&path).filter(|_| change.letter() == 'A');
+        let letter = if from.is_some() { 'R' } else { change.letter() };
+        ListedChange { letter, path, from }
+    });
+    Ok(listed.collect())
 }

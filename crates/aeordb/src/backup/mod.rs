@@ -22,10 +22,11 @@ pub use diff::{PatchReport, diff};
 pub use export::{ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Input, import};
 pub use merge::{Conflict, MergeReport, OnConflict};
-pub use info::{Info, info};
+pub use info::{ChainLink, Info, chain, info};
 pub use layered::open_with;
+pub use listing::{ListedChange, listed_changes};
 pub use subtree::subtree;
-pub use verify::{Damage, VerifyReport, verify};
+pub use verify::{Damage, VerifyReport, verify, verify_with};
 
 #[cfg(test)]
 mod tests;
