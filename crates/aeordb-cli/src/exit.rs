@@ -177,7 +177,8 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
             .into(),
         (Error::BaseMismatch { .. }, _) => "Use --force to apply anyway.".into(),
         (Error::BrokenChain { misplaced: Some(_), .. }, _) => {
-            "give the files in the order in which they were made; `aeordb info FILE...` shows it".into()
+            "give the files in the order in which they were made; `aeordb info FILE...` shows it"
+                .into()
         }
         (Error::BrokenChain { base, found, .. }, _) => format!(
             "`aeordb diff --from {found} --to {base} --output FILE` makes it where both versions are"

@@ -31,9 +31,8 @@ pub fn run(app: &mut App, args: &Diff) -> Outcome {
     let Some(output) = &args.output else {
         return list(app, &reader, &from, &to);
     };
-    let report = output::write(app, output, |out, watch| {
-        backup::diff(&reader, &from, &to, out, watch)
-    })?;
+    let report =
+        output::write(app, output, |out, watch| backup::diff(&reader, &from, &to, out, watch))?;
     let report = render::patch(&report, &output.to_string_lossy());
     output::report(app, output, &report)?;
     Ok(exit::DONE)

@@ -211,7 +211,8 @@ fn read_section(offset: u64, table: &[u8]) -> Result<(Section, &[u8])> {
         .checked_mul(4)
         .and_then(|len| rest.split_at_checked(len))
         .ok_or_else(cut_off)?;
-    let lens: Vec<u32> = lens.as_chunks::<4>().0.iter().map(|len| u32::from_le_bytes(*len)).collect();
+    let lens: Vec<u32> =
+        lens.as_chunks::<4>().0.iter().map(|len| u32::from_le_bytes(*len)).collect();
     if let Some(len) = lens.iter().find(|len| **len as usize > ENTRY_LEN_MAX) {
         let detail = format!("an entry of {len} bytes, the limit is {ENTRY_LEN_MAX}");
         return Err(damaged(offset, detail));
