@@ -514,12 +514,12 @@ pub fn problem(error: &Error, code: u8, hint: Option<&str>) -> Value {
             member("base", base.to_string().into());
             member("target", target.to_string().into());
         }
-        Error::BrokenChain { file, base, after, found, misplaced } => {
-            member("file", file.as_str().into());
-            member("base", base.to_string().into());
-            member("after", after.as_str().into());
-            member("found", found.to_string().into());
-            member("misplaced", misplaced.clone().into());
+        Error::BrokenChain(broken) => {
+            member("file", broken.file.as_str().into());
+            member("base", broken.base.to_string().into());
+            member("after", broken.after.as_str().into());
+            member("found", broken.found.to_string().into());
+            member("misplaced", broken.misplaced.clone().into());
         }
         Error::HeadMoved { head, expected } => {
             member("head", head.to_string().into());

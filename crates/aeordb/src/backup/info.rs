@@ -165,6 +165,6 @@ fn supplier(files: &[Info], number: usize, file: &Info) -> Option<usize> {
         all.filter(|(other, one)| *other != number && one.version == base)
     };
     let full = others().find(|(_, one)| one.kind != FileKind::Patch);
-    let before = || others().filter(|(other, _)| *other < number).last();
+    let before = || others().rfind(|(other, _)| *other < number);
     full.or_else(before).or_else(|| others().next()).map(|(other, _)| other)
 }

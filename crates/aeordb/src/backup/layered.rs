@@ -5,7 +5,7 @@ use std::path::{Path as LocalPath, PathBuf};
 use crate::backup::import::chain::{Head, Input, look_ahead};
 use crate::backup::import::{ImportOptions, import};
 use crate::db::{Database, FileKind, Options, Reader};
-use crate::error::{Error, Result};
+use crate::error::{BrokenChain, Error, Result};
 use crate::graph;
 use crate::hash::VersionId;
 use crate::watch::Watch;
@@ -58,7 +58,7 @@ fn start(reader: &Reader, file: &LocalPath, patch: &LocalPath, watch: &Watch) ->
     if missing > 0 {
         let after = file.display().to_string();
         let (file, found) = (name, head);
-        return Err(Error::BrokenChain { file, base, after, found, misplaced: None });
+        return Err(BrokenChain { file, base, after, found, misplaced: None }.into());
     }
     Ok(base)
 }

@@ -73,6 +73,8 @@ pub struct Sum {
     pub deleted: u64,
     /// Directories of the target whose entries differ.
     pub directories: u64,
+    /// All of them.
+    pub changes: u64,
     hash: [u8; 32],
 }
 
@@ -144,6 +146,7 @@ impl Tally {
         self.hasher.update(&change.path);
         self.hasher.update(&[change.before as u8, change.after as u8]);
         self.hasher.update(&change.mark);
+        self.sum.changes += 1;
         match (change.before == Sort::File, change.after == Sort::File) {
             (false, true) => self.sum.added += 1,
             (true, true) => self.sum.modified += 1,
@@ -189,13 +192,22 @@ impl Tally {
     }
 }
 
-/// What the changes from one version to another come to.
-pub fn sum_of<S: ReadEntries>(store: &S, from: &VersionId, to: &VersionId) -> Result<Sum> {
+/// What the changes from one version to another come to. A tree may unfold to more paths than
+/// anybody can go through, so it ends after one more than `limit` changes.
+pub fn sum_of<S: ReadEntries>(
+    store: &S,
+    from: &VersionId,
+    to: &VersionId,
+    limit: u64,
+) -> Result<Sum> {
     let mut tally = Tally::default();
     for step in steps(store, from, to)? {
         let (path, before, after) = step?;
         if let Some(change) = record(&path, before.as_ref(), after.as_ref())? {
             tally.add(&change)?;
+        }
+        if tally.sum.changes > limit {
+            break;
         }
     }
     Ok(tally.finish())
