@@ -211,7 +211,8 @@ fn read_section(offset: u64, table: &[u8]) -> Result<(Section, &[u8])> {
         .checked_mul(4)
         .and_then(|len| rest.split_at_checked(len))
         .ok_or_else(cut_off)?;
-    let lens: Vec<u32> = lens.as_chunks::<4>().0.iter().map(|len| u32::from_le_bytes(*len)).collect();
+    let lens: Vec<u32> =
+        lens.as_chunks::<4>().0.iter().map(|len| u32::from_le_bytes(*len)).collect();
     if let Some(len) = lens.iter().find(|len| **len as usize > ENTRY_LEN_MAX) {
         let detail = format!("an entry of {len} bytes, the limit is {ENTRY_LEN_MAX}");
         return Err(damaged(offset, detail));
@@ -266,7 +267,7 @@ impl<'p> Compressor<'p> {
         // hold a position for each few bytes of it: while they stay in the processor's nearest
         // caches, filling them is most of the work and cheap.
         let window_log = total.next_power_of_two().ilog2().min(WINDOW_LOG_MAX);
-        let table_log = window_log.saturating_sub(2).clamp(12, 22);
+        let table_log = window_log.saturating_sub(2).clamp(12, 20);
         for parameter in [
             CParameter::CompressionLevel(LEVEL),
             CParameter::WindowLog(window_log),
@@ -283,7 +284,10 @@ impl<'p> Compressor<'p> {
         self.0.ref_prefix(prefix).ok()?;
         let mut payload = Vec::with_capacity(raw.len());
         match self.0.compress2(&mut payload, raw) {
-            Ok(len) if len < raw.len() => Some(payload),
+            Ok(len) if len < raw.len() => {
+                payload.shrink_to_fit();
+                Some(payload)
+            }
             // No room: it does not shrink.
             _ => None,
         }
