@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use crate::backup::changes::{Change, changes, same_apart_from_below};
 use crate::backup::delta::{Deltas, Predecessors};
 use crate::backup::export::place;
+use crate::backup::listing;
 use crate::backup::live::LiveChunks;
 use crate::db::Reader;
 use crate::error::Result;
-use crate::format::change_list::ChangeListWriter;
 use crate::graph::{Bitmap, Differ, Step};
 use crate::hash::{Hash, Kind, ListId, VersionId};
 use crate::log::View;
@@ -52,7 +51,7 @@ pub fn diff(
     if from != to {
         out.push(Kind::Version, to.0, &reader.version(to)?.encode())?;
     }
-    write_changes(reader, from, to, &mut out)?;
+    listing::write(reader.view(), from, to, &mut out)?;
     let Plan { mut counts, mut seen, mut chunks, deleted, .. } = plan;
     let mut deltas = Deltas::new(reader, watch);
     let mut moved_from = None;
@@ -200,29 +199,4 @@ impl<'r> Plan<'r> {
             self.counts.directories += u64::from(!same);
         }
     }
-}
-
-/// Writes the list of changes.
-fn write_changes(
-    reader: &Reader,
-    from: &VersionId,
-    to: &VersionId,
-    out: &mut SealedWriter<'_>,
-) -> Result<()> {
-    let mut list = ChangeListWriter::default();
-    changes(reader, from, to, &mut |change| {
-        let full = match &change {
-            Change::Added { path, .. } => list.push(b'A', path.as_bytes(), None),
-            Change::Modified { path, old, new } => {
-                debug_assert!(!same_apart_from_below(old, new));
-                list.push(b'M', path.as_bytes(), None)
-            }
-            Change::Deleted { path, .. } => list.push(b'D', path.as_bytes(), None),
-            Change::Renamed { from, to, .. } => {
-                list.push(b'R', from.as_bytes(), Some(to.as_bytes()))
-            }
-        }?;
-        full.map_or(Ok(()), |frame| out.push_changes(&frame))
-    })?;
-    list.finish()?.map_or(Ok(()), |frame| out.push_changes(&frame))
 }

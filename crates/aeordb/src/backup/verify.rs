@@ -7,6 +7,8 @@ use std::path::Path as LocalPath;
 use std::sync::Arc;
 
 use crate::backup::frames::{Frames, Seen};
+use crate::backup::import::copy;
+use crate::backup::listing::Tally;
 use crate::crew::{Crew, Ticket};
 use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{Context, Error, Result};
@@ -376,6 +378,7 @@ fn verify_sealed(
     let mut report = VerifyReport::new(kind, deep);
     let crew = database.map_or_else(|| Arc::new(Crew::new(0)), |database| database.crew().clone());
     let mut under_way: VecDeque<(u64, Ticket<Result<()>>)> = VecDeque::new();
+    let mut tally = Tally::default();
     loop {
         watch.check()?;
         let at = stream.offset();
@@ -400,7 +403,11 @@ fn verify_sealed(
                 report.entries += delta.count();
                 report.unproved += delta.count();
             }
-            Ok(Part::Changes(_)) => {}
+            Ok(Part::Changes(changes)) => {
+                let counted = copy::tally(&mut tally, changes, stream.name(), stream.offset());
+                report.keep(at, counted)?;
+            }
+            Ok(Part::Link(..)) => {}
             Ok(Part::End(_)) => break,
             Err(error) => {
                 report.keep(at, Err(error))?;

@@ -96,6 +96,7 @@ impl Index {
             let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = recent.get(hash) {
                 return Ok(Some(Place {
+                    layer: 0,
                     block: entry.block,
                     ordinal: entry.ordinal,
                     tag: entry.tag,
@@ -108,6 +109,7 @@ impl Index {
             base -= run.records.get();
             if let Some((position, record)) = self.search(run, hash)? {
                 return Ok(Some(Place {
+                    layer: 0,
                     block: record.block_offset(),
                     ordinal: record.ordinal.get(),
                     tag: record.tag.get(),

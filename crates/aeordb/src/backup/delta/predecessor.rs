@@ -4,7 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::hash::Hash;
+use crate::hash::{Hash, Kind};
+use crate::object::tree::empty_root;
 use crate::object::{FileRecord, Item, Path};
 
 /// Deleted files and directories that are remembered.
@@ -37,7 +38,8 @@ impl Predecessors {
                 self.by_parent.entry(parent).or_default().push(number);
                 self.files.push((path.clone(), record.clone()));
             }
-            Item::Directory(directory) => {
+            // The empty root is stored nowhere.
+            Item::Directory(directory) if directory.root.0 != empty_root(Kind::Directory) => {
                 let root = directory.root.0;
                 self.directories.entry(name.to_vec()).or_default().push((path.clone(), root));
             }
