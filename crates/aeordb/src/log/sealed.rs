@@ -145,7 +145,7 @@ impl<'a> SealedWriter<'a> {
     fn write_block(&mut self, packed: Packed) -> Result<()> {
         let at = self.offset;
         self.write(&packed.frame)?;
-        for (ordinal, entry) in (0u16..).zip(packed.entries.iter()) {
+        for (entry, ordinal) in packed.entries.iter().zip(0u16..) {
             self.records.push(Record::new(&entry.hash, at, ordinal, packed.tag()));
         }
         self.count(&packed.frame, packed.entries.iter().map(|entry| (entry.kind, entry.len)));
