@@ -208,23 +208,20 @@ impl Appender {
         Ok(())
     }
 
-    fn write_checkpoint(&mut self) -> Result<u64> {
+    /// The checkpoint of what is appended so far: everything recent becomes a run.
+    fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.write_recent()?;
-        let checkpoint = Checkpoint {
-            runs: self.index.runs().to_vec(),
-            voids: self.state.checkpoint.voids.clone(),
-        };
-        self.put_checkpoint(&checkpoint)
+        let voids = self.state.checkpoint.voids.clone();
+        Ok(Checkpoint { runs: self.index.runs().to_vec(), voids })
     }
 
-    fn put_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
+    fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
         let at = self.end;
         let frame = checkpoint.encode(self.state.superblock.file_id, at);
         self.write(&frame, at)?;
         let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
         self.seal.add(at, &hash);
         self.end += frame.len() as u64;
-        self.state.checkpoint = checkpoint.clone();
         Ok(at)
     }
 
@@ -234,7 +231,15 @@ impl Appender {
         let spilled = self.index.runs() != self.state.index.runs();
         let committed = self.flush().and_then(|()| {
             let tail = self.end - self.state.tail_start;
-            self.seal_and_sync(root, spilled || tail >= CHECKPOINT_INTERVAL, None)
+            let due = spilled || tail >= CHECKPOINT_INTERVAL;
+            let checkpoint = due.then(|| self.checkpoint()).transpose()?;
+            let root = self.seal_and_sync(root, checkpoint)?;
+            if due {
+                // The commit stands, whatever becomes of the superblock, which is only a shorter
+                // way to it. A sync that failed has latched the appender.
+                let _ = self.write_superblock();
+            }
+            Ok(root)
         });
         if committed.is_err() {
             self.broken = true;
@@ -286,22 +291,15 @@ impl Appender {
             runs.push(run);
         }
         self.index = Arc::new(Index::new(self.source.clone(), runs.clone()));
-        let root = self.seal_and_sync(root, true, Some(&Checkpoint { runs, voids }))?;
+        let root = self.seal_and_sync(root, Some(Checkpoint { runs, voids }))?;
         self.write_both_superblocks()?;
         Ok(root)
     }
 
-    fn seal_and_sync(
-        &mut self,
-        mut root: Root,
-        checkpoint: bool,
-        collected: Option<&Checkpoint>,
-    ) -> Result<Root> {
-        let checkpoint_at = match collected {
-            Some(checkpoint) => Some(self.put_checkpoint(checkpoint)?),
-            None if checkpoint => Some(self.write_checkpoint()?),
-            None => None,
-        };
+    /// Writes a commit, after a checkpoint if there is one, and makes it durable and visible.
+    fn seal_and_sync(&mut self, mut root: Root, checkpoint: Option<Checkpoint>) -> Result<Root> {
+        let checkpoint_at =
+            checkpoint.as_ref().map(|checkpoint| self.write_checkpoint(checkpoint)).transpose()?;
         root.sequence = self.state.root.sequence + 1;
         root.time = self.clock.now();
         let commit = Commit {
@@ -331,17 +329,13 @@ impl Appender {
         self.state.commit_hash = hash;
         self.state.root = root.clone();
         self.state.index = self.index.clone();
-        if let Some(checkpoint_at) = checkpoint_at {
+        if let Some((checkpoint, checkpoint_at)) = checkpoint.zip(checkpoint_at) {
+            self.state.checkpoint = checkpoint;
             self.state.checkpoint_at = checkpoint_at;
             self.state.checkpoint_commit = at;
             self.state.tail_start = self.end;
         }
         self.publish();
-        if checkpoint_at.is_some() {
-            // The commit stands, whatever becomes of the superblock, which is only a shorter way
-            // to it. A sync that failed has latched the appender.
-            let _ = self.write_superblock();
-        }
         Ok(root)
     }
 
@@ -404,7 +398,9 @@ impl Appender {
             self.rollback();
         }
         if self.state.end - self.state.tail_start >= TAIL_LEN_AT_CLOSE {
-            self.seal_and_sync(self.state.root.clone(), true, None)?;
+            let checkpoint = self.checkpoint()?;
+            self.seal_and_sync(self.state.root.clone(), Some(checkpoint))?;
+            self.write_superblock()?;
         } else if self.state.superblock.durable_to.get() < self.state.end
             && self.state.root.sequence > 0
         {

@@ -26,7 +26,6 @@ impl Appender {
         let unproven = self.state.proven_to..self.state.end;
         let proven = recover::recover_until(&self.source, unproven.start)?;
         self.index = proven.index;
-        self.state.checkpoint.voids = with_void(proven.checkpoint.voids, &unproven);
         let mut at = unproven.start;
         while at < unproven.end {
             let header = self
@@ -38,7 +37,9 @@ impl Appender {
             }
             at += header.frame_len();
         }
-        self.seal_and_sync(self.state.root.clone(), true, None)?;
+        let mut checkpoint = self.checkpoint()?;
+        checkpoint.voids = with_void(proven.checkpoint.voids, &unproven);
+        self.seal_and_sync(self.state.root.clone(), Some(checkpoint))?;
         self.write_both_superblocks()
     }
 
