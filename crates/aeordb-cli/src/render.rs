@@ -177,11 +177,15 @@ pub fn get(report: &GetReport) -> Report {
         "files": report.files,
         "directories": report.directories,
         "bytes": report.bytes,
+        "failed": report.failed,
+        "damaged": report.damaged,
     });
-    Report::new("Get complete.", json)
+    let title = if report.failed == 0 { "Get complete." } else { "Get incomplete." };
+    Report::new(title, json)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
+        .line_if_any("Not restored", report.failed)
         .line("Version", report.version)
 }
 
