@@ -61,7 +61,7 @@ impl Index {
     /// Adds the entries of a block that was written.
     pub fn add(&self, hashes: impl Iterator<Item = Hash>, block: u64, tag: u64) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-        for (ordinal, hash) in (0u16..).zip(hashes) {
+        for (hash, ordinal) in hashes.zip(0u16..) {
             // Blocks that are gone leave their numbers behind, so this only grows.
             #[expect(clippy::cast_possible_truncation, reason = "runs are written long before")]
             let number = recent.len() as u32;
@@ -96,6 +96,7 @@ impl Index {
             let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = recent.get(hash) {
                 return Ok(Some(Place {
+                    layer: 0,
                     block: entry.block,
                     ordinal: entry.ordinal,
                     tag: entry.tag,
@@ -108,6 +109,7 @@ impl Index {
             base -= run.records.get();
             if let Some((position, record)) = self.search(run, hash)? {
                 return Ok(Some(Place {
+                    layer: 0,
                     block: record.block_offset(),
                     ordinal: record.ordinal.get(),
                     tag: record.tag.get(),
@@ -175,4 +177,23 @@ fn high_u64(hash: &[u8; 32]) -> u64 {
 fn page_records(page: &Bytes) -> &[Record] {
     let records = page.len() - run::PAGE_CHECK_LEN;
     zerocopy::FromBytes::ref_from_bytes(&page[..records]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::BLOCK_ENTRIES_MAX;
+    use crate::media::MemoryMedia;
+
+    #[test]
+    fn a_block_of_as_many_entries_as_it_may_hold_is_found_entry_by_entry() {
+        let source = Arc::new(Source::new(Arc::new(MemoryMedia::new()), "a file"));
+        let index = Index::new(source, Vec::new());
+        let hash = |number: usize| Hash::of(&number.to_le_bytes());
+        index.add((0..BLOCK_ENTRIES_MAX).map(hash), 8192, 7);
+        for number in [0, 1, BLOCK_ENTRIES_MAX - 1] {
+            let place = index.locate(&hash(number)).expect("readable").expect("there");
+            assert_eq!((place.block, usize::from(place.ordinal)), (8192, number));
+        }
+    }
 }
