@@ -155,6 +155,7 @@ pub fn put(report: &PutReport) -> Report {
         "new_bytes": report.new_bytes,
         "skipped": report.skipped,
         "unreadable": report.unreadable,
+        "unsettled": report.unsettled,
     });
     Report::new("Put complete.", json)
         .line("Files", report.files)
@@ -166,6 +167,7 @@ pub fn put(report: &PutReport) -> Report {
         .line_if_any("Files deleted", report.files_deleted)
         .line_if_any("Skipped", report.skipped)
         .line_if_any("Unreadable", report.unreadable)
+        .line_if_any("Changed while read", report.unsettled)
         .line("Database grew by", text::exact_size(report.new_bytes))
         .line("Version", report.version)
 }
@@ -177,11 +179,15 @@ pub fn get(report: &GetReport) -> Report {
         "files": report.files,
         "directories": report.directories,
         "bytes": report.bytes,
+        "failed": report.failed,
+        "damaged": report.damaged,
     });
-    Report::new("Get complete.", json)
+    let title = if report.failed == 0 { "Get complete." } else { "Get incomplete." };
+    Report::new(title, json)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
+        .line_if_any("Not restored", report.failed)
         .line("Version", report.version)
 }
 

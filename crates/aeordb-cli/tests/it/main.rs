@@ -11,5 +11,6 @@ mod names;
 mod pipes;
 mod readers;
 mod refusals;
+mod transcripts;
 mod trees;
 mod writers;
