@@ -121,6 +121,9 @@ pub struct Get {
     /// Replace files that exist
     #[arg(long, short)]
     pub force: bool,
+    /// Also restore setuid and setgid bits of files: they run with the rights of their new owner
+    #[arg(long)]
+    pub set_ids: bool,
 }
 
 /// List a directory

@@ -17,11 +17,15 @@ pub fn run(app: &mut App, args: &Get) -> Outcome {
     let opened = app.open_with(&args.with)?;
     let (version, _) = opened.item(&location, args.at.at.as_deref())?;
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
-    let options = GetOptions { overwrite };
+    let options = GetOptions { overwrite, set_ids: args.set_ids };
     let report = app.watched(|_, watch| {
         files::get(&opened.reader, &version, &location.path, &args.local, &options, watch)
             .about(Subject::Local)
     })?;
     app.report(&render::get(&report))?;
-    Ok(exit::DONE)
+    Ok(match (report.damaged, report.failed) {
+        (0, 0) => exit::DONE,
+        (0, _) => exit::UNREADABLE,
+        _ => exit::DAMAGED,
+    })
 }

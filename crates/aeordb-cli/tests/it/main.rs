@@ -12,5 +12,6 @@ mod names;
 mod pipes;
 mod readers;
 mod refusals;
+mod transcripts;
 mod trees;
 mod writers;

@@ -282,7 +282,7 @@ impl Checks<'_> {
         match ticket.wait() {
             Ok((tag, entries)) => {
                 self.report.entries += entries.len() as u64;
-                for (ordinal, entry) in (0u16..).zip(entries) {
+                for (entry, ordinal) in entries.into_iter().zip(0u16..) {
                     // Dead entries of a block that lives are in no index.
                     let located = self.reader.view().locate(&entry.hash);
                     let found = located.map(|place| {

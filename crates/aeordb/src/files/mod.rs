@@ -3,8 +3,11 @@
 mod cache;
 mod get;
 mod load;
+mod old;
 mod put;
+mod read;
 mod scan;
+mod walk;
 
 pub use get::{GetOptions, GetReport, Overwrite, get};
 pub use put::{PutOptions, PutReport, Source, put};

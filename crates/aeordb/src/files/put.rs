@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use crate::db::{Database, Writer};
 use crate::error::{Context, Error, Result};
-use crate::files::cache::Cache;
+use crate::files::cache::{CacheFile, Remembered};
 use crate::files::load::Loader;
 use crate::files::scan::{Entry, Found};
 use crate::hash::VersionId;
-use crate::object::{self, FileRecord, Item, Name, Path, Symlink, Version};
+use crate::object::{self, Item, Name, Path, Symlink, Version};
 use crate::watch::Watch;
 
 /// What is put.
@@ -55,14 +55,51 @@ pub struct PutReport {
     pub files_changed: u64,
     /// Files that do not.
     pub files_unchanged: u64,
-    /// Files that mirroring deleted.
+    /// Files that went: mirroring deleted them, or a file and a directory changed places.
     pub files_deleted: u64,
     /// Bytes by which the database grew.
     pub new_bytes: u64,
     /// Sockets, FIFOs, devices and names that cannot be kept: one warning each.
     pub skipped: u64,
-    /// Files and directories that could not be read: one warning each.
+    /// Files and directories that could not be read: one warning each. What the database has in
+    /// their place stays.
     pub unreadable: u64,
+    /// Files that changed while they were read, so that what was put may be neither the old nor
+    /// the new: one warning each.
+    pub unsettled: u64,
+}
+
+impl PutReport {
+    fn new(head: VersionId) -> Self {
+        PutReport {
+            version: head,
+            previous: head,
+            files: 0,
+            directories: 0,
+            bytes: 0,
+            files_new: 0,
+            files_changed: 0,
+            files_unchanged: 0,
+            files_deleted: 0,
+            new_bytes: 0,
+            skipped: 0,
+            unreadable: 0,
+            unsettled: 0,
+        }
+    }
+
+    /// Counts a file or link by what the database has at its place.
+    pub(super) fn count(&mut self, old: Option<&Item>, new: &Item) {
+        match old {
+            None => self.files_new += 1,
+            Some(Item::Directory(directory)) => {
+                self.files_new += 1;
+                self.files_deleted += directory.totals.files;
+            }
+            Some(old) if old == new => self.files_unchanged += 1,
+            Some(_) => self.files_changed += 1,
+        }
+    }
 }
 
 /// Puts `sources` at `target`, as one commit. A directory's contents land under `target`; one file
@@ -80,20 +117,7 @@ pub fn put(
     let previous = writer.head();
     let head = writer.head_version()?;
     let start = writer.entries().end();
-    let mut report = PutReport {
-        version: previous,
-        previous,
-        files: 0,
-        directories: 0,
-        bytes: 0,
-        files_new: 0,
-        files_changed: 0,
-        files_unchanged: 0,
-        files_deleted: 0,
-        new_bytes: 0,
-        skipped: 0,
-        unreadable: 0,
-    };
+    let mut report = PutReport::new(previous);
     let into = target_is_directory
         || sources.len() > 1
         || matches!(object::resolve(&writer, &head.root, target)?, Some(Item::Directory(_)));
@@ -115,7 +139,7 @@ pub fn put(
         writer.set_head(report.version, "put")?;
         report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
     }
-    caches.into_iter().for_each(Cache::save);
+    caches.into_iter().for_each(Remembered::save);
     Ok(report)
 }
 
@@ -137,7 +161,7 @@ impl Place<'_> {
     }
 }
 
-type Put = (Path, Item, Option<Cache>);
+type Put = (Path, Item, Option<Remembered>);
 
 fn put_one(
     writer: &mut Writer<'_>,
@@ -175,32 +199,25 @@ fn put_one(
         to.as_bytes(),
     ]
     .concat();
-    let now = writer.database().clock().now();
-    let cache = Cache::open(options.cache.as_deref(), &identity, now, options.rehash);
-    let content_type = options.content_type.clone();
-    let mut loader = Loader::new(writer, watch, report, cache, options.mirror, content_type);
+    let cache = CacheFile::new(options.cache.as_deref(), &identity);
+    let mut loader = Loader::new(writer, options, watch, report);
     match (entry.found.clone(), old) {
         (Found::Directory, Some(Item::File(_) | Item::Symlink(_))) if !options.mirror => {
             Err(Error::invalid(format!("{to} is not a directory")))
         }
         (Found::Directory, old) => {
-            let existing = match old {
-                Some(Item::Directory(directory)) => Some(directory),
-                _ => None,
-            };
             // The root has no mode and no time of its own.
             let entry = (!to.is_root()).then_some(entry);
-            let directory = loader.directory(whole, entry, existing)?;
-            Ok((to, Item::Directory(directory), Some(loader.cache)))
+            let (directory, remembered) = loader.directory(whole, entry, old, &cache)?;
+            Ok((to, Item::Directory(directory), Some(remembered)))
         }
         (Found::File(_), Some(Item::Directory(_))) => {
             Err(Error::invalid(format!("{to} is a directory")))
         }
-        (Found::File(stat), old) => {
-            let mut record = loader.single(whole, entry, stat)?;
-            let old = finish_file(&loader, &mut record, old);
-            count(report, old.as_ref(), &Item::File(record.clone()));
-            Ok((to, Item::File(record), None))
+        (Found::File(_), old) => {
+            let item = Item::File(loader.single(&whole, old.as_ref())?);
+            report.count(old.as_ref(), &item);
+            Ok((to, item, None))
         }
         (Found::Symlink(target), _) => {
             let item = Item::Symlink(Symlink { target, mtime: Some(entry.mtime) });
@@ -210,27 +227,6 @@ fn put_one(
         (Found::Unreadable(why), _) => {
             Err(Error::invalid(format!("{} cannot be read: {why}", path.display())))
         }
-    }
-}
-
-fn finish_file(
-    loader: &Loader<'_, '_>,
-    record: &mut FileRecord,
-    old: Option<Item>,
-) -> Option<Item> {
-    let before = match &old {
-        Some(Item::File(before)) => Some(before),
-        _ => None,
-    };
-    loader.describe(record, before);
-    old
-}
-
-fn count(report: &mut PutReport, old: Option<&Item>, new: &Item) {
-    match old {
-        None => report.files_new += 1,
-        Some(old) if old == new => report.files_unchanged += 1,
-        Some(_) => report.files_changed += 1,
     }
 }
 
@@ -251,17 +247,14 @@ fn put_stream(
     };
     let old = object::resolve(writer, &place.head.root, &to)?;
     let now = writer.database().clock().now();
-    let cache = Cache::open(None, &[], now, true);
-    let content_type = options.content_type.clone();
-    let mut loader = Loader::new(writer, watch, report, cache, false, content_type);
-    let (size, hash, content) = loader.stream(input, "the input")?;
-    let mut record = FileRecord::new(size, hash, content);
+    let mut loader = Loader::new(writer, options, watch, report);
+    let mut record = loader.stream(input, "the input")?;
     record.mode = Some(0o644);
     record.mtime = Some(now);
-    let old = finish_file(&loader, &mut record, old);
-    let item = Item::File(record);
-    count(report, old.as_ref(), &item);
+    loader.describe(&mut record, old.as_ref());
     report.files += 1;
-    report.bytes += size;
+    report.bytes += record.size;
+    let item = Item::File(record);
+    report.count(old.as_ref(), &item);
     Ok((to, item, None))
 }

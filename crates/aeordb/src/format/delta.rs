@@ -267,7 +267,7 @@ impl<'p> Compressor<'p> {
         // hold a position for each few bytes of it: while they stay in the processor's nearest
         // caches, filling them is most of the work and cheap.
         let window_log = total.next_power_of_two().ilog2().min(WINDOW_LOG_MAX);
-        let table_log = window_log.saturating_sub(2).clamp(12, 22);
+        let table_log = window_log.saturating_sub(2).clamp(12, 20);
         for parameter in [
             CParameter::CompressionLevel(LEVEL),
             CParameter::WindowLog(window_log),
@@ -284,7 +284,10 @@ impl<'p> Compressor<'p> {
         self.0.ref_prefix(prefix).ok()?;
         let mut payload = Vec::with_capacity(raw.len());
         match self.0.compress2(&mut payload, raw) {
-            Ok(len) if len < raw.len() => Some(payload),
+            Ok(len) if len < raw.len() => {
+                payload.shrink_to_fit();
+                Some(payload)
+            }
             // No room: it does not shrink.
             _ => None,
         }

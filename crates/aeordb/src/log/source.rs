@@ -15,7 +15,7 @@ use crate::media::Media;
 use crate::store::Place;
 
 /// Decoded blocks of chunks that are kept, in bytes.
-const CHUNK_CACHE_LEN: u64 = 32 * 1024 * 1024;
+const CHUNK_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Decoded blocks of tree nodes that are kept, in bytes.
 const TREE_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Index pages that are kept, in bytes.

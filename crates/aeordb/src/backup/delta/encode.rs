@@ -32,7 +32,8 @@ struct Draft {
     kind: Kind,
     references: Vec<Hash>,
     prefix: Vec<u8>,
-    entries: Vec<(Hash, Bytes)>,
+    entries: Vec<(Hash, u32)>,
+    /// The entries' encodings, one after another.
     raw: Vec<u8>,
 }
 
@@ -56,14 +57,26 @@ impl Draft {
         Ok(())
     }
 
-    fn add(&mut self, hash: Hash, bytes: Bytes) {
-        self.raw.extend_from_slice(&bytes);
-        self.entries.push((hash, bytes));
+    fn add(&mut self, hash: Hash, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
+        #[expect(clippy::cast_possible_truncation, reason = "an entry is at most 1 MiB")]
+        self.entries.push((hash, bytes.len() as u32));
+    }
+
+    /// Its entries as they are.
+    fn split(&self) -> impl Iterator<Item = (Kind, Hash, Bytes)> {
+        let raw = Bytes::copy_from_slice(&self.raw);
+        let mut start = 0;
+        self.entries.iter().map(move |(hash, len)| {
+            let end = start + *len as usize;
+            let bytes = raw.slice(start..end);
+            start = end;
+            (self.kind, *hash, bytes)
+        })
     }
 
     fn section(&self, payload_len: usize) -> Section {
-        #[expect(clippy::cast_possible_truncation, reason = "an entry is at most 1 MiB")]
-        let lens = self.entries.iter().map(|(_, bytes)| bytes.len() as u32).collect();
+        let lens = self.entries.iter().map(|(_, len)| *len).collect();
         Section { kind: self.kind, references: self.references.clone(), lens, payload_len }
     }
 }
@@ -100,11 +113,14 @@ fn drafts_of_pieces(view: &View, pieces: Vec<Piece>) -> Result<Vec<Draft>> {
                 new
             }
         };
+        // A piece of a large file would otherwise have twice its room at times.
+        draft.prefix.reserve_exact(usize::try_from(piece.prefix_len).unwrap_or(0));
+        draft.raw.reserve_exact(usize::try_from(piece.raw_len).unwrap_or(0));
         for reference in piece.references {
             draft.refer(view, reference)?;
         }
         for (hash, _) in piece.entries {
-            draft.add(hash, view.read(piece.kind, &hash)?);
+            draft.add(hash, &view.read(piece.kind, &hash)?);
         }
     }
     Ok(drafts)
@@ -117,7 +133,7 @@ fn drafts_of_nodes(view: &View, nodes: Vec<Node>, names: &[u8]) -> Result<Vec<Dr
     draft.prefix.extend_from_slice(names);
     for Node { hash, bytes, near } in nodes {
         draft.refer(view, near)?;
-        draft.add(hash, bytes);
+        draft.add(hash, &bytes);
     }
     if !draft.entries.is_empty() {
         drafts.push(draft);
@@ -142,8 +158,7 @@ impl Sections {
             let payload = match payload {
                 Some(payload) if !is_better_plain(&draft.raw, payload.len())? => payload,
                 _ => {
-                    let entries = draft.entries.iter();
-                    self.plain.extend(entries.map(|(hash, raw)| (draft.kind, *hash, raw.clone())));
+                    self.plain.extend(draft.split());
                     continue;
                 }
             };

@@ -13,9 +13,9 @@ use crate::log::sealed::SealedWriter;
 use crate::object::{FileRecord, ListReader};
 
 /// Raw bytes of a slice.
-const SLICE_LEN: u64 = 8 * 1024 * 1024;
+const SLICE_LEN: u64 = 4 * 1024 * 1024;
 /// How far around a place the references of a slice reach.
-const SLACK: u64 = 6 * 1024 * 1024;
+const SLACK: u64 = 2 * 1024 * 1024;
 /// Most bytes that a slice refers to.
 const PREFIX_LEN_MAX: u64 = 4 * SLICE_LEN;
 /// Chunks of the old file that are remembered to find places by.

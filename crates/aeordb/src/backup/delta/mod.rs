@@ -34,7 +34,7 @@ const NODES_LEN_TARGET: usize = 256 * 1024;
 /// A file up to this size is referred to as a whole.
 const WHOLE_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// Raw and reference bytes that may be under way.
-const UNDER_WAY_LEN_MAX: u64 = 48 * 1024 * 1024;
+const UNDER_WAY_LEN_MAX: u64 = 28 * 1024 * 1024;
 
 /// A directory node and the one whose place it takes.
 struct Node {
