@@ -100,6 +100,10 @@ fn combined_patches_are_a_patch() {
             .count(),
         desk.ok(&["diff", "--from", "v1", "--to", "v3"]).lines().count()
     );
+    let over = ["combine", "--output", "r.aeordb", "--base", "full.aeordb"];
+    assert_eq!(desk.ok(&[&over[..], &["p1.aeordb", "p2.aeordb"]].concat()), told);
+    let over = ["combine", "--output", "x.aeordb", "--base", "full.aeordb", "full.aeordb"];
+    desk.run(&over).refused(2, "full.aeordb is no patch", "");
     let run = desk.run(&["combine", "--output", "x.aeordb", "p2.aeordb", "p1.aeordb"]);
     run.refused(13, "p1.aeordb", "");
     assert!(!desk.exists("x.aeordb"));
