@@ -10,13 +10,12 @@ use crate::output::is_standard;
 use crate::render;
 
 pub fn run(app: &mut App, args: &Get) -> Outcome {
-    let at = args.at.at.as_deref();
     if is_standard(&args.local) {
-        return super::cat::run(app, std::slice::from_ref(&args.path), at);
+        return super::cat::run(app, std::slice::from_ref(&args.path), &args.at, &args.with);
     }
     let location = location(&args.path)?;
-    let opened = app.open()?;
-    let (version, _) = opened.item(&location, at)?;
+    let opened = app.open_with(&args.with)?;
+    let (version, _) = opened.item(&location, args.at.at.as_deref())?;
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
     let options = GetOptions { overwrite, set_ids: args.set_ids };
     let report = app.watched(|_, watch| {

@@ -14,7 +14,7 @@ use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Ls) -> Outcome {
     let location = location(&args.path)?;
-    let opened = app.open()?;
+    let opened = app.open_with(&args.with)?;
     let (version, item) = opened.item(&location, args.at.at.as_deref())?;
     let lister = Lister { long: args.long, json: app.global.json };
     let (reader, path) = (&opened.reader, &location.path);

@@ -65,6 +65,15 @@ pub struct ImportReport {
     pub undo_bytes: Option<u64>,
 }
 
+impl ImportReport {
+    /// True if a merge left something out.
+    pub fn has_open_conflicts(&self) -> bool {
+        self.merge.as_ref().is_some_and(|merge| {
+            merge.on_conflict == OnConflict::LeaveOut && !merge.conflicts.is_empty()
+        })
+    }
+}
+
 /// Takes exports and patches into a database, in order, as one change: all or nothing.
 pub fn import(
     database: &Database,
@@ -257,8 +266,7 @@ fn finish(
     }
     if let Some(name) = &options.snapshot {
         let (name, created_at) = (name.clone(), database.clock().now());
-        let snapshot =
-            Snapshot { name, version: *version, created_at, metadata: BTreeMap::new() };
+        let snapshot = Snapshot { name, version: *version, created_at, metadata: BTreeMap::new() };
         writer.add_snapshot(&snapshot)?;
     }
     Ok(Some(writer.commit_and_end()?))

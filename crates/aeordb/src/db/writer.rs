@@ -2,8 +2,8 @@
 
 use std::sync::MutexGuard;
 
-use crate::db::{Database, Reader};
 use crate::db::journal::{self, HistoryEntry, Snapshot};
+use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::hash::{Hash, Kind, VersionId};
