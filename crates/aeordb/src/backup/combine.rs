@@ -77,7 +77,8 @@ fn combine_patches(
     options: &Options,
     watch: &Watch,
 ) -> Result<PatchReport> {
-    let lists: Vec<List> = files.iter().map(|file| List::find(file, watch)).collect::<Result<_>>()?;
+    let lists: Vec<List> =
+        files.iter().map(|file| List::find(file, watch)).collect::<Result<_>>()?;
     let base = heads.first().and_then(|head| head.base);
     let target = heads.last().map(|head| head.target);
     let Some((from, to)) = base.zip(target) else {
@@ -180,10 +181,7 @@ impl List {
 }
 
 /// Writes the changes that all lists together come to.
-fn write_changes(
-    mut lists: Vec<List>,
-    out: &mut SealedWriter<'_>,
-) -> Result<Sum> {
+fn write_changes(mut lists: Vec<List>, out: &mut SealedWriter<'_>) -> Result<Sum> {
     let mut list = ChangeListWriter::default();
     let mut tally = Tally::default();
     loop {
@@ -286,7 +284,9 @@ impl Copy<'_> {
         match self.under_way.pop_front() {
             None => Ok(()),
             Some(Frame::Link(link)) => out.push_link(&link),
-            Some(Frame::Delta(delta)) => out.push_delta_here(&delta.frame, delta.count(), delta.raw_len()),
+            Some(Frame::Delta(delta)) => {
+                out.push_delta_here(&delta.frame, delta.count(), delta.raw_len())
+            }
             Some(Frame::Block(ticket)) => {
                 let (block, entries) = ticket.wait()?;
                 self.write_block(&block, entries, out)

@@ -257,8 +257,7 @@ fn finish(
     }
     if let Some(name) = &options.snapshot {
         let (name, created_at) = (name.clone(), database.clock().now());
-        let snapshot =
-            Snapshot { name, version: *version, created_at, metadata: BTreeMap::new() };
+        let snapshot = Snapshot { name, version: *version, created_at, metadata: BTreeMap::new() };
         writer.add_snapshot(&snapshot)?;
     }
     Ok(Some(writer.commit_and_end()?))

@@ -126,7 +126,9 @@ impl Tally {
     pub fn add(&mut self, change: &ChangeRecord) -> Result<()> {
         let path = Path::parse(&change.path)?;
         if path.as_bytes() != change.path || path.is_root() {
-            return Err(Error::invalid(format!("{path} is not written as the path of a change is")));
+            return Err(Error::invalid(format!(
+                "{path} is not written as the path of a change is"
+            )));
         }
         if self.last.as_ref().is_some_and(|last| *last >= path) {
             return Err(Error::invalid(format!("{path} is not above the path before")));

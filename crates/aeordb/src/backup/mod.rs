@@ -21,9 +21,9 @@ pub use combine::{Combined, combine};
 pub use diff::{PatchReport, diff};
 pub use export::{ExportReport, export};
 pub use import::{ImportOptions, ImportReport, Input, import};
-pub use merge::{Conflict, MergeReport, OnConflict};
 pub use info::{Info, info};
 pub use layered::open_with;
+pub use merge::{Conflict, MergeReport, OnConflict};
 pub use subtree::subtree;
 pub use verify::{Damage, VerifyReport, verify};
 

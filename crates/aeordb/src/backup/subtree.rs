@@ -40,11 +40,7 @@ pub fn subtree(
 }
 
 /// The directories above a path, each of them empty, and what is at the path.
-fn way_to(
-    reader: &Reader,
-    version: &Version,
-    path: &Path,
-) -> Result<BTreeMap<Path, Option<Item>>> {
+fn way_to(reader: &Reader, version: &Version, path: &Path) -> Result<BTreeMap<Path, Option<Item>>> {
     let mut way = BTreeMap::new();
     let Some(item) = object::resolve(reader.view(), &version.root, path)? else { return Ok(way) };
     way.insert(path.clone(), Some(item));

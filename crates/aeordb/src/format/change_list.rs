@@ -237,7 +237,8 @@ impl Iterator for ChangeList {
         if self.next == self.marks.len() {
             let whole = self.paths == self.raw.len();
             self.paths = self.raw.len();
-            return (!whole).then(|| Err(damaged(self.offset, "a list of changes with more in it")));
+            return (!whole)
+                .then(|| Err(damaged(self.offset, "a list of changes with more in it")));
         }
         let record = self.record();
         if record.is_none() {

@@ -179,9 +179,8 @@ impl Link {
                 ("directories", closing.directories.get(), totals.directories),
             ];
             let lie = pairs.into_iter().find(|(_, promised, found)| promised != found);
-            return lie.map_or(Ok(()), |(what, promised, found)| {
-                Err(self.lie(what, promised, found))
-            });
+            return lie
+                .map_or(Ok(()), |(what, promised, found)| Err(self.lie(what, promised, found)));
         };
         // Where another version served in place of the base, there is nothing to hold it against.
         let sum = match sum_of(writer, &base, &self.head.target) {

@@ -284,11 +284,7 @@ pub fn check_block(at: u64, block: &RawBlock) -> Result<Vec<Named>> {
 
 /// Decodes a delta against what `store` has. Of those that refer to much, one at a time: the others
 /// wait, so that memory does not grow with the number of threads.
-fn decode_within<S: ReadEntries>(
-    large: &Mutex<()>,
-    delta: &Delta,
-    store: &S,
-) -> Result<Decoded> {
+fn decode_within<S: ReadEntries>(large: &Mutex<()>, delta: &Delta, store: &S) -> Result<Decoded> {
     let referred = Cell::new(0);
     let alone = RefCell::new(None);
     let read = |kind, hash: &Hash| match store.read(kind, hash) {

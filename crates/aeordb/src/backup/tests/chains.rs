@@ -161,8 +161,7 @@ fn a_chain_is_read_from_any_version_that_a_database_holds() {
     take(&database, &[&second], &promote()).unwrap();
     database.close().unwrap();
     let before = std::fs::read(&path).unwrap();
-    let layered =
-        open_with(&path, &[first], desk.scratch(), &options(), &Watch::new()).unwrap();
+    let layered = open_with(&path, &[first], desk.scratch(), &options(), &Watch::new()).unwrap();
     assert_eq!(layered.reader().unwrap().head(), versions[1]);
     drop(layered);
     assert_eq!(std::fs::read(&path).unwrap(), before);

@@ -100,7 +100,10 @@ fn both_sides_of_a_conflict_are_told() {
         _ => None,
     };
     let [a, gone] = report.conflicts.as_slice() else { panic!("{:?}", report.conflicts) };
-    assert_eq!((hash(&a.ours), hash(&a.theirs)), (Some(Hash::of(b"ours")), Some(Hash::of(b"theirs"))));
+    assert_eq!(
+        (hash(&a.ours), hash(&a.theirs)),
+        (Some(Hash::of(b"ours")), Some(Hash::of(b"theirs")))
+    );
     assert_eq!((hash(&gone.ours), hash(&gone.theirs)), (None, Some(Hash::of(b"1"))));
     assert_eq!((report.taken, report.same), (1, 0));
     let (merged, report, _) = merge(&base, &ours, &theirs, OnConflict::Theirs);

@@ -12,7 +12,11 @@ fn source() -> (Database, VersionId, VersionId) {
     let mut first = tree(shared.clone());
     first.extend(tree([("/docs/x/a", file("a")), ("/docs/b", file("b")), ("/other", file("o"))]));
     let mut second = tree(shared);
-    second.extend(tree([("/docs/x/a", file("A")), ("/docs/x/c", file("c")), ("/other", file("O"))]));
+    second.extend(tree([
+        ("/docs/x/a", file("A")),
+        ("/docs/x/c", file("c")),
+        ("/other", file("O")),
+    ]));
     let (first, second) = (commit(&source, &first), commit(&source, &second));
     (source, first, second)
 }
