@@ -6,14 +6,13 @@ use crate::db::journal::{self, HistoryEntry, Snapshot};
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
-use crate::graph::Bitmap;
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::SNAPSHOT_NAME_LEN_MAX;
 use crate::log::appender::Appender;
 use crate::log::recover::Root;
 use crate::object::Version;
 use crate::object::tree::{self, SystemMap};
-use crate::store::{AppendEntries, ReadEntries};
+use crate::store::{AppendEntries, Bitmap, ReadEntries};
 
 /// Holds the database's one place to write. Dropped without a commit, it takes everything back.
 pub struct Writer<'a> {
@@ -187,9 +186,7 @@ impl<'a> Writer<'a> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if !self.committed {
-            // If this fails the appender refuses to write until the file is opened again, which
-            // cuts the tail off as well.
-            let _ = self.appender.rollback();
+            self.appender.rollback();
         }
     }
 }

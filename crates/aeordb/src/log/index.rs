@@ -2,7 +2,7 @@
 //! and the entries since the last run in memory. It is derived: the blocks alone can rebuild it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 
@@ -23,7 +23,16 @@ pub struct Recent {
     pub ordinal: u16,
     /// First eight bytes of the block's hash.
     pub tag: u64,
-    number: u32,
+    number: u64,
+}
+
+/// The entries that are in no run yet.
+#[derive(Default)]
+struct RecentEntries {
+    by_hash: HashMap<Hash, Recent>,
+    /// Numbers given out so far. One that was forgotten is never given out again: a reader may
+    /// have noted it down.
+    numbers: u64,
 }
 
 /// A state of the index. Entries are added to the recent part while readers use it: to find more
@@ -33,7 +42,7 @@ pub struct Index {
     runs: Vec<RunRef>,
     /// Records of all runs: recent entries are numbered from here.
     in_runs: u64,
-    recent: RwLock<HashMap<Hash, Recent>>,
+    recent: RwLock<RecentEntries>,
 }
 
 impl Index {
@@ -50,39 +59,40 @@ impl Index {
 
     /// Number of entries that are in no run.
     pub fn recent_len(&self) -> usize {
-        self.recent.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.recent().by_hash.len()
+    }
+
+    fn recent(&self) -> RwLockReadGuard<'_, RecentEntries> {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every dense number is below this.
     pub fn number_limit(&self) -> u64 {
-        self.in_runs + self.recent_len() as u64
+        self.in_runs + self.recent().numbers
     }
 
     /// Adds the entries of a block that was written.
     pub fn add(&self, hashes: impl Iterator<Item = Hash>, block: u64, tag: u64) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
         for (hash, ordinal) in hashes.zip(0u16..) {
-            // Blocks that are gone leave their numbers behind, so this only grows.
-            #[expect(clippy::cast_possible_truncation, reason = "runs are written long before")]
-            let number = recent.len() as u32;
-            let entry = recent.entry(hash).or_insert(Recent { block, ordinal, tag, number });
-            *entry = Recent { block, ordinal, tag, number: entry.number };
+            let RecentEntries { by_hash, numbers } = &mut *recent;
+            let number = by_hash.get(&hash).map_or(*numbers, |known| known.number);
+            by_hash.insert(hash, Recent { block, ordinal, tag, number });
+            *numbers = (*numbers).max(number + 1);
         }
     }
 
-    /// Forgets recent entries of blocks at or after `end`, and numbers the rest anew.
+    /// Forgets recent entries of blocks at or after `end`.
     pub fn forget_from(&self, end: u64) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|_, entry| entry.block < end);
-        for (number, entry) in (0u32..).zip(recent.values_mut()) {
-            entry.number = number;
-        }
+        recent.by_hash.retain(|_, entry| entry.block < end);
     }
 
     /// The recent entries as records, sorted.
     pub fn recent_sorted(&self) -> Vec<Record> {
-        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let recent = self.recent();
         let mut records: Vec<Record> = recent
+            .by_hash
             .iter()
             .map(|(hash, entry)| Record::new(hash, entry.block, entry.ordinal, entry.tag))
             .collect();
@@ -92,17 +102,14 @@ impl Index {
 
     /// Where the entry is; `None` if it is not in the file.
     pub fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        {
-            let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(entry) = recent.get(hash) {
-                return Ok(Some(Place {
-                    layer: 0,
-                    block: entry.block,
-                    ordinal: entry.ordinal,
-                    tag: entry.tag,
-                    number: self.in_runs + u64::from(entry.number),
-                }));
-            }
+        if let Some(entry) = self.recent().by_hash.get(hash) {
+            return Ok(Some(Place {
+                layer: 0,
+                block: entry.block,
+                ordinal: entry.ordinal,
+                tag: entry.tag,
+                number: self.in_runs + entry.number,
+            }));
         }
         let mut base = self.in_runs;
         for run in self.runs.iter().rev() {

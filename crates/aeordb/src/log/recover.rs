@@ -48,8 +48,9 @@ pub struct Damage {
 pub struct State {
     /// The newest sound superblock.
     pub superblock: Superblock,
-    /// Which slot it is in.
-    pub slot: usize,
+    /// The slot that the next superblock goes to. One slot is on the disk for certain: the older,
+    /// since the newer was begun only when that one was synced. The newer may be in a cache alone.
+    pub next_slot: usize,
     /// What the last whole commit makes visible.
     pub root: Root,
     /// The index as of that commit.
@@ -62,8 +63,13 @@ pub struct State {
     pub checkpoint: Checkpoint,
     /// Offset of the newest checkpoint's frame.
     pub checkpoint_at: u64,
-    /// End of the commit that sealed the newest checkpoint: the tail starts there.
+    /// Offset of the commit that sealed the newest checkpoint; zero if there is none.
+    pub checkpoint_commit: u64,
+    /// End of that commit: the tail starts there.
     pub tail_start: u64,
+    /// End of the last commit that is known to have been synced: later ones may be in a cache
+    /// alone, and lost in spite of all later syncs.
+    pub proven_to: u64,
     /// Damage below the end of what is known to have been synced.
     pub damages: Vec<Damage>,
 }
@@ -99,9 +105,15 @@ pub fn read_slots(source: &Source) -> Result<Vec<(usize, Superblock)>> {
     }
 }
 
-/// Opens the database behind `source`.
+/// The state of the database behind `source`.
 pub fn recover(source: &Arc<Source>) -> Result<State> {
+    recover_until(source, u64::MAX)
+}
+
+/// Its state as of the last commit that ends at or before `until`.
+pub fn recover_until(source: &Arc<Source>, until: u64) -> Result<State> {
     let slots = read_slots(source)?;
+    let both = slots.len() == SLOTS.len();
     let durable_to = slots.iter().map(|(_, superblock)| superblock.durable_to.get()).max();
     let mut damages = Vec::new();
     for (slot, superblock) in slots {
@@ -109,10 +121,11 @@ pub fn recover(source: &Arc<Source>) -> Result<State> {
             let detail = "is sealed: it is not a database that grows".into();
             return Err(Error::Foreign { what: source.name().into(), detail });
         }
-        match start_from(source, slot, &superblock) {
+        let next_slot = if both { slot } else { 1 - slot };
+        match start_from(source, next_slot, &superblock) {
             Ok(mut state) => {
                 state.damages.append(&mut damages);
-                return Replay::new(source, state, durable_to.unwrap_or(0)).run();
+                return Replay::new(source, state, durable_to.unwrap_or(0), until).run();
             }
             Err(error @ Error::Damaged { .. }) => damages.push(damage(&error)),
             Err(error) => return Err(error),
@@ -130,20 +143,22 @@ fn damage(error: &Error) -> Damage {
 }
 
 /// The state as of the checkpoint that the superblock names.
-fn start_from(source: &Arc<Source>, slot: usize, superblock: &Superblock) -> Result<State> {
+fn start_from(source: &Arc<Source>, next_slot: usize, superblock: &Superblock) -> Result<State> {
+    let at = superblock.commit.get();
     let mut state = State {
         superblock: *superblock,
-        slot,
+        next_slot,
         root: Root::default(),
         index: Arc::new(Index::new(source.clone(), Vec::new())),
         end: DATABASE_START,
         commit_hash: [0; 32],
         checkpoint: Checkpoint::default(),
         checkpoint_at: 0,
+        checkpoint_commit: at,
         tail_start: DATABASE_START,
+        proven_to: 0,
         damages: Vec::new(),
     };
-    let at = superblock.commit.get();
     if at == 0 {
         return Ok(state);
     }
@@ -207,6 +222,8 @@ struct Replay<'a> {
     state: State,
     /// Below this, what is broken is damage.
     durable_to: u64,
+    /// Commits that end after this are left out.
+    until: u64,
     file_len: u64,
     seal: Seal,
     /// Blocks since the last commit: offset and header.
@@ -216,9 +233,9 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(source: &'a Arc<Source>, state: State, durable_to: u64) -> Self {
+    fn new(source: &'a Arc<Source>, state: State, durable_to: u64, until: u64) -> Self {
         let (seal, blocks) = (Seal::new(), Vec::new());
-        Replay { source, state, durable_to, file_len: 0, seal, blocks, lenient: false }
+        Replay { source, state, durable_to, until, file_len: 0, seal, blocks, lenient: false }
     }
 
     fn run(mut self) -> Result<State> {
@@ -233,12 +250,16 @@ impl<'a> Replay<'a> {
         let mut at = self.state.end;
         // Headers first, so that a large load which never committed costs no hashing.
         while let Some(commit_at) = self.find_commit(at)? {
+            if commit_at.saturating_add(COMMIT_FRAME_LEN as u64) > self.until {
+                break;
+            }
             match self.replay_to(at, commit_at)? {
                 Step::Taken => at = self.state.end,
                 Step::Skipped(next) => at = next,
                 Step::Torn => break,
             }
         }
+        self.state.proven_to = self.durable_to;
         Ok(self.state)
     }
 
@@ -371,6 +392,7 @@ impl<'a> Replay<'a> {
         }
         self.state.adopt(&commit, &header);
         if checkpoint_at.is_some() {
+            self.state.checkpoint_commit = at;
             self.state.tail_start = self.state.end;
         }
         self.durable_to = self.durable_to.max(commit.durable_to.get());

@@ -237,14 +237,16 @@ pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
     let root = Root { head: Some(VersionId(Hash::new(closing.target))), ..Root::default() };
     let state = State {
         superblock,
-        slot: 0,
+        next_slot: 0,
         root,
         index: Arc::new(Index::new(source.clone(), checkpoint.runs.clone())),
         end: closing.offset.get() + CLOSING_FRAME_LEN as u64,
         commit_hash: [0; 32],
         checkpoint,
         checkpoint_at: at,
+        checkpoint_commit: 0,
         tail_start: 0,
+        proven_to: 0,
         damages: Vec::new(),
     };
     let kind = superblock.file_kind().unwrap_or(FileKind::Export);

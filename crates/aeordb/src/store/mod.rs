@@ -12,8 +12,11 @@
 //! 5. The dense number of an entry is below `number_limit` of the same reader and belongs to no
 //!    other entry of it; numbers are stable for the life of the reader.
 
+mod bitmap;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+
+pub use bitmap::Bitmap;
 
 use bytes::Bytes;
 
