@@ -31,6 +31,8 @@ fn imported(kind: FileKind, promoted: bool) -> ImportReport {
         promoted,
         new_entries: 250,
         new_bytes: 4096,
+        merge: None,
+        undo_bytes: None,
     }
 }
 
