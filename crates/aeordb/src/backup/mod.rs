@@ -5,7 +5,6 @@ mod changes;
 mod delta;
 mod diff;
 mod export;
-mod frames;
 mod import;
 mod info;
 mod live;
