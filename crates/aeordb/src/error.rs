@@ -49,6 +49,21 @@ pub enum Error {
         /// The version that the patch leads to.
         target: VersionId,
     },
+    /// The files of an import do not follow each other.
+    #[error("{file} starts from version {base}, but {after} leads to version {found}{}",
+        belongs(.misplaced))]
+    BrokenChain {
+        /// The file that does not follow.
+        file: String,
+        /// The version that it starts from.
+        base: VersionId,
+        /// The file before it.
+        after: String,
+        /// The version that the file before it leads to.
+        found: VersionId,
+        /// Another of the files, which leads to the version that it starts from.
+        misplaced: Option<String>,
+    },
     /// HEAD is not what the caller expected it to be.
     #[error("head is {head}, expected {expected}")]
     HeadMoved {
@@ -113,6 +128,13 @@ pub enum Error {
 
 fn supplied(supplier: &Option<VersionId>) -> String {
     supplier.map(|version| format!(", version {version} holds them")).unwrap_or_default()
+}
+
+fn belongs(file: &Option<String>) -> String {
+    match file {
+        Some(file) => format!("; {file} belongs before it"),
+        None => "; the patch between them is missing".into(),
+    }
 }
 
 impl Error {

@@ -6,6 +6,8 @@ use std::io::BufReader;
 use std::path::Path as LocalPath;
 use std::sync::Arc;
 
+use crate::backup::import::copy;
+use crate::backup::listing::Tally;
 use crate::crew::{Crew, Ticket};
 use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{Context, Error, Result};
@@ -236,7 +238,7 @@ impl Checks<'_> {
         match ticket.wait() {
             Ok((tag, entries)) => {
                 self.report.entries += entries.len() as u64;
-                for (ordinal, entry) in (0u16..).zip(entries) {
+                for (entry, ordinal) in entries.into_iter().zip(0u16..) {
                     // Dead entries of a block that lives are in no index.
                     let located = self.reader.view().locate(&entry.hash);
                     let found = located.map(|place| {
@@ -376,6 +378,7 @@ fn verify_sealed(
     let mut report = VerifyReport::new(kind, deep);
     let crew = database.map_or_else(|| Arc::new(Crew::new(0)), |database| database.crew().clone());
     let mut under_way: VecDeque<(u64, Ticket<Result<()>>)> = VecDeque::new();
+    let mut tally = Tally::default();
     loop {
         watch.check()?;
         let at = stream.offset();
@@ -395,12 +398,16 @@ fn verify_sealed(
                     ));
                 }
             }
-            Ok(Part::Delta(_, delta)) => {
+            Ok(Part::Delta(delta)) => {
                 report.blocks += 1;
-                report.entries += delta.head.entries.len() as u64;
-                report.unproved += delta.head.entries.len() as u64;
+                report.entries += delta.count();
+                report.unproved += delta.count();
             }
-            Ok(Part::Changes(_)) => {}
+            Ok(Part::Changes(changes)) => {
+                let counted = copy::tally(&mut tally, changes, stream.name(), stream.offset());
+                report.keep(at, counted)?;
+            }
+            Ok(Part::Link(..)) => {}
             Ok(Part::End(_)) => break,
             Err(error) => {
                 report.keep(at, Err(error))?;

@@ -2,6 +2,7 @@
 
 mod edit;
 mod journal;
+mod layered;
 mod reader;
 mod resolve;
 mod writer;

@@ -2,8 +2,8 @@
 
 use std::sync::MutexGuard;
 
-use crate::db::Database;
 use crate::db::journal::{self, HistoryEntry, Snapshot};
+use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::hash::{Hash, Kind, VersionId};
@@ -34,16 +34,25 @@ impl<'a> Writer<'a> {
 
     /// What a database starts from: the empty version and the empty maps.
     fn begin_database(&mut self) {
-        let map = tree::empty_root(Kind::System);
-        self.root.head = Some(Version::empty().id());
-        self.root.snapshots = map;
-        self.root.history = map;
-        self.root.system = map;
+        // One that lies on another file has the HEAD that it was given.
+        self.root.head.get_or_insert(Version::empty().id());
+        for map in [&mut self.root.snapshots, &mut self.root.history, &mut self.root.system] {
+            if map.is_zero() {
+                *map = tree::empty_root(Kind::System);
+            }
+        }
     }
 
     /// Where entries are read from and appended.
     pub fn entries(&mut self) -> &mut Appender {
         &mut self.appender
+    }
+
+    /// A reader of everything this writer did, before it is committed.
+    pub fn reader(&mut self) -> Result<Reader> {
+        self.appender.flush()?;
+        let view = self.database.log().view_uncommitted(&self.appender, self.root.clone())?;
+        Ok(Reader::new(view, self.database.kind(), self.database.crew().clone()))
     }
 
     /// The database being written.

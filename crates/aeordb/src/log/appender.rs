@@ -18,6 +18,7 @@ use crate::format::superblock::{DATABASE_START, SLOTS};
 use crate::hash::{Hash, Kind};
 use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
 use crate::log::index::Index;
+use crate::log::layers::{self, Below};
 use crate::log::packer::{Packed, Packer};
 use crate::log::recover::{Root, State};
 use crate::log::run_writer;
@@ -38,6 +39,8 @@ pub struct Appender {
     state: State,
     /// The index with what was appended since the last commit.
     index: Arc<Index>,
+    /// What reads fall through to; such a log ends with the process and is never synced.
+    below: Option<Below>,
     /// Where the next frame goes.
     end: u64,
     seal: Seal,
@@ -66,6 +69,7 @@ impl Appender {
             published,
             clock,
             crew,
+            below: None,
             state,
             seal: Seal::new(),
             latched: None,
@@ -84,6 +88,17 @@ impl Appender {
             appender.restore()?;
         }
         Ok(appender)
+    }
+
+    /// Lets reads fall through to another file.
+    pub(super) fn over(mut self, below: Below) -> Self {
+        self.below = Some(below);
+        self
+    }
+
+    /// The index with what was written since the last commit.
+    pub(super) fn index(&self) -> &Arc<Index> {
+        &self.index
     }
 
     /// What the last commit made visible.
@@ -122,7 +137,7 @@ impl Appender {
     /// Adds an entry whose name is known. Returns whether it was new.
     pub fn append_hashed(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<bool> {
         self.usable()?;
-        if self.packer.contains(&hash) || self.index.locate(&hash)?.is_some() {
+        if self.contains(&hash)? {
             return Ok(false);
         }
         self.packer.push(kind, hash, encoding);
@@ -139,7 +154,7 @@ impl Appender {
 
     /// True if the entry is here, written or not.
     pub fn contains(&self, hash: &Hash) -> Result<bool> {
-        Ok(self.packer.contains(hash) || self.index.locate(hash)?.is_some())
+        Ok(self.packer.contains(hash) || self.locate(hash)?.is_some())
     }
 
     /// Writes what is packed, so that a later commit has little left to do.
@@ -184,6 +199,9 @@ impl Appender {
     }
 
     fn sync(&mut self) -> Result<()> {
+        if self.below.is_some() {
+            return Ok(());
+        }
         let synced =
             self.source.media().sync().context(|| format!("syncing {}", self.source.name()));
         if let Err(error) = &synced {
@@ -260,7 +278,11 @@ impl Appender {
 
     /// What is written and found, for whoever reads while this writes: nothing that is packed.
     pub fn snapshot(&self) -> Written {
-        Written { source: self.source.clone(), index: self.index.clone() }
+        Written {
+            source: self.source.clone(),
+            index: self.index.clone(),
+            below: self.below.clone(),
+        }
     }
 
     /// Commits with an index of the entries whose numbers are in `live`, as one run; `voids` are
@@ -398,7 +420,7 @@ impl Appender {
     /// Takes back what was not committed, and leaves the file so that the next opening is short
     /// and knows how far it was synced.
     pub fn close(&mut self) -> Result<()> {
-        if self.latched.is_some() {
+        if self.latched.is_some() || self.below.is_some() {
             return Ok(());
         }
         if self.is_dirty() || self.broken {
@@ -429,19 +451,20 @@ impl Drop for Appender {
 pub struct Written {
     source: Arc<Source>,
     index: Arc<Index>,
+    below: Option<Below>,
 }
 
 impl ReadEntries for Written {
     fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        self.index.locate(hash)
+        layers::locate(&self.index, self.below.as_ref(), hash)
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        super::read(&self.source, &self.index, &[], kind, hash)
+        super::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
     }
 
     fn number_limit(&self) -> u64 {
-        self.index.number_limit()
+        layers::number_limit(&self.index, self.below.as_ref())
     }
 }
 
@@ -455,18 +478,21 @@ pub(super) fn write(source: &Source, bytes: &[u8], offset: u64) -> Result<()> {
 
 impl ReadEntries for Appender {
     fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        self.index.locate(hash)
+        layers::locate(&self.index, self.below.as_ref(), hash)
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
         match self.packer.get(hash) {
             Some((found, bytes)) if found == kind => Ok(bytes),
-            _ => super::read(&self.source, &self.index, &self.state.damages, kind, hash),
+            _ => {
+                let (source, damages) = (&self.source, &self.state.damages);
+                super::read(source, &self.index, damages, self.below.as_ref(), kind, hash)
+            }
         }
     }
 
     fn number_limit(&self) -> u64 {
-        self.index.number_limit()
+        layers::number_limit(&self.index, self.below.as_ref())
     }
 }
 

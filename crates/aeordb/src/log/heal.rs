@@ -87,7 +87,7 @@ pub fn heal(
     let range = ground.start..run.offset.get().min(ground.end);
     for (frames, seen) in Frames::new(source, range, voids).enumerate() {
         let Some((at, table)) = table(source, seen?)? else { continue };
-        for (ordinal, entry) in (0u16..).zip(&table.hashes) {
+        for (entry, ordinal) in table.hashes.iter().zip(0u16..) {
             if within(entry) {
                 records.insert(*entry, Record::new(&Hash::new(*entry), at, ordinal, table.tag));
             }

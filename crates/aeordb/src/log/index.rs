@@ -125,7 +125,7 @@ impl Index {
     /// Adds the entries of a block that was written.
     pub fn add(&self, hashes: impl Iterator<Item = Hash>, block: u64, tag: u64) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-        for (ordinal, hash) in (0u16..).zip(hashes) {
+        for (hash, ordinal) in hashes.zip(0u16..) {
             let RecentEntries { by_hash, numbers } = &mut *recent;
             let number = by_hash.get(&hash).map_or(*numbers, |known| known.number);
             by_hash.insert(hash, Recent { block, ordinal, tag, number });
@@ -155,6 +155,7 @@ impl Index {
     pub fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
         if let Some(entry) = self.recent().by_hash.get(hash) {
             return Ok(Some(Place {
+                layer: 0,
                 block: entry.block,
                 ordinal: entry.ordinal,
                 tag: entry.tag,
@@ -262,6 +263,7 @@ impl Index {
 fn find(records: &[Record], start: u64, hash: &[u8; 32]) -> Option<Place> {
     let found = records.binary_search_by(|record| record.hash.cmp(hash)).ok()?;
     records.get(found).map(|record| Place {
+        layer: 0,
         block: record.block_offset(),
         ordinal: record.ordinal.get(),
         tag: record.tag.get(),
@@ -279,4 +281,23 @@ fn high_u64(hash: &[u8; 32]) -> u64 {
 pub fn page_records(page: &Bytes) -> &[Record] {
     let records = page.len() - run::PAGE_CHECK_LEN;
     zerocopy::FromBytes::ref_from_bytes(&page[..records]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::BLOCK_ENTRIES_MAX;
+    use crate::media::MemoryMedia;
+
+    #[test]
+    fn a_block_of_as_many_entries_as_it_may_hold_is_found_entry_by_entry() {
+        let source = Arc::new(Source::new(Arc::new(MemoryMedia::new()), "a file"));
+        let index = Index::new(source, 0, &Checkpoint::default());
+        let hash = |number: usize| Hash::of(&number.to_le_bytes());
+        index.add((0..BLOCK_ENTRIES_MAX).map(hash), 8192, 7);
+        for number in [0, 1, BLOCK_ENTRIES_MAX - 1] {
+            let place = index.locate(&hash(number)).expect("readable").expect("there");
+            assert_eq!((place.block, usize::from(place.ordinal)), (8192, number));
+        }
+    }
 }

@@ -26,6 +26,8 @@ use crate::hash::{Hash, Kind};
 /// Where an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
+    /// Which file it is in, where a store reads several: the lowest is 0.
+    pub layer: u8,
     /// Offset of the block that holds the entry, in bytes from the start of the file.
     pub block: u64,
     /// Position of the entry among the entries of its block.
