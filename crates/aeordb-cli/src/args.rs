@@ -143,6 +143,12 @@ pub struct Ls {
     /// Also kind, size, time and content type
     #[arg(long, short)]
     pub long: bool,
+    /// Show no more than this many
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Begin after this name: the last one of the page before
+    #[arg(long, value_name = "NAME", conflicts_with = "recursive")]
+    pub after: Option<OsString>,
 }
 
 /// Write the bytes of files to standard output

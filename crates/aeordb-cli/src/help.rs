@@ -68,6 +68,8 @@ Examples:
   aeordb ls /documents
   aeordb ls -l v1:/documents
   aeordb ls -r                       everything, with absolute paths
+  aeordb ls --limit 100 /photos      a page of a large directory
+  aeordb ls --limit 100 --after img-0099.jpg /photos     and the next one
   aeordb ls -r --json | jq .size";
 
 pub const CAT: &str = "\

@@ -2,13 +2,13 @@
 
 use std::path::Path as LocalPath;
 
-use crate::backup::frames::{Frames, Seen};
 use crate::db::{Database, FileKind, Options};
 use crate::error::Result;
 use crate::format::FrameKind;
 use crate::format::block::Class;
 use crate::format::superblock::FORMAT_VERSION;
 use crate::hash::{Hash, VersionId};
+use crate::log::frames::Seen;
 use crate::log::sealed;
 
 /// What a file is.
@@ -101,7 +101,7 @@ pub fn info(path: &LocalPath) -> Result<Info> {
         info.history += 1;
     }
     info.void_bytes = log.voids().iter().map(|void| void.len.get()).sum();
-    for seen in Frames::new(log) {
+    for seen in log.frames() {
         let Seen::Frame(_, header) = seen? else { continue };
         if header.frame_kind() == Some(FrameKind::Block) {
             let count = u64::from(header.count.get());

@@ -6,7 +6,6 @@ mod combine;
 mod delta;
 mod diff;
 mod export;
-mod frames;
 mod import;
 mod info;
 mod layered;

@@ -6,7 +6,6 @@ use std::io::BufReader;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::backup::frames::{Frames, Seen};
 use crate::backup::import::copy;
 use crate::backup::layered::open_with;
 use crate::backup::listing::Tally;
@@ -16,6 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::format::block::TableEntry;
 use crate::graph::{self, Bitmap};
 use crate::hash::{Hash, VersionId};
+use crate::log::frames::Seen;
 use crate::log::recover;
 use crate::log::source::Source;
 use crate::log::stream::{Part, StreamReader};
@@ -180,7 +180,7 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
         bad_blocks: BTreeSet::new(),
         report: &mut report,
     };
-    for seen in Frames::new(log) {
+    for seen in log.frames() {
         watch.check()?;
         match seen? {
             Seen::Frame(at, header) => {

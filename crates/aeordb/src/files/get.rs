@@ -261,6 +261,16 @@ impl Walk {
     }
 
     fn run(mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
+        let walked = self.walk(place, path, directory);
+        if walked.is_err() {
+            // Whoever is at a file takes it back; nobody is to be cut off while at it.
+            self.shared.stopped.store(true, Relaxed);
+            self.under_way.drain(..).for_each(|ticket| drop(ticket.wait()));
+        }
+        walked
+    }
+
+    fn walk(&mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
         let reader = self.shared.reader.clone();
         let mut levels = vec![self.level(&reader, place, path, directory)?];
         while let Some(level) = levels.last_mut() {

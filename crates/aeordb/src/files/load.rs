@@ -226,23 +226,29 @@ impl<'a, 'd> Loader<'a, 'd> {
     }
 
     fn large(&mut self, wanted: Wanted, remembered: &mut Remembered) -> Result<()> {
-        let opened = match Opened::open(&wanted.path) {
-            Ok(opened) => opened,
+        match self.read(&wanted.path)? {
+            Ok((record, seen)) => self.store(wanted, record, &seen, remembered),
             Err(error) => {
-                self.failed(&wanted.path, &error);
-                return Ok(());
-            }
-        };
-        let mut input = Input { file: &opened.file, failed: false };
-        match self.stream(&mut input, &wanted.path.display().to_string()) {
-            Ok(record) => {
-                let seen = opened.seen(record.size);
-                self.store(wanted, record, &seen, remembered)
-            }
-            Err(error) if input.failed => {
                 self.failed(&wanted.path, &error);
                 Ok(())
             }
+        }
+    }
+
+    /// Stores the bytes of the file `path` in pieces. The inner error is that of the file, the
+    /// outer one of the database.
+    fn read(&mut self, path: &LocalPath) -> Result<Result<(FileRecord, Seen)>> {
+        let opened = match Opened::open(path) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut input = Input { file: &opened.file, failed: false };
+        match self.stream(&mut input, &path.display().to_string()) {
+            Ok(record) => {
+                let seen = opened.seen(record.size);
+                Ok(Ok((record, seen)))
+            }
+            Err(error) if input.failed => Ok(Err(error)),
             Err(error) => Err(error),
         }
     }
@@ -316,13 +322,24 @@ impl<'a, 'd> Loader<'a, 'd> {
         }
     }
 
-    /// Loads one file on its own.
-    pub fn single(&mut self, path: &LocalPath, old: Option<&Item>) -> Result<FileRecord> {
-        let opened = Opened::open(path)?;
-        let mut record = self.stream(&opened.file, &path.display().to_string())?;
-        let seen = opened.seen(record.size);
-        self.finish(path, &mut record, &seen, old);
-        Ok(record)
+    /// Loads one file that was named. One of `many` that cannot be read is left out.
+    pub fn single(
+        &mut self,
+        path: &LocalPath,
+        old: Option<&Item>,
+        many: bool,
+    ) -> Result<Option<FileRecord>> {
+        match self.read(path)? {
+            Ok((mut record, seen)) => {
+                self.finish(path, &mut record, &seen, old);
+                Ok(Some(record))
+            }
+            Err(error) if many => {
+                self.failed(path, &error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Local trees in and out.
 
 mod cache;
+mod count;
 mod get;
 mod load;
 mod old;
@@ -11,3 +12,6 @@ mod walk;
 
 pub use get::{GetOptions, GetReport, Overwrite, get};
 pub use put::{PutOptions, PutReport, Source, put};
+
+#[cfg(test)]
+mod tests;

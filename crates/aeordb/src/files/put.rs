@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::db::{Database, Writer};
 use crate::error::{Context, Error, Result};
 use crate::files::cache::{CacheFile, Remembered};
+use crate::files::count;
 use crate::files::load::Loader;
 use crate::files::scan::{Entry, Found};
 use crate::hash::VersionId;
@@ -113,6 +115,37 @@ pub fn put(
     options: &PutOptions,
     watch: &Watch,
 ) -> Result<PutReport> {
+    let counted: Vec<PathBuf> = match watch.is_observed() {
+        true => sources.iter().filter_map(Source::path).collect(),
+        false => Vec::new(),
+    };
+    // Nobody waits for the count; it stops when there is nothing left to be expected.
+    let done = AtomicBool::new(counted.len() < sources.len());
+    std::thread::scope(|scope| {
+        scope.spawn(|| count::count(&counted, &done, watch));
+        let put = put_all(database, sources, target, target_is_directory, options, watch);
+        done.store(true, Relaxed);
+        put
+    })
+}
+
+impl Source {
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            Source::Path(path) => Some(path.clone()),
+            Source::Stream(_) => None,
+        }
+    }
+}
+
+fn put_all(
+    database: &Database,
+    sources: Vec<Source>,
+    target: &Path,
+    target_is_directory: bool,
+    options: &PutOptions,
+    watch: &Watch,
+) -> Result<PutReport> {
     let mut writer = database.writer()?;
     let previous = writer.head();
     let head = writer.head_version()?;
@@ -126,8 +159,8 @@ pub fn put(
     let mut caches = Vec::new();
     for source in sources {
         let place = Place { head: &head, target, into, many };
-        let (path, item, cache) =
-            put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        let put = put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        let Some((path, item, cache)) = put else { continue };
         if changes.insert(path.clone(), Some(item)).is_some() {
             return Err(Error::invalid(format!("two of the sources would land at {path}")));
         }
@@ -161,6 +194,7 @@ impl Place<'_> {
     }
 }
 
+/// Where what lands, and what is to be remembered of it.
 type Put = (Path, Item, Option<Remembered>);
 
 fn put_one(
@@ -170,9 +204,11 @@ fn put_one(
     options: &PutOptions,
     watch: &Watch,
     report: &mut PutReport,
-) -> Result<Put> {
+) -> Result<Option<Put>> {
     let path = match source {
-        Source::Stream(input) => return put_stream(writer, input, place, options, watch, report),
+        Source::Stream(input) => {
+            return put_stream(writer, input, place, options, watch, report).map(Some);
+        }
         Source::Path(path) => path,
     };
     let what = || format!("looking at {}", path.display());
@@ -185,6 +221,15 @@ fn put_one(
     let entry = Entry::look(&whole, name.as_deref().unwrap_or_default(), &metadata);
     if writer.database().is_same_file(&metadata) {
         return Err(Error::invalid(format!("{} is the database itself", path.display())));
+    }
+    // Of several, what cannot be read is left out, as it is within a directory.
+    if place.many
+        && entry.found == Found::Directory
+        && let Err(error) = fs::read_dir(&whole)
+    {
+        watch.warn(format!("{}: not read: {error}", path.display()));
+        report.unreadable += 1;
+        return Ok(None);
     }
     let directory = entry.found == Found::Directory;
     let to = match (directory, place.many) {
@@ -209,19 +254,22 @@ fn put_one(
             // The root has no mode and no time of its own.
             let entry = (!to.is_root()).then_some(entry);
             let (directory, remembered) = loader.directory(whole, entry, old, &cache)?;
-            Ok((to, Item::Directory(directory), Some(remembered)))
+            Ok(Some((to, Item::Directory(directory), Some(remembered))))
         }
         (Found::File(_), Some(Item::Directory(_))) => {
             Err(Error::invalid(format!("{to} is a directory")))
         }
         (Found::File(_), old) => {
-            let item = Item::File(loader.single(&whole, old.as_ref())?);
+            let Some(record) = loader.single(&whole, old.as_ref(), place.many)? else {
+                return Ok(None);
+            };
+            let item = Item::File(record);
             report.count(old.as_ref(), &item);
-            Ok((to, item, None))
+            Ok(Some((to, item, None)))
         }
         (Found::Symlink(target), _) => {
             let item = Item::Symlink(Symlink { target, mtime: Some(entry.mtime) });
-            Ok((to, item, None))
+            Ok(Some((to, item, None)))
         }
         (Found::Special(what), _) => Err(Error::invalid(format!("{} is {what}", path.display()))),
         (Found::Unreadable(why), _) => {

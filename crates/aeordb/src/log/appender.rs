@@ -14,7 +14,7 @@ use crate::format::FrameHeader;
 use crate::format::checkpoint::{Checkpoint, VoidRef};
 use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
 use crate::format::run::Record;
-use crate::format::superblock::SLOTS;
+use crate::format::superblock::{DATABASE_START, SLOTS};
 use crate::hash::{Hash, Kind};
 use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
 use crate::log::index::Index;
@@ -80,8 +80,12 @@ impl Appender {
             appender.cut_tail()?;
             appender.sync()?;
         }
-        if appender.state.end > appender.state.proven_to {
-            appender.secure_tail()?;
+        if appender.state.one_slot {
+            appender.write_superblock()?;
+        }
+        let State { end, proven_to, not_indexed_to, .. } = &appender.state;
+        if end > proven_to || not_indexed_to.is_some() {
+            appender.restore()?;
         }
         Ok(appender)
     }
@@ -210,7 +214,8 @@ impl Appender {
     fn write_recent(&mut self) -> Result<()> {
         let recent = self.index.recent_sorted();
         let runs = self.index.runs();
-        let keep = run_writer::runs_to_keep(runs, recent.len() as u64);
+        let sound = self.index.sound_runs();
+        let keep = run_writer::runs_to_keep(runs, recent.len() as u64).min(sound);
         let (kept, merge) = runs.split_at(keep);
         let source = &self.source;
         let merged = run_writer::merged(&self.index, merge, recent);
@@ -222,7 +227,7 @@ impl Appender {
             self.end += header.frame_len();
             runs.push(run);
         }
-        self.index = Arc::new(Index::new(self.source.clone(), runs));
+        self.index = Arc::new(self.index.with_runs(runs));
         Ok(())
     }
 
@@ -249,7 +254,8 @@ impl Appender {
         let spilled = self.index.runs() != self.state.index.runs();
         let committed = self.flush().and_then(|()| {
             let tail = self.end - self.state.tail_start;
-            let due = spilled || tail >= CHECKPOINT_INTERVAL;
+            let damaged = self.index.sound_runs() < self.index.runs().len();
+            let due = spilled || damaged || tail >= CHECKPOINT_INTERVAL;
             let checkpoint = due.then(|| self.checkpoint()).transpose()?;
             let root = self.seal_and_sync(root, checkpoint)?;
             if due {
@@ -312,8 +318,9 @@ impl Appender {
             self.end += header.frame_len();
             runs.push(run);
         }
-        self.index = Arc::new(Index::new(self.source.clone(), runs.clone()));
-        let root = self.seal_and_sync(root, Some(Checkpoint { runs, voids }))?;
+        let checkpoint = Checkpoint { runs, voids };
+        self.index = Arc::new(Index::new(self.source.clone(), DATABASE_START, &checkpoint));
+        let root = self.seal_and_sync(root, Some(checkpoint))?;
         self.write_both_superblocks()?;
         Ok(root)
     }
@@ -371,7 +378,7 @@ impl Appender {
         let mut superblock = self.state.superblock;
         superblock.sequence = (superblock.sequence.get() + 1).into();
         superblock.commit = self.state.checkpoint_commit.into();
-        superblock.durable_to = self.state.end.into();
+        superblock.durable_to = self.state.proven_to.into();
         let superblock = superblock.sealed();
         let slot = self.state.next_slot;
         self.write(superblock.as_bytes(), SLOTS[slot])?;

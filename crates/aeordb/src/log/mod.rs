@@ -1,6 +1,8 @@
 //! The single-file store: append, read, index, commit, recover. FORMAT.md describes the file.
 
 pub mod appender;
+pub mod frames;
+mod heal;
 pub mod index;
 mod layers;
 pub mod packer;
@@ -27,6 +29,7 @@ use crate::format::superblock::{
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::log::appender::Appender;
+use crate::log::frames::Frames;
 use crate::log::index::Index;
 use crate::log::layers::Below;
 use crate::log::recover::{Damage, Root};
@@ -89,6 +92,9 @@ impl Log {
                 // A collection that commits between looking and pinning sees no pin: look again.
                 loop {
                     let state = recover::recover(&source)?;
+                    if let Some(end) = state.not_indexed_to {
+                        heal::rebuild(&source, &state.index, DATABASE_START..end)?;
+                    }
                     let kind = FileKind::Database;
                     let mut log = Log::new(source.clone(), state.superblock, kind, &state);
                     log._pin = Some(Pins::pin(&log.pins, state.root.epoch)?);
@@ -222,6 +228,11 @@ impl Log {
     /// End of the last commit when the file was opened, or of the sealed file.
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// The frames up to there, voids passed over.
+    pub fn frames(&self) -> Frames<'_> {
+        Frames::new(&self.source, self.start()..self.end, &self.voids)
     }
 
     /// Damage that was found while opening.
@@ -376,14 +387,22 @@ fn read(
     kind: Kind,
     hash: &Hash,
 ) -> Result<Bytes> {
-    match (index.locate(hash)?, below, damages.first()) {
-        (Some(place), ..) => source.entry(&place, kind, hash),
-        (None, Some(below), _) => below.view().read(kind, hash),
-        (None, None, Some(Damage { offset, detail })) => {
-            let detail = format!("{detail} ({} {hash} is missing)", kind.name());
-            Err(source.damaged(*offset, detail))
+    match (index.locate(hash)?, below) {
+        (Some(place), _) => source.entry(&place, kind, hash),
+        (None, Some(below)) => below.view().read(kind, hash),
+        (None, None) => {
+            let name = kind.name();
+            Err(match (damages.first(), index.damaged_at()) {
+                (Some(Damage { offset, detail }), _) => {
+                    source.damaged(*offset, format!("{detail} ({name} {hash} is missing)"))
+                }
+                (None, Some(offset)) => {
+                    let detail = format!("the index is damaged and {name} {hash} is missing");
+                    source.damaged(offset, detail)
+                }
+                (None, None) => Error::not_found(format!("{name} {hash}")),
+            })
         }
-        (None, None, None) => Err(Error::not_found(format!("{} {hash}", kind.name()))),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::format::checkpoint::{Checkpoint, RunRef};
 use crate::format::link::Link;
 use crate::format::run::Record;
 use crate::format::seal::{CLOSING_FRAME_LEN, Closing};
-use crate::format::superblock::{FileKind, Superblock};
+use crate::format::superblock::{FileKind, SEALED_START, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameKind};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::RECENT_ENTRIES_MAX;
@@ -238,8 +238,9 @@ pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
     let state = State {
         superblock,
         next_slot: 0,
+        one_slot: false,
         root,
-        index: Arc::new(Index::new(source.clone(), checkpoint.runs.clone())),
+        index: Arc::new(Index::new(source.clone(), SEALED_START, &checkpoint)),
         end: closing.offset.get() + CLOSING_FRAME_LEN as u64,
         commit_hash: [0; 32],
         checkpoint,
@@ -247,6 +248,7 @@ pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
         checkpoint_commit: 0,
         tail_start: 0,
         proven_to: 0,
+        not_indexed_to: None,
         damages: Vec::new(),
     };
     let kind = superblock.file_kind().unwrap_or(FileKind::Export);

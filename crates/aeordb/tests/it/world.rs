@@ -11,8 +11,9 @@ use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::clock::Clock;
 use aeordb::db::{Database, Options, Reader};
 use aeordb::gc;
-use aeordb::hash::{ChunkId, Hash, Kind, VersionId};
-use aeordb::media::{Media, SimulatedDisk};
+use aeordb::graph::{self, Differ};
+use aeordb::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
+use aeordb::media::SimulatedDisk;
 use aeordb::object::{self, ChunkRef, Content, FileRecord, Item, Path, chunker};
 use aeordb::store::AppendEntries;
 use aeordb::watch::Watch;
@@ -43,11 +44,6 @@ pub fn write(disk: &SimulatedDisk) -> Result<Database> {
 
 pub fn read(disk: &SimulatedDisk) -> Result<Database> {
     Database::open_media(Arc::new(disk.open_read()), name(), &options())
-}
-
-/// Opens any media for reading.
-pub fn read_media(media: impl Media + 'static) -> Result<Database> {
-    Database::open_media(Arc::new(media), name(), &options())
 }
 
 pub fn path(text: &str) -> Path {
@@ -116,27 +112,33 @@ pub fn observe(database: &Database) -> Result<Seen> {
         snapshots: reader.snapshots()?.into_iter().map(|one| (one.name, one.version)).collect(),
         history: history.into_iter().map(|one| (one.version, one.what, one.promoted)).collect(),
     };
-    let mut versions: BTreeSet<VersionId> = seen.history.iter().map(|(one, ..)| *one).collect();
+    let mut versions: Vec<VersionId> = seen.history.iter().map(|(one, ..)| *one).collect();
     versions.extend(seen.snapshots.iter().map(|(_, one)| *one));
-    versions.insert(seen.head);
-    let mut contents = BTreeSet::new();
+    versions.push(seen.head);
+    let (mut done, mut before) = (BTreeSet::new(), None);
     for version in versions {
-        read_version(&reader, &version, &mut contents)?;
+        if done.insert(version) {
+            before = Some(read_version(&reader, &version, before.as_ref())?);
+        }
     }
     Ok(seen)
 }
 
-/// Reads every file of a version whose content is not among `contents` yet.
-fn read_version(reader: &Reader, version: &VersionId, contents: &mut BTreeSet<Hash>) -> Result<()> {
-    for entry in reader.walk(version, &Path::root())? {
-        if let (path, Item::File(record)) = entry?
-            && contents.insert(record.content_hash)
-        {
+/// Reads every file of a version that is not in the tree `before` just so.
+fn read_version(
+    reader: &Reader,
+    version: &VersionId,
+    before: Option<&DirectoryId>,
+) -> Result<DirectoryId> {
+    let root = reader.version(version)?.root;
+    let view = reader.view();
+    for step in Differ::new(view, before, view, Some(&root), &Path::root())? {
+        if let graph::Step::Item { path, after: Some(Item::File(record)), .. } = step? {
             let bytes = read_all(reader, &record)?;
             assert_eq!(Hash::of(&bytes), record.content_hash, "wrong bytes of {path}");
         }
     }
-    Ok(())
+    Ok(root)
 }
 
 pub fn read_all(reader: &Reader, record: &FileRecord) -> Result<Vec<u8>> {
