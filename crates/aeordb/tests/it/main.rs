@@ -12,4 +12,5 @@
 mod crash;
 mod damage;
 mod faults;
+mod gc;
 mod world;
