@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backups;
 mod damage;
 mod desk;
 mod flags;
@@ -11,5 +12,6 @@ mod names;
 mod pipes;
 mod readers;
 mod refusals;
+mod transcripts;
 mod trees;
 mod writers;

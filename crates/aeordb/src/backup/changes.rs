@@ -82,9 +82,11 @@ pub fn changes(
 
 /// Files that are only in the second version, with the bytes of one that is only in the first.
 #[derive(Default)]
-struct Renames {
-    source_of: HashMap<Path, Path>,
-    sources: HashSet<Path>,
+pub(super) struct Renames {
+    /// The old path of each new one.
+    pub source_of: HashMap<Path, Path>,
+    /// The old paths.
+    pub sources: HashSet<Path>,
 }
 
 /// Files of the same bytes that are only in one of the versions.
@@ -109,23 +111,37 @@ impl Renames {
         if seen.is_empty() {
             return Ok(renames);
         }
-        let mut equals: HashMap<Hash, Equals> = HashMap::new();
+        let mut files = Vec::new();
         one_sided(store, from, to, |hash, path, added| {
             if seen.contains_key(&hash) {
-                let equals = equals.entry(hash).or_default();
-                if added { equals.added.push(path) } else { equals.deleted.push(path) }
+                files.push((hash, path, added));
             }
         })?;
+        // That a file is empty says nothing about where it came from; its name may.
         let empty = Hash::of(b"");
-        for (hash, equals) in equals {
-            renames.pair(equals, hash == empty);
-        }
+        renames.pair_all(files.into_iter().map(|(hash, path, added)| {
+            let name = (hash == empty).then(|| name_of(&path));
+            ((hash, name), path, added)
+        }));
         Ok(renames)
     }
 
+    /// Pairs up files by what they are: key, path, and whether it is new.
+    pub fn pair_all<K: Eq + std::hash::Hash>(
+        &mut self,
+        files: impl IntoIterator<Item = (K, Path, bool)>,
+    ) {
+        let mut equals: HashMap<K, Equals> = HashMap::new();
+        for (key, path, added) in files {
+            let equals = equals.entry(key).or_default();
+            if added { equals.added.push(path) } else { equals.deleted.push(path) }
+        }
+        equals.into_values().for_each(|equals| self.pair(equals));
+    }
+
     /// Equal files of one name belong together, as when a directory was moved; then those that are
-    /// left, in the order of paths. That a file is empty says nothing about where it came from.
-    fn pair(&mut self, equals: Equals, empty: bool) {
+    /// left, in the order of paths.
+    fn pair(&mut self, equals: Equals) {
         let mut by_name: HashMap<Vec<u8>, Vec<Path>> = HashMap::new();
         for path in equals.deleted.into_iter().rev() {
             by_name.entry(name_of(&path)).or_default().push(path);
@@ -137,12 +153,10 @@ impl Renames {
                 None => left.push(to),
             }
         }
-        if !empty {
-            let mut deleted: Vec<Path> = by_name.into_values().flatten().collect();
-            deleted.sort();
-            for (from, to) in deleted.into_iter().zip(left) {
-                self.insert(from, to);
-            }
+        let mut deleted: Vec<Path> = by_name.into_values().flatten().collect();
+        deleted.sort();
+        for (from, to) in deleted.into_iter().zip(left) {
+            self.insert(from, to);
         }
     }
 

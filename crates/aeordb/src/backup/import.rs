@@ -65,6 +65,15 @@ pub struct ImportReport {
     pub undo_bytes: Option<u64>,
 }
 
+impl ImportReport {
+    /// True if a merge left something out.
+    pub fn has_open_conflicts(&self) -> bool {
+        self.merge.as_ref().is_some_and(|merge| {
+            merge.on_conflict == OnConflict::LeaveOut && !merge.conflicts.is_empty()
+        })
+    }
+}
+
 /// Takes exports and patches into a database, in order, as one change: all or nothing.
 pub fn import(
     database: &Database,

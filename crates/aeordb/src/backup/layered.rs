@@ -2,16 +2,16 @@
 
 use std::path::{Path as LocalPath, PathBuf};
 
-use crate::backup::import::chain::{Head, Input};
+use crate::backup::import::chain::{Head, Input, look_ahead};
 use crate::backup::import::{ImportOptions, import};
 use crate::db::{Database, FileKind, Options, Reader};
-use crate::error::{Error, Result};
+use crate::error::{BrokenChain, Error, Result};
 use crate::graph;
 use crate::hash::VersionId;
 use crate::watch::Watch;
 
 /// Opens `file`, a full export or a database, with `patches` on top, in order: a database whose
-/// HEAD is the version that the last patch leads to. The first may start from any version that the
+/// HEAD is the version that the last patch leads to, and whose history leads back through them. The first may start from any version that the
 /// file holds. The patches are proved as an import proves them; what they bring goes to a file
 /// without a name in `scratch`. The file itself is only read.
 pub fn open_with(
@@ -32,10 +32,15 @@ pub fn open_with(
         None => reader.head(),
     };
     let over = Database::over(&reader, start, Some(scratch), options)?;
-    if !patches.is_empty() {
-        let inputs = patches.iter().cloned().map(Input::File).collect();
+    let mut writer = over.writer()?;
+    writer.set_head(start, "open")?;
+    writer.commit()?;
+    let inputs: Vec<Input> = patches.iter().cloned().map(Input::File).collect();
+    look_ahead(&inputs)?;
+    // One by one, so that history leads back through them.
+    for input in inputs {
         let promote = ImportOptions { promote: true, ..ImportOptions::default() };
-        import(&over, inputs, &promote, watch)?;
+        import(&over, vec![input], &promote, watch)?;
     }
     Ok(over)
 }
@@ -53,7 +58,7 @@ fn start(reader: &Reader, file: &LocalPath, patch: &LocalPath, watch: &Watch) ->
     if missing > 0 {
         let after = file.display().to_string();
         let (file, found) = (name, head);
-        return Err(Error::BrokenChain { file, base, after, found, misplaced: None });
+        return Err(BrokenChain { file, base, after, found, misplaced: None }.into());
     }
     Ok(base)
 }

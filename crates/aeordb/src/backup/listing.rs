@@ -1,15 +1,22 @@
 //! The list of changes that a patch carries: made of two trees, held against two trees, and put
 //! together of the lists of a chain.
 
-use crate::backup::changes::{same_apart_from_below, steps};
+use std::io::BufReader;
+use std::path::Path as LocalPath;
+
+use crate::backup::changes::{Renames, same_apart_from_below, steps};
+use crate::backup::import::chain::open;
+use crate::backup::import::copy::renamed;
 use crate::error::{Error, Result};
 use crate::format::change_list::{ChangeListWriter, ChangeRecord, MARK_LEN, Mark, Sort};
 use crate::format::seal::Closing;
 use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::log::sealed::SealedWriter;
+use crate::log::stream::{Part, StreamReader};
 use crate::object::tree::empty_root;
 use crate::object::{Item, Path, Subdirectory, Totals};
 use crate::store::ReadEntries;
+use crate::watch::Watch;
 
 /// What a path's change is recorded as; `None` if only what is below it changed.
 pub fn record(
@@ -66,6 +73,8 @@ pub struct Sum {
     pub deleted: u64,
     /// Directories of the target whose entries differ.
     pub directories: u64,
+    /// All of them.
+    pub changes: u64,
     hash: [u8; 32],
 }
 
@@ -137,6 +146,7 @@ impl Tally {
         self.hasher.update(&change.path);
         self.hasher.update(&[change.before as u8, change.after as u8]);
         self.hasher.update(&change.mark);
+        self.sum.changes += 1;
         match (change.before == Sort::File, change.after == Sort::File) {
             (false, true) => self.sum.added += 1,
             (true, true) => self.sum.modified += 1,
@@ -182,13 +192,22 @@ impl Tally {
     }
 }
 
-/// What the changes from one version to another come to.
-pub fn sum_of<S: ReadEntries>(store: &S, from: &VersionId, to: &VersionId) -> Result<Sum> {
+/// What the changes from one version to another come to. A tree may unfold to more paths than
+/// anybody can go through, so it ends after one more than `limit` changes.
+pub fn sum_of<S: ReadEntries>(
+    store: &S,
+    from: &VersionId,
+    to: &VersionId,
+    limit: u64,
+) -> Result<Sum> {
     let mut tally = Tally::default();
     for step in steps(store, from, to)? {
         let (path, before, after) = step?;
         if let Some(change) = record(&path, before.as_ref(), after.as_ref())? {
             tally.add(&change)?;
+        }
+        if tally.sum.changes > limit {
+            break;
         }
     }
     Ok(tally.finish())
@@ -228,4 +247,53 @@ pub fn composed(changes: &[ChangeRecord]) -> Result<Option<ChangeRecord>> {
     }
     let unchanged = whole.before == whole.after && whole.mark == [0; MARK_LEN];
     Ok((!unchanged).then_some(whole))
+}
+
+/// A change as a patch's list has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedChange {
+    /// `A` added, `M` modified, `D` deleted, `R` renamed.
+    pub letter: char,
+    /// The path; of what was renamed the new one.
+    pub path: Path,
+    /// The old path of what was renamed.
+    pub from: Option<Path>,
+}
+
+/// What a patch says that it changes, in the order of paths, without its base: the whole file is
+/// read and held against its seal. Files that were moved and are otherwise the same are renamed.
+pub fn listed_changes(path: &LocalPath, watch: &Watch) -> Result<Vec<ListedChange>> {
+    let (file, name) = open(path)?;
+    let mut input = BufReader::with_capacity(64 * 1024, file);
+    let mut stream = StreamReader::new(&mut input, name.clone())?;
+    let (mut tally, mut changes) = (Tally::default(), Vec::new());
+    loop {
+        watch.check()?;
+        match stream.next_part()? {
+            Part::Changes(part) => {
+                for change in part {
+                    let change = change.map_err(|error| renamed(error, &name))?;
+                    tally.add(&change)?;
+                    changes.push((Path::parse(&change.path)?, change));
+                }
+            }
+            Part::End(_) => break,
+            _ => {}
+        }
+    }
+    let mut renames = Renames::default();
+    renames.pair_all(changes.iter().filter_map(|(path, change)| {
+        match (change.before, change.after) {
+            (Sort::File, Sort::Nothing) => Some((change.mark, path.clone(), false)),
+            (Sort::Nothing, Sort::File) => Some((change.mark, path.clone(), true)),
+            _ => None,
+        }
+    }));
+    changes.retain(|(path, change)| change.letter() != 'D' || !renames.sources.contains(path));
+    let listed = changes.into_iter().map(|(path, change)| {
+        let from = renames.source_of.remove(&path).filter(|_| change.letter() == 'A');
+        let letter = if from.is_some() { 'R' } else { change.letter() };
+        ListedChange { letter, path, from }
+    });
+    Ok(listed.collect())
 }

@@ -1,8 +1,12 @@
 //! What the verbs promise together, over trees that are made up.
 
 mod chains;
+mod cost;
+mod hostile;
+mod listings;
 mod merging;
 mod partial;
+mod sweep;
 mod undoing;
 
 use std::collections::BTreeMap;

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path as LocalPath;
+use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use crate::backup::import::copy;
+use crate::backup::layered::open_with;
 use crate::backup::listing::Tally;
 use crate::crew::{Crew, Ticket};
 use crate::db::{Database, FileKind, Options, Reader};
@@ -114,6 +115,49 @@ pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyRepor
         }
         Err(error) => Err(error),
     }
+}
+
+/// Verifies a patch with what it is for, or a full export with its patches: each file, and that
+/// they lead to a version that is complete, every entry of which has its hash. What the patches
+/// bring goes to a file without a name in `scratch`. The report is about the first file and counts
+/// the others in.
+pub fn verify_with(
+    path: &LocalPath,
+    with: &[PathBuf],
+    deep: bool,
+    scratch: &LocalPath,
+    watch: &Watch,
+) -> Result<VerifyReport> {
+    let mut report = verify(path, deep, watch)?;
+    for file in with {
+        let other = verify(file, deep, watch)?;
+        report.versions += other.versions;
+        report.entries += other.entries;
+        report.blocks += other.blocks;
+        report.bytes += other.bytes;
+        report.unproved += other.unproved;
+        let named = |damage: Damage| {
+            let what = format!("{}: {}", file.display(), damage.what);
+            Damage { what, ..damage }
+        };
+        report.damages.extend(other.damages.into_iter().map(named));
+    }
+    // A patch lies on what it is for, a full export below what is for it.
+    let mut files = with.to_vec();
+    match report.kind {
+        FileKind::Patch => files.push(path.to_owned()),
+        FileKind::Export | FileKind::Database => files.insert(0, path.to_owned()),
+    }
+    let Some((first, patches)) = files.split_first() else { return Ok(report) };
+    if report.damages.is_empty() {
+        let opened = open_with(first, patches, scratch, &Options::default(), watch).map(drop);
+        if opened.is_ok() {
+            report.unproved = 0;
+            report.versions += 1;
+        }
+        report.keep(0, opened)?;
+    }
+    Ok(report)
 }
 
 fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<VerifyReport> {

@@ -54,13 +54,13 @@ impl Database {
     /// Moves what is at `from` to `to`; with `force` a file that is there is replaced.
     pub fn rename(&self, from: &Path, to: &Path, force: bool) -> Result<EditReport> {
         self.change("mv", |head, writer, report| {
+            let item = existing(writer, head, from)?;
             if from == to {
-                return Ok(BTreeMap::new());
+                return Err(same(from));
             }
             if from.contains(to) {
                 return Err(Error::invalid(format!("{to} lies within {from}")));
             }
-            let item = existing(writer, head, from)?;
             free(writer, head, to, force)?;
             report.count(&item);
             Ok(BTreeMap::from([(from.clone(), None), (to.clone(), Some(item))]))
@@ -79,6 +79,9 @@ impl Database {
         self.change("cp", |head, writer, report| {
             let source = Version::read(writer, from_version)?;
             let item = existing(writer, &source, from)?;
+            if from == to && *from_version == writer.head() {
+                return Err(same(from));
+            }
             free(writer, head, to, force)?;
             report.count(&item);
             Ok(BTreeMap::from([(to.clone(), Some(item))]))
@@ -116,6 +119,10 @@ fn existing(writer: &Writer<'_>, version: &Version, path: &Path) -> Result<Item>
         return Ok(Item::Directory(version.root_directory()));
     }
     object::resolve(writer, &version.root, path)?.ok_or_else(|| Error::not_found(path.to_string()))
+}
+
+fn same(path: &Path) -> Error {
+    Error::invalid(format!("{path} and {path} are the same"))
 }
 
 fn free(writer: &Writer<'_>, head: &Version, to: &Path, force: bool) -> Result<()> {

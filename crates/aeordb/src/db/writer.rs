@@ -211,10 +211,11 @@ fn check_snapshot_name(name: &str) -> Result<()> {
     if name == "HEAD" || name.starts_with('-') {
         return refuse("is reserved");
     }
-    let hex =
-        name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if hex && name.len() == 64 {
-        return refuse("looks like a version hash");
+    // Dates are digits alone, and what a hash begins with hardly ever is.
+    let hex = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let date = name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_digit());
+    if hex && !date {
+        return refuse("could be taken for a version's hash or the start of one");
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::{Path as LocalPath, PathBuf};
 use crate::backup::import::copy::Copied;
 use crate::backup::listing::sum_of;
 use crate::db::{Database, FileKind, Writer};
-use crate::error::{Context, Error, Result};
+use crate::error::{BrokenChain, Context, Error, Result};
 use crate::format::superblock::{SUPERBLOCK_LEN, Superblock};
 use crate::hash::{Hash, VersionId};
 use crate::object::Version;
@@ -117,13 +117,13 @@ pub fn follows(before: &Head, head: &Head, all: &[Option<Head>]) -> Result<()> {
     let Some(base) = head.base.filter(|base| *base != before.target) else { return Ok(()) };
     let mut others = all.iter().flatten().filter(|other| other.name != head.name);
     let belongs_before = others.find(|other| other.target == base);
-    Err(Error::BrokenChain {
+    Err(Error::from(BrokenChain {
         file: head.name.clone(),
         base,
         after: before.name.clone(),
         found: before.target,
         misplaced: belongs_before.map(|other| other.name.clone()),
-    })
+    }))
 }
 
 /// The files that were taken so far.
@@ -166,7 +166,7 @@ impl Chain {
 
 impl Link {
     fn lie(&self, what: &str, promised: u64, found: u64) -> Error {
-        let detail = format!("it promises {promised} {what}, its versions have {found}");
+        let detail = format!("it promises {promised} {what}, there are {found}");
         Error::damaged(self.head.name.clone(), self.copied.closing.offset.get(), detail)
     }
 
@@ -183,14 +183,15 @@ impl Link {
                 .map_or(Ok(()), |(what, promised, found)| Err(self.lie(what, promised, found)));
         };
         // Where another version served in place of the base, there is nothing to hold it against.
-        let sum = match sum_of(writer, &base, &self.head.target) {
+        let listed = self.copied.sum;
+        let sum = match sum_of(writer, &base, &self.head.target, listed.changes) {
             Err(Error::NotFound(_)) => return Ok(()),
             sum => sum?,
         };
-        if let Some((what, promised, found)) = sum.contradiction(closing) {
+        if let Some((what, promised, found)) = listed.contradiction(closing) {
             return Err(self.lie(what, promised, found));
         }
-        if sum != self.copied.sum {
+        if sum != listed {
             let detail = "its list of changes is not what its versions differ in";
             let name = self.head.name.clone();
             return Err(Error::damaged(name, closing.offset.get(), detail));

@@ -170,8 +170,7 @@ impl Copy<'_, '_> {
 
     /// Waits until so many jobs with so many bytes are left under way.
     fn take_until(&mut self, jobs: usize, len: usize) -> Result<()> {
-        while self.under_way.len() > jobs || (self.under_way_len > len && self.under_way.len() > 0)
-        {
+        while self.under_way.len() > jobs || self.under_way_len > len {
             self.take_next()?;
         }
         Ok(())
