@@ -13,4 +13,6 @@ mod crash;
 mod damage;
 mod faults;
 mod gc;
+mod locks;
+mod model;
 mod world;

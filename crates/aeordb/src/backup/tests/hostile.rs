@@ -50,15 +50,17 @@ impl Forge {
             let (path, before, after) = step.unwrap();
             listing::record(&path, before.as_ref(), after.as_ref()).unwrap()
         });
-        let (changes, sum) = (
-            changes.flatten().collect(),
-            listing::sum_of(view, &base, &target, u64::MAX).unwrap(),
-        );
+        let (changes, sum) =
+            (changes.flatten().collect(), listing::sum_of(view, &base, &target, u64::MAX).unwrap());
         Forge { base, target, entries, changes, counts: Box::new(move |c| sum.fill(c)) }
     }
 
     /// A patch from the empty version to a tree in a store; what it promises to change is a lie.
-    fn from_nothing(store: &MemoryStore, root: DirectoryId, entries: Vec<(Kind, Vec<u8>)>) -> Forge {
+    fn from_nothing(
+        store: &MemoryStore,
+        root: DirectoryId,
+        entries: Vec<(Kind, Vec<u8>)>,
+    ) -> Forge {
         let totals = tree::summary::<Directories, _>(store, &root.0).unwrap().totals;
         let version = Version { root, totals: totals.with_itself() };
         let mut all = vec![(Kind::Version, version.encode())];
@@ -80,8 +82,7 @@ impl Forge {
     fn seal_with(&self, more: impl FnOnce(&mut SealedWriter<'_>)) -> Vec<u8> {
         let mut out = Vec::new();
         let crew = Arc::new(crate::crew::Crew::new(1));
-        let mut writer =
-            SealedWriter::new(&mut out, crew, Some(&self.base), &self.target).unwrap();
+        let mut writer = SealedWriter::new(&mut out, crew, Some(&self.base), &self.target).unwrap();
         let mut list = ChangeListWriter::default();
         for change in &self.changes {
             assert!(list.push(change).unwrap().is_none());
@@ -101,7 +102,8 @@ impl Forge {
 /// Two versions, a database that has the first, and the honest patch between them.
 fn scene() -> (Database, Forge) {
     let source = memory();
-    let a = commit(&source, &tree([("/d/x", file("x")), ("/gone", file("gone")), ("/m", file("m"))]));
+    let a =
+        commit(&source, &tree([("/d/x", file("x")), ("/gone", file("gone")), ("/m", file("m"))]));
     let b = commit(&source, &tree([("/d/x", file("y")), ("/m", file("m")), ("/new", file("new"))]));
     let database = memory();
     take_bytes(&database, &export_bytes(&source, &a), &promote()).unwrap();
@@ -161,12 +163,8 @@ fn counts_that_lie_are_refused() {
 
 #[test]
 fn a_list_of_changes_that_contradicts_the_trees_is_refused() {
-    let record = |path: &str, before, after| ChangeRecord {
-        path: path.into(),
-        before,
-        after,
-        mark: [1; 5],
-    };
+    let record =
+        |path: &str, before, after| ChangeRecord { path: path.into(), before, after, mark: [1; 5] };
     let (_, honest) = scene();
     let mut lists: Vec<(&str, Vec<ChangeRecord>)> = Vec::new();
     let list = &honest.changes;
@@ -185,7 +183,15 @@ fn a_list_of_changes_that_contradicts_the_trees_is_refused() {
     lists.push(("another path", change(0, &|r| r.path = b"/d/z".to_vec())));
     lists.push(("a file for a directory", change(2, &|r| r.after = Sort::Directory)));
     for path in [
-        "", "/", "d/x", "/d/x/", "/d//x", "/./x", "/d/../x", "/d/x\0", "//x",
+        "",
+        "/",
+        "d/x",
+        "/d/x/",
+        "/d//x",
+        "/./x",
+        "/d/../x",
+        "/d/x\0",
+        "//x",
         &format!("/{}", "n".repeat(256)),
         &"/nnnn".repeat(PATH_LEN_MAX / 5 + 1),
     ] {
@@ -313,8 +319,15 @@ fn names_that_are_none_are_refused() {
 #[test]
 fn names_that_look_strange_are_names() {
     let names: [&[u8]; 9] = [
-        b"\\", b"a\r\nb", b"\xff\xfe", "\u{202e}gnp.exe".as_bytes(), "\u{200b}".as_bytes(),
-        "e\u{301}".as_bytes(), "\u{e9}".as_bytes(), b"CON", b"con",
+        b"\\",
+        b"a\r\nb",
+        b"\xff\xfe",
+        "\u{202e}gnp.exe".as_bytes(),
+        "\u{200b}".as_bytes(),
+        "e\u{301}".as_bytes(),
+        "\u{e9}".as_bytes(),
+        b"CON",
+        b"con",
     ];
     let source = memory();
     let mut writer = source.writer().unwrap();
@@ -377,10 +390,8 @@ fn directories_that_say_more_than_they_hold_are_refused() {
     let totals = Totals { files: 1 << 40, directories: 1, bytes: u64::MAX };
     let lying = Item::Directory(Subdirectory { root: empty, mode: None, mtime: None, totals });
     let node = leaf(&[(b"d", lying)]);
-    let version = Version {
-        root: DirectoryId::of(&node),
-        totals: Totals { directories: 2, ..totals },
-    };
+    let version =
+        Version { root: DirectoryId::of(&node), totals: Totals { directories: 2, ..totals } };
     let forge = Forge {
         base: Version::empty().id(),
         target: version.id(),

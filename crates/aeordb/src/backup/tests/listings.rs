@@ -70,7 +70,8 @@ fn what_was_renamed_costs_no_chunk() {
     let to = commit(&source, &tree([("/new/place/bulk", bulk()), ("/a/b", file("b"))]));
     let mut out = Vec::new();
     let report =
-        crate::backup::diff(&source.reader().unwrap(), &from, &to, &mut out, &Watch::new()).unwrap();
+        crate::backup::diff(&source.reader().unwrap(), &from, &to, &mut out, &Watch::new())
+            .unwrap();
     assert_eq!(report.chunks, 0);
     assert!(out.len() < 2000, "{} bytes", out.len());
 }
@@ -80,7 +81,12 @@ fn a_patch_lists_what_diff_lists() {
     let (desk, source) = (Desk::new(), memory());
     let from = commit(
         &source,
-        &tree([("/a", file("a")), ("/d/moved", file("m")), ("/gone", file("g")), ("/m", file("1"))]),
+        &tree([
+            ("/a", file("a")),
+            ("/d/moved", file("m")),
+            ("/gone", file("g")),
+            ("/m", file("1")),
+        ]),
     );
     let to = commit(
         &source,
