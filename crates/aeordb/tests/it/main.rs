@@ -12,6 +12,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod fuzz;
 mod gc;
 mod locks;
 mod model;
