@@ -49,7 +49,8 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     let mut writer = database.writer()?;
     let trimmed = trim_history(database, &mut writer)?;
     writer.entries().flush()?;
-    let live = mark(&mut writer, watch)?;
+    let mut live = mark(&mut writer, watch)?;
+    keep_uploads(database, &mut writer, &mut live)?;
     let plan = plan(&mut writer, &live, watch)?;
     let mut report = plan.report;
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
@@ -67,6 +68,19 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
         report.bytes_released = database.log().release(&plan.voids)?;
     }
     Ok(report)
+}
+
+/// Marks what uploads under way may have written: nothing reaches it yet.
+fn keep_uploads(database: &Database, writer: &mut Writer<'_>, live: &mut Bitmap) -> Result<()> {
+    let Some(start) = database.uploads().start() else { return Ok(()) };
+    let appender = writer.entries();
+    for record in appender.records() {
+        let place = appender.locate(&Hash::new(record?.hash))?;
+        if let Some(place) = place.filter(|place| place.block >= start) {
+            live.insert(place.number);
+        }
+    }
+    Ok(())
 }
 
 /// Lets go of history that is old in number and in time. True if there was any.
