@@ -120,7 +120,9 @@ impl BackupDirectory {
     pub fn get(&self, name: &str) -> Result<Backup, Problem> {
         let file = self.open_file(name)?;
         Backup::read(file).map_err(|error| match error {
-            Error::Io { source, .. } => io_problem(source),
+            Error::Io { source, .. } if source.kind() != io::ErrorKind::UnexpectedEof => {
+                io_problem(source)
+            }
             _ => Problem::not_found(format!("backup '{name}' (what is there is not a whole one)")),
         })
     }

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn an_address_may_fail_thirty_times_a_second_for_ever_and_another_is_not_touched() {
         let limiter = Limiter::new();
-        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
+        let (a, b): (IpAddr, IpAddr) =
+            ("10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
         let start = Instant::now();
         let second = |n: u64| start + Duration::from_secs(n);
         for n in 0..600 {
@@ -78,7 +79,8 @@ mod tests {
         }
         let allowed = (0..1000).filter(|_| limiter.failure_at(a, second(600))).count();
         assert!((50..=100).contains(&allowed), "{allowed}");
-        if limiter.hasher.hash_one(network(a)) % 4096 != limiter.hasher.hash_one(network(b)) % 4096 {
+        if limiter.hasher.hash_one(network(a)) % 4096 != limiter.hasher.hash_one(network(b)) % 4096
+        {
             assert!(limiter.failure_at(b, second(600)));
         }
     }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 
 /// Upper bounds of the classes of latency, in microseconds.
-const BOUNDS: [u64; 12] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000,
-];
+const BOUNDS: [u64; 12] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
 /// Methods that are told apart.
 const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
 /// Classes of statuses.
@@ -109,7 +108,8 @@ impl Metrics {
             }
         }
         let name = "aeordb_http_request_seconds";
-        let _ = writeln!(text, "# HELP {name} Time until the answer began.\n# TYPE {name} histogram");
+        let _ =
+            writeln!(text, "# HELP {name} Time until the answer began.\n# TYPE {name} histogram");
         let mut below = 0;
         for (bound, count) in BOUNDS.iter().zip(&self.latency) {
             below += count.load(Relaxed);

@@ -3,7 +3,7 @@
 
 use aeordb::Error;
 use axum::body::Body;
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -68,7 +68,8 @@ impl Problem {
 
     /// Too many failures from one address.
     pub fn slow_down() -> Self {
-        let (status, detail) = (StatusCode::TOO_MANY_REQUESTS, "too many failures, try again later");
+        let (status, detail) =
+            (StatusCode::TOO_MANY_REQUESTS, "too many failures, try again later");
         Self::new(status, "too-many-failures", "Too many failures", detail).retry_after(1)
     }
 
@@ -181,6 +182,12 @@ impl IntoResponse for Problem {
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                let size = self.members.get("size").and_then(Value::as_u64).unwrap_or_default();
+                if let Ok(shown) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                    headers.insert(CONTENT_RANGE, shown);
+                }
             }
             // What is left of the body is not waited for.
             StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {

@@ -126,9 +126,9 @@ impl Request {
     pub fn expected_head(&self) -> Result<Option<VersionId>, Problem> {
         let Some(tag) = self.header(IF_MATCH).filter(|tag| *tag != "*") else { return Ok(None) };
         let hash = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
-        hash.parse().map(Some).map_err(|_| {
-            Problem::invalid("expected the hash of a version, in quotes, in If-Match")
-        })
+        hash.parse()
+            .map(Some)
+            .map_err(|_| Problem::invalid("expected the hash of a version, in quotes, in If-Match"))
     }
 
     /// Refuses a key that may not do this too.
@@ -141,7 +141,8 @@ impl Request {
 }
 
 /// A handler's future.
-pub type Future = std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
+pub type Future =
+    std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
 
 /// Parameters whose values are bytes: paths, and where a page of names starts.
 const BYTES: [&str; 4] = ["rename-to", "copy-to", "prefix", "path"];

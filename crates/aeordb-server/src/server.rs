@@ -110,8 +110,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let served = {
             let _inside = runtime.enter();
-            let listener =
-                TcpListener::from_std(listener).context(|| "listening".into())?;
+            let listener = TcpListener::from_std(listener).context(|| "listening".into())?;
             let router = routes::router(&app);
             runtime.spawn(accept::serve(app.clone(), router, listener, acceptors, stopped))
         };
@@ -178,10 +177,7 @@ impl Server {
     }
 }
 
-fn reload(
-    tls: Option<&TlsFiles>,
-    acceptor: &watch::Sender<Option<tokio_rustls::TlsAcceptor>>,
-) {
+fn reload(tls: Option<&TlsFiles>, acceptor: &watch::Sender<Option<tokio_rustls::TlsAcceptor>>) {
     match tls.map(TlsFiles::acceptor).transpose() {
         Ok(new) => drop(acceptor.send_replace(new)),
         // The certificate before stays in use.

@@ -18,13 +18,12 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
         let file = file.display();
         return Err(Error::invalid(format!("{file} is the database to import into")).into());
     }
-    let options =
-        ImportOptions {
-            promote: args.promote,
-            force: args.force,
-            expect: None,
-            snapshot: args.snapshot,
-        };
+    let options = ImportOptions {
+        promote: args.promote,
+        force: args.force,
+        expect: None,
+        snapshot: args.snapshot,
+    };
     let database = app.open_or_create()?;
     let report = app.watched(|_, watch| {
         let mut inputs = Vec::with_capacity(args.file.len());

@@ -28,12 +28,8 @@ pub fn routes() -> Vec<Route> {
     let export = object(&[("output", text()), ("snapshot?", text()), ("hash?", text())]);
     let diff = object(&[("output", text()), ("from", text()), ("to?", text())]);
     let files = json!({ "anyOf": [text(), { "type": "array", "items": text() }] });
-    let import = object(&[
-        ("file", files),
-        ("promote?", flag()),
-        ("force?", flag()),
-        ("snapshot?", text()),
-    ]);
+    let import =
+        object(&[("file", files), ("promote?", flag()), ("force?", flag()), ("snapshot?", text())]);
     vec![
         Route::new(
             Method::POST,
@@ -275,8 +271,8 @@ async fn import(
     let answer = request.app.blocking(move |app| {
         let stream = |file| Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
         let inputs = files(app)?.into_iter().map(stream).collect();
-        let report = backup::import(&app.database, inputs, &options, &seen)
-            .map_err(Problem::of_backup)?;
+        let report =
+            backup::import(&app.database, inputs, &options, &seen).map_err(Problem::of_backup)?;
         let mut response = json_answer(StatusCode::OK, &json::import(&report));
         if report.promoted {
             set_etag(&mut response, &report.version);

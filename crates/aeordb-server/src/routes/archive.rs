@@ -20,9 +20,9 @@ use axum::response::Response;
 use tar::{Archive, Builder, EntryType, Header};
 
 use super::files::{insert_version, version_of};
+use super::json_answer;
 use super::streams::piped;
 use super::upload::empty_directory;
-use super::json_answer;
 use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -43,7 +43,8 @@ pub async fn get(request: Request, path: Path) -> Answer {
         Method::HEAD => Body::empty(),
         _ => {
             let permit = request.app.export_permit()?;
-            piped(&request.app, permit, move |_, out, _| pack(&reader, &version, &path, out)).await?
+            piped(&request.app, permit, move |_, out, _| pack(&reader, &version, &path, out))
+                .await?
         }
     };
     let mut response = Response::new(body);
@@ -64,7 +65,12 @@ fn pack(reader: &Reader, version: &VersionId, top: &Path, out: &mut dyn Write) -
         header.set_size(0);
         match item {
             Item::File(record) => {
-                describe(&mut header, EntryType::Regular, record.mode.unwrap_or(0o644), record.mtime);
+                describe(
+                    &mut header,
+                    EntryType::Regular,
+                    record.mode.unwrap_or(0o644),
+                    record.mtime,
+                );
                 header.set_size(record.size);
                 archive.append_data(&mut header, name, reader.file(&record))
             }
@@ -95,11 +101,12 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     if request.rights.append_only {
         return Err(Problem::forbidden("this key may only append, file by file"));
     }
+    let mirror = request.flag("mirror")?;
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
     let edit = request.app.blocking(move |app| {
         let upload = Upload::new(app.database.clone());
-        unpack(upload, file, &path).map_err(|error| match error {
+        unpack(upload, file, &path, mirror).map_err(|error| match error {
             Error::Io { source, .. } => Problem::damaged_upload(format!("the archive: {source}")),
             other => Problem::of_backup(other),
         })
@@ -108,7 +115,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     Ok(json_answer(StatusCode::OK, &json::edit(&report)))
 }
 
-fn unpack(mut upload: Upload, file: File, top: &Path) -> Result<Edit> {
+fn unpack(mut upload: Upload, file: File, top: &Path, mirror: bool) -> Result<Edit> {
     let mut archive = Archive::new(BufReader::with_capacity(PIECE_LEN, file));
     let reading = || "reading an archive".to_owned();
     let mut items: BTreeMap<Path, Item> = BTreeMap::new();
@@ -130,12 +137,15 @@ fn unpack(mut upload: Upload, file: File, top: &Path) -> Result<Edit> {
                 (directory.mode, directory.mtime) = (mode, mtime);
                 Item::Directory(directory)
             }
-            EntryType::Symlink => Item::Symlink(Symlink { target: target.unwrap_or_default(), mtime }),
+            EntryType::Symlink => {
+                Item::Symlink(Symlink { target: target.unwrap_or_default(), mtime })
+            }
             // A hard link is the file that it names, which came before.
             EntryType::Link => {
                 let linked = below(top, &target.unwrap_or_default())?;
                 let linked = linked.and_then(|linked| items.get(&linked).cloned());
-                linked.ok_or_else(|| Error::invalid(format!("{path} links to what did not come")))?
+                linked
+                    .ok_or_else(|| Error::invalid(format!("{path} links to what did not come")))?
             }
             _ => return Err(Error::invalid(format!("{path} is no file, directory or link"))),
         };
@@ -146,7 +156,14 @@ fn unpack(mut upload: Upload, file: File, top: &Path) -> Result<Edit> {
         }
     }
     let items = Arc::new(items);
-    Ok(upload.into_edit("put", move |draft| place(draft, &items)))
+    let top = top.clone();
+    Ok(upload.into_edit("put", move |draft| {
+        if mirror {
+            let emptied = (!top.is_root()).then(|| Item::Directory(empty_directory()));
+            draft.set(&top, emptied)?;
+        }
+        place(draft, &items)
+    }))
 }
 
 fn take(upload: &mut Upload, entry: &mut impl std::io::Read) -> Result<FileRecord> {

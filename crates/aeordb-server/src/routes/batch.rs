@@ -132,11 +132,7 @@ fn read(
     })
 }
 
-fn apply(
-    draft: &mut Draft<'_, '_>,
-    expect: Option<&VersionId>,
-    steps: &[Step],
-) -> Result<Totals> {
+fn apply(draft: &mut Draft<'_, '_>, expect: Option<&VersionId>, steps: &[Step]) -> Result<Totals> {
     if let Some(expected) = expect {
         let head = draft.version()?;
         if head != *expected {

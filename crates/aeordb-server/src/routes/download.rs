@@ -7,7 +7,7 @@ use axum::http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -43,7 +43,7 @@ pub fn respond(
         headers.get(IF_RANGE).is_none_or(|tag| Some(tag) == etag)
     });
     let range = match wanted.and_then(|range| parse_range(range, size)) {
-        Some(Err(())) => return Ok(beyond_the_end(size)),
+        Some(Err(())) => return Err(Problem::range(size)),
         Some(Ok(range)) => Some(range),
         None => None,
     };
@@ -69,14 +69,6 @@ fn describe(headers: &mut HeaderMap, etag: Option<&HeaderValue>) {
     if let Some(etag) = etag {
         headers.insert(ETAG, etag.clone());
     }
-}
-
-fn beyond_the_end(size: u64) -> Response {
-    let mut response = Problem::range(size).into_response();
-    if let Ok(shown) = HeaderValue::from_str(&format!("bytes */{size}")) {
-        response.headers_mut().insert(CONTENT_RANGE, shown);
-    }
-    response
 }
 
 /// True if a header holds `*` or the tag.
@@ -126,7 +118,9 @@ mod tests {
         assert_eq!(parse("bytes=10-", 10), Some(Err(())));
         assert_eq!(parse("bytes=-0", 10), Some(Err(())));
         assert_eq!(parse("bytes=0-", 0), Some(Err(())));
-        for ignored in ["bytes=", "bytes=-", "bytes=2-1", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2"] {
+        for ignored in
+            ["bytes=", "bytes=-", "bytes=2-1", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2"]
+        {
             assert_eq!(parse(ignored, 10), None, "{ignored}");
         }
     }

@@ -21,13 +21,13 @@ use super::download::{self, Representation};
 use super::{Content, Needs, Route, archive, batch, json_answer, listing, no_content, upload};
 use crate::app::App;
 use crate::cache::{Cached, FILE_LEN_MAX};
+use crate::json;
 use crate::keys::Scope;
 use crate::outgoing::{Pulled, Source};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{self, count, hash, object, text, text_or_null};
 use crate::sniff;
-use crate::json;
 
 pub fn routes() -> Vec<Route> {
     let put = object(&[
@@ -51,7 +51,10 @@ pub fn routes() -> Vec<Route> {
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
             ("archive", "`tar`: a directory as an archive"),
             ("recursive", "list everything below a directory"),
-            ("prefix", "list only names that start so; with `recursive`, paths below the directory"),
+            (
+                "prefix",
+                "list only names that start so; with `recursive`, paths below the directory",
+            ),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -66,7 +69,10 @@ pub fn routes() -> Vec<Route> {
             "Put a file; with a slash at the end make a directory, or unpack a tar archive into it",
             |request| Box::pin(upload::put(request)),
         )
-        .query(&[("archive", "`tar`: the body is an archive, unpacked as one commit")])
+        .query(&[
+            ("archive", "`tar`: the body is an archive, unpacked as one commit"),
+            ("mirror", "with an archive: remove what is not in it"),
+        ])
         .body(Content::Bytes("application/octet-stream"))
         .answer(201, "It was not there", Content::Json(put.clone()))
         .answer(200, "It was replaced", Content::Json(put)),
@@ -339,4 +345,3 @@ async fn post(request: Request) -> Answer {
 fn target_path(bytes: &[u8]) -> Result<Path, Problem> {
     Ok(Path::parse(bytes)?)
 }
-

@@ -29,10 +29,18 @@ pub fn routes() -> Vec<Route> {
     let new = object(&[("name", text()), ("scopes", words), ("expires_at?", text())]);
     let needs = Needs::Removal(Scope::Keys);
     vec![
-        Route::new(Method::GET, "/admin/keys", needs, "List the keys, without their secrets", |r| {
-            Box::pin(list(r))
-        })
-        .answer(200, "All keys, revoked ones too", Content::Json(schema::page(key.clone()))),
+        Route::new(
+            Method::GET,
+            "/admin/keys",
+            needs,
+            "List the keys, without their secrets",
+            |r| Box::pin(list(r)),
+        )
+        .answer(
+            200,
+            "All keys, revoked ones too",
+            Content::Json(schema::page(key.clone())),
+        ),
         Route::new(Method::POST, "/admin/keys", needs, "Make a key; it is shown once", |request| {
             Box::pin(create(request))
         })

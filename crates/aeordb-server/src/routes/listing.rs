@@ -1,7 +1,5 @@
 //! Directories in pages.
 
-
-
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::limits::NAME_LEN_MAX;
@@ -190,7 +188,6 @@ impl<'r> Walk<'r> {
         Ok(None)
     }
 }
-
 
 #[cfg(test)]
 mod tests {

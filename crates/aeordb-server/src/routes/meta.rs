@@ -24,7 +24,11 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/readyz", Needs::Key, "Whether requests are served", |request| {
             Box::pin(ready(request))
         })
-        .answer(200, "They are", Content::Json(object(&[("status", text()), ("head", text())]))),
+        .answer(
+            200,
+            "They are",
+            Content::Json(object(&[("status", text()), ("head", text())])),
+        ),
         Route::new(Method::GET, "/metrics", Needs::Key, "Counters for Prometheus", |request| {
             Box::pin(metrics(request))
         })

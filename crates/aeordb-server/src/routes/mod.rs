@@ -145,11 +145,7 @@ pub fn router(app: &Arc<App>) -> Router {
 }
 
 /// Answers a request, counts and logs it.
-async fn answer(
-    app: Arc<App>,
-    routes: Arc<[Route]>,
-    request: axum::extract::Request,
-) -> Response {
+async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Request) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().clone());
     let (key, answered) = dispatch(&app, &routes, request).await;
@@ -224,10 +220,7 @@ fn method_not_allowed(routes: &[Route]) -> Response {
 }
 
 /// The key of a request and what it may do. Nothing else of the request is looked at before.
-fn check_key(
-    app: &App,
-    request: &axum::extract::Request,
-) -> Result<(String, Rights), Problem> {
+fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rights), Problem> {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let text = header.and_then(|header| {
         let (scheme, text) = header.split_once(' ')?;

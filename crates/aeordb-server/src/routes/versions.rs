@@ -36,12 +36,8 @@ pub fn routes() -> Vec<Route> {
     let change = json!({ "enum": ["added", "modified", "deleted", "renamed"] });
     let change = object(&[("path", text()), ("change", change), ("from?", text())]);
     let items = json!({ "type": "array", "items": change });
-    let listed = object(&[
-        ("from", hash()),
-        ("to", hash()),
-        ("items", items),
-        ("next", text_or_null()),
-    ]);
+    let listed =
+        object(&[("from", hash()), ("to", hash()), ("items", items), ("next", text_or_null())]);
     let new = object(&[("name", text()), ("version?", text()), ("metadata?", map())]);
     vec![
         Route::new(
@@ -52,7 +48,11 @@ pub fn routes() -> Vec<Route> {
             |request| Box::pin(list(request)),
         )
         .query(PAGE)
-        .answer(200, "A page of them, by name", Content::Json(schema::page(snapshot.clone()))),
+        .answer(
+            200,
+            "A page of them, by name",
+            Content::Json(schema::page(snapshot.clone())),
+        ),
         Route::new(
             Method::POST,
             "/admin/snapshots",

@@ -133,11 +133,7 @@ pub fn snapshots(store: &dyn ReadEntries, root: &Hash) -> Result<Vec<Snapshot>> 
 }
 
 /// The system data whose keys start with `prefix`, in the order of keys.
-pub fn system(
-    store: &dyn ReadEntries,
-    root: &Hash,
-    prefix: &[u8],
-) -> Result<Vec<(Bytes, Bytes)>> {
+pub fn system(store: &dyn ReadEntries, root: &Hash, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>> {
     if root.is_zero() {
         return Ok(Vec::new());
     }

@@ -136,7 +136,8 @@ fn many_callers_share_commits_and_each_is_told() {
     }
     drop(writer);
     drop(committer);
-    let mut numbers: Vec<i32> = told.try_iter().map(|(n, outcome)| outcome.map(|_| n).unwrap()).collect();
+    let mut numbers: Vec<i32> =
+        told.try_iter().map(|(n, outcome)| outcome.map(|_| n).unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..50).collect::<Vec<_>>());
     assert!(database.sequence() <= 2, "{} commits", database.sequence());
