@@ -11,5 +11,7 @@ mod names;
 mod pipes;
 mod readers;
 mod refusals;
+mod server;
+mod server_manual;
 mod trees;
 mod writers;
