@@ -82,6 +82,15 @@ impl Jobs {
         jobs.values().rev().cloned().collect()
     }
 
+    /// Forgets a job that has ended; false if it still runs.
+    pub fn forget(&self, job: &Job) -> bool {
+        let ended = !job.is_running();
+        if ended {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job.id);
+        }
+        ended
+    }
+
     /// Stops all of them.
     pub fn cancel_all(&self) {
         self.list().iter().for_each(|job| job.cancel());

@@ -20,7 +20,7 @@ pub struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: String,
-    members: Map<String, Value>,
+    members: Box<Map<String, Value>>,
     retry_after: Option<u32>,
 }
 
@@ -34,7 +34,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        let (detail, members) = (detail.into(), Map::new());
+        let (detail, members) = (detail.into(), Box::default());
         Problem { status, kind, title, detail, members, retry_after: None }
     }
 
@@ -165,7 +165,7 @@ impl Problem {
         document.insert("title".into(), self.title.into());
         document.insert("status".into(), self.status.as_u16().into());
         document.insert("detail".into(), self.detail.clone().into());
-        document.extend(self.members.clone());
+        document.extend((*self.members).clone());
         Value::Object(document)
     }
 }

@@ -171,7 +171,8 @@ fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u
 
 /// Bytes of a part of a URL. In a query a plus is a space.
 pub fn percent_decoded(text: &str, plus: bool) -> Result<Cow<'_, [u8]>, Problem> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let plain = |byte| byte != b'%' && (byte != b'+' || !plus);
+    if text.bytes().all(plain) {
         return Ok(Cow::Borrowed(text.as_bytes()));
     }
     let mut decoded = Vec::with_capacity(text.len());

@@ -51,24 +51,26 @@ impl Load<'_> {
     /// Lets the clients work, and counts.
     pub fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
-        let results: Vec<std::result::Result<Vec<Duration>, String>> = std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..self.clients)
-                .map(|client| {
-                    scope.spawn(move || self.client(client).map_err(|error| error.to_string()))
-                })
-                .collect();
-            clients
-                .into_iter()
-                .map(|client| client.join().unwrap_or_else(|_| Err("a client died".into())))
-                .collect()
-        });
+        let results: Vec<std::result::Result<Vec<Duration>, String>> =
+            std::thread::scope(|scope| {
+                let clients: Vec<_> = (0..self.clients)
+                    .map(|client| {
+                        scope.spawn(move || self.client(client).map_err(|error| error.to_string()))
+                    })
+                    .collect();
+                clients
+                    .into_iter()
+                    .map(|client| client.join().unwrap_or_else(|_| Err("a client died".into())))
+                    .collect()
+            });
         let took = started.elapsed();
         let results: Vec<Vec<Duration>> =
             results.into_iter().collect::<std::result::Result<_, _>>()?;
         let files = results.iter().map(|times| times.len() as u64).min().unwrap_or(0);
         let mut times: Vec<Duration> = results.into_iter().flatten().collect();
         times.sort_unstable();
-        let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+        let at =
+            |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
         let rate = times.len() as f64 / took.as_secs_f64();
         Ok(Outcome { rate, p50: at(50), p99: at(99), files })
     }

@@ -45,13 +45,17 @@ fn options() -> Result<Options> {
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            lexopt::Arg::Long("seconds") => options.seconds = arguments.value()?.string_value()?.parse()?,
+            lexopt::Arg::Long("seconds") => {
+                options.seconds = arguments.value()?.string_value()?.parse()?
+            }
             lexopt::Arg::Long("clients") => {
                 let list = arguments.value()?.string_value()?;
                 options.clients =
                     list.split(',').map(str::parse).collect::<std::result::Result<_, _>>()?;
             }
-            lexopt::Arg::Long("large") => options.large = arguments.value()?.string_value()?.parse()?,
+            lexopt::Arg::Long("large") => {
+                options.large = arguments.value()?.string_value()?.parse()?
+            }
             lexopt::Arg::Long("weed") => options.weed = Some(arguments.value()?.string_value()?),
             lexopt::Arg::Long("aeordb") => options.aeordb = arguments.value()?.string_value()?,
             other => return Err(other.unexpected().into()),

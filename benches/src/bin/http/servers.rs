@@ -74,15 +74,18 @@ impl Server {
     fn wait_for_it(&self) -> Result<()> {
         let started = Instant::now();
         loop {
-            let tried = TcpStream::connect(&self.address).map_err(Into::into).and_then(|_| {
-                crate::load::probe(self)
-            });
+            let tried = TcpStream::connect(&self.address)
+                .map_err(Into::into)
+                .and_then(|_| crate::load::probe(self));
             match tried {
                 Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() > START => {
                     return Err(format!("{} did not begin: {error}", self.name).into());
                 }
-                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+                Err(_) => {
+                    #[expect(clippy::disallowed_methods, reason = "another program begins")]
+                    std::thread::sleep(Duration::from_millis(200));
+                }
             }
         }
     }

@@ -180,7 +180,8 @@ fn keys_are_made_on_the_file_and_through_the_server_that_holds_it() {
     // The file is held, and the error says what helps.
     let held = desk.run(&["key", "create", "--name", "x", "--scope", "read"]);
     held.refused(11, "is being written by", "--server URL");
-    let made = served.run(&["key", "create", "--name", "reader", "--scope", "read", "--expires", "90d"]);
+    let made =
+        served.run(&["key", "create", "--name", "reader", "--scope", "read", "--expires", "90d"]);
     let reader = made.expect(0).out().trim().to_owned();
     let id = reader.split('_').nth(1).unwrap();
     let list = served.ok(&["key", "list"]);
@@ -255,11 +256,16 @@ fn put_until_cut(address: &str, key: &str, round: usize, client: usize) -> Vec<(
 #[test]
 fn a_server_with_a_certificate_speaks_tls_and_reads_a_new_one_on_sighup() {
     let desk = Desk::new();
+    desk.write(
+        "tls.conf",
+        "[req]\ndistinguished_name = name\nx509_extensions = v3\n[name]\n\
+         [v3]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = DNS:localhost\n",
+    );
     let make = |name: &str| {
         let status = std::process::Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
             .args(["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"])
-            .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-subj", &format!("/CN={name}"), "-config", "tls.conf"])
             .current_dir(desk.path(""))
             .stderr(Stdio::null())
             .status()
@@ -268,8 +274,16 @@ fn a_server_with_a_certificate_speaks_tls_and_reads_a_new_one_on_sighup() {
     };
     make("first");
     let arguments = [
-        "serve", "--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem",
-        "--log", "errors", "--json",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        "cert.pem",
+        "--tls-key",
+        "key.pem",
+        "--log",
+        "errors",
+        "--json",
     ];
     let mut child = desk.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();

@@ -30,6 +30,10 @@ use crate::schema::{self, count, hash, object, text, text_or_null};
 use crate::sniff;
 
 pub fn routes() -> Vec<Route> {
+    // A file of JSON may hold anything.
+    let directory = serde_json::json!({
+        "anyOf": [schema::page(schema::item("name")), schema::item("path"), {}],
+    });
     let put = object(&[
         ("path", text()),
         ("size", count()),
@@ -59,7 +63,7 @@ pub fn routes() -> Vec<Route> {
             ("limit", "1 to 10000 items"),
         ])
         .answer(200, "The bytes of a file", Content::Bytes("application/octet-stream"))
-        .answer(200, "A page of a directory", Content::Json(schema::page(schema::item("name"))))
+        .answer(200, "A page of a directory", Content::Json(directory))
         .answer(206, "A part of a file", Content::Bytes("application/octet-stream"))
         .answer(304, "The file has the tag of If-None-Match", Content::None),
         Route::new(

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Content, Needs, Route, is_stopping, json_answer, page};
+use super::{Content, Needs, Route, is_stopping, json_answer, no_content, page};
 use crate::app::App;
 use crate::jobs::Job;
 use crate::json;
@@ -71,9 +71,10 @@ pub fn routes() -> Vec<Route> {
             Method::DELETE,
             "/admin/jobs/{id}",
             Needs::Scope(Scope::Gc),
-            "Cancel a job",
+            "Cancel a job, or forget one that has ended",
             |request| Box::pin(cancel(request)),
         )
+        .answer(204, "It is forgotten", Content::None)
         .answer(202, "It stops at its next safe point", Content::Json(job)),
     ]
 }
@@ -158,6 +159,9 @@ async fn follow(app: Arc<App>, job: Arc<Job>, events: mpsc::Sender<std::io::Resu
 
 async fn cancel(request: Request) -> Answer {
     let job = job_of(&request)?;
+    if request.app.jobs.forget(&job) {
+        return Ok(no_content());
+    }
     job.cancel();
     Ok(json_answer(StatusCode::ACCEPTED, &job.json()))
 }

@@ -83,7 +83,8 @@ fn verification_and_collection_are_jobs_that_are_followed() {
     }
     assert_eq!(house.get("/admin/jobs").json()["items"].as_array().unwrap().len(), 3);
     house.get("/admin/jobs/99").problem(404, "not-found");
-    house.send("DELETE", "/admin/jobs/1", &[], b"").expect(202);
+    house.send("DELETE", "/admin/jobs/1", &[], b"").expect(204);
+    house.get("/admin/jobs/1").problem(404, "not-found");
     assert_eq!(house.get("/files/docs/a.txt").text(), "alpha, changed");
 }
 
