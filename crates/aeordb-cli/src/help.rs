@@ -53,7 +53,12 @@ Scopes: read, write, snapshot, export, import, promote, gc, keys, admin (all of 
 append-only (write and snapshot, nothing that removes or replaces), backup (export only).
 
 While a server serves the database, keys are made through it: --server URL, with a key in \
-AEORDB_API_KEY that has the scope keys.";
+AEORDB_API_KEY that has the scope keys.
+
+Examples:
+  aeordb key create --name laptop --scope read,write
+  aeordb key list
+  aeordb key revoke 5f0q9d1u2k7v3m8s";
 
 pub const KEY_CREATE: &str = "\
 Examples:

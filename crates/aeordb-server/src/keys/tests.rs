@@ -45,7 +45,8 @@ fn a_key_that_expired_or_was_revoked_opens_nothing_and_is_still_listed() {
     let mut ids: Vec<String> =
         list(&database.reader().unwrap()).unwrap().into_iter().map(|key| key.id).collect();
     let mut expected = [first.id, second.id];
-    (ids.sort(), expected.sort());
+    ids.sort();
+    expected.sort();
     assert_eq!(ids, expected);
     assert!(matches!(revoke(&database, "nobody"), Err(Error::NotFound(_))));
 }
