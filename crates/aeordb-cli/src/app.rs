@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aeordb::backup;
 use aeordb::db::{Database, Options, Reader};
 use aeordb::hash::VersionId;
 use aeordb::object::Item;
@@ -13,7 +14,7 @@ use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use serde_json::json;
 
-use crate::args::Global;
+use crate::args::{Global, With};
 use crate::exit::{self, About, Attempt, Failure, Scene, Subject};
 use crate::interrupt;
 use crate::location::Location;
@@ -50,6 +51,21 @@ impl App {
     /// Opens the database for reading.
     pub fn open(&self) -> Attempt<Opened> {
         let database = Database::open(self.path(), &Options::default()).about(Subject::Database)?;
+        let reader = database.reader().about(Subject::Database)?;
+        Ok(Opened { reader, _database: database })
+    }
+
+    /// Opens the database for reading, with patches on top.
+    pub fn open_with(&mut self, with: &With) -> Attempt<Opened> {
+        if with.patches.is_empty() {
+            return self.open();
+        }
+        let (path, options) = (self.path().to_owned(), Options::default());
+        let scratch = std::env::temp_dir();
+        let database = self.watched(|_, watch| {
+            backup::open_with(&path, &with.patches, &scratch, &options, watch)
+                .about(Subject::Backup)
+        })?;
         let reader = database.reader().about(Subject::Database)?;
         Ok(Opened { reader, _database: database })
     }

@@ -63,6 +63,7 @@ pub enum Verb {
     Export(Export),
     Diff(Diff),
     Import(Import),
+    Combine(Combine),
     Promote(Promote),
     Info(Info),
     Verify(Verify),
@@ -81,6 +82,14 @@ pub struct At {
     /// Read this version instead of HEAD
     #[arg(long, value_name = "VERSION")]
     pub at: Option<String>,
+}
+
+/// What lies on the file that is read.
+#[derive(Args, Debug, Clone, Default)]
+pub struct With {
+    /// Read with this patch on top, without importing it; may be repeated, in order
+    #[arg(long = "with", value_name = "PATCH")]
+    pub patches: Vec<PathBuf>,
 }
 
 /// Put files and directories into the database, as one commit
@@ -116,9 +125,14 @@ pub struct Get {
     pub local: PathBuf,
     #[command(flatten)]
     pub at: At,
+    #[command(flatten)]
+    pub with: With,
     /// Replace files that exist
     #[arg(long, short)]
     pub force: bool,
+    /// Also restore setuid and setgid bits of files: they run with the rights of their new owner
+    #[arg(long)]
+    pub set_ids: bool,
 }
 
 /// List a directory
@@ -130,12 +144,20 @@ pub struct Ls {
     pub path: OsString,
     #[command(flatten)]
     pub at: At,
+    #[command(flatten)]
+    pub with: With,
     /// Everything below PATH, with absolute paths
     #[arg(long, short)]
     pub recursive: bool,
     /// Also kind, size, time and content type
     #[arg(long, short)]
     pub long: bool,
+    /// Show no more than this many
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Begin after this name: the last one of the page before
+    #[arg(long, value_name = "NAME", conflicts_with = "recursive")]
+    pub after: Option<OsString>,
 }
 
 /// Write the bytes of files to standard output
@@ -147,6 +169,8 @@ pub struct Cat {
     pub paths: Vec<OsString>,
     #[command(flatten)]
     pub at: At,
+    #[command(flatten)]
+    pub with: With,
 }
 
 /// Remove files and directories from HEAD
@@ -205,6 +229,8 @@ pub struct Stat {
     pub paths: Vec<OsString>,
     #[command(flatten)]
     pub at: At,
+    #[command(flatten)]
+    pub with: With,
 }
 
 /// Show how large directories are
@@ -216,6 +242,8 @@ pub struct Du {
     pub paths: Vec<OsString>,
     #[command(flatten)]
     pub at: At,
+    #[command(flatten)]
+    pub with: With,
     /// Only the sum of each PATH, not of the directories in it
     #[arg(long, short, conflicts_with = "all")]
     pub summarize: bool,
@@ -276,6 +304,11 @@ pub struct Export {
     /// Export this version instead of HEAD
     #[arg(long, value_name = "VERSION")]
     pub hash: Option<String>,
+    /// Only what is at PATH and below it; it keeps its path
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<OsString>,
+    #[command(flatten)]
+    pub with: With,
 }
 
 /// List the changes between two versions, or write them to a patch file
@@ -291,6 +324,11 @@ pub struct Diff {
     /// The patch file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
     pub output: Option<PathBuf>,
+    /// Only what is at PATH and below it; it keeps its path
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<OsString>,
+    #[command(flatten)]
+    pub with: With,
 }
 
 /// Apply an export or patches to a database
@@ -309,6 +347,30 @@ pub struct Import {
     /// Also give the imported version this name
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,
+    /// Apply the changes of a patch to HEAD, whatever HEAD is; what both changed is left out
+    #[arg(long, conflicts_with = "force")]
+    pub merge: bool,
+    /// What both changed becomes what the patch says
+    #[arg(long, requires = "merge", conflicts_with = "ours")]
+    pub theirs: bool,
+    /// What both changed stays what HEAD has
+    #[arg(long, requires = "merge")]
+    pub ours: bool,
+    /// Also make a patch that leads from the new HEAD back to the old one
+    #[arg(long, value_name = "OUTPUT", requires = "promote")]
+    pub undo: Option<PathBuf>,
+}
+
+/// Make one backup file of several: of a full export and its patches, or of patches
+#[derive(Args, Debug)]
+#[command(after_help = help::COMBINE)]
+pub struct Combine {
+    /// The file to create; - is standard output
+    #[arg(long, short, value_name = "OUTPUT")]
+    pub output: PathBuf,
+    /// A full export and patches, or patches alone, in order
+    #[arg(required = true, num_args = 1.., value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// Make a version HEAD
@@ -330,6 +392,11 @@ pub struct Info {
     /// The files; the database if none is given
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Also list what a patch changes
+    #[arg(long)]
+    pub changes: bool,
+    #[command(flatten)]
+    pub with: With,
 }
 
 /// Check a database, an export or a patch for damage
@@ -339,6 +406,9 @@ pub struct Verify {
     /// Hash every entry and prove every version complete
     #[arg(long)]
     pub deep: bool,
+    /// What a patch is for, or the patches of a full export; may be repeated, in order
+    #[arg(long = "with", value_name = "FILE")]
+    pub with: Vec<PathBuf>,
 }
 
 /// Give the space back that no kept version needs

@@ -11,7 +11,7 @@ use crate::text;
 pub const DONE: u8 = 0;
 /// The command line cannot be meant.
 pub const USAGE: u8 = 2;
-/// Done, but some inputs could not be read.
+/// Done, but some inputs could not be read or applied.
 pub const UNREADABLE: u8 = 3;
 /// The key is missing or does not allow this.
 pub const DENIED: u8 = 12;
@@ -129,7 +129,10 @@ pub fn code(error: &Error) -> u8 {
         Error::Invalid(_) => USAGE,
         Error::NotFound(_) => 10,
         Error::Locked { .. } => 11,
-        Error::BaseMismatch { .. } | Error::HeadMoved { .. } | Error::Changed { .. } => 13,
+        Error::BaseMismatch { .. }
+        | Error::BrokenChain(_)
+        | Error::HeadMoved { .. }
+        | Error::Changed { .. } => 13,
         Error::Damaged { .. } => DAMAGED,
         Error::Exists(_) => 15,
         Error::Incomplete { .. } => 16,
@@ -152,6 +155,7 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
         Error::Exists(_) => ("exists", "Already exists"),
         Error::Locked { .. } => ("locked", "Locked by another writer"),
         Error::BaseMismatch { .. } => ("base-mismatch", "HEAD is not the patch's base"),
+        Error::BrokenChain(_) => ("broken-chain", "The files do not follow each other"),
         Error::HeadMoved { .. } => ("head-moved", "HEAD is not what was expected"),
         Error::Changed { .. } => ("changed", "Not what was expected"),
         Error::Damaged { .. } => ("damaged", "Damaged"),
@@ -208,6 +212,14 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
              readers work meanwhile"
             .into(),
         (Error::BaseMismatch { .. }, _) => "Use --force to apply anyway.".into(),
+        (Error::BrokenChain(broken), _) if broken.misplaced.is_some() => {
+            "give the files in the order in which they were made; `aeordb info FILE...` shows it"
+                .into()
+        }
+        (Error::BrokenChain(broken), _) => format!(
+            "`aeordb diff --from {} --to {} --output FILE` makes it where both versions are",
+            broken.found, broken.base
+        ),
         (Error::HeadMoved { head, .. }, _) => {
             format!("`aeordb log` shows what moved it; if that is right, use --expect {head}")
         }

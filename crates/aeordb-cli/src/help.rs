@@ -26,11 +26,11 @@ Exit codes:
     0  done
     1  failed
     2  the command line cannot be meant
-    3  done, but some inputs could not be read
+    3  done, but some inputs could not be read, or some changes were left out
    10  the database, path, version or name does not exist
    11  another process is writing to the database
    12  the key is missing or does not allow this
-   13  the patch has another base than HEAD, or HEAD was moved
+   13  a patch does not follow HEAD or the file before it, or HEAD was moved
    14  stored bytes are damaged
    15  something is already there and is not replaced
    16  the version would be incomplete
@@ -96,13 +96,16 @@ Examples:
   aeordb get /documents restored
   aeordb get --at v1 /documents/report.pdf report-v1.pdf
   aeordb get v1:/ everything-of-v1
-  aeordb get / copy --database backup.aeordb    straight out of a backup";
+  aeordb get / copy --database backup.aeordb    straight out of a backup
+  aeordb get /x . --database full.aeordb --with p1.aeordb --with p2.aeordb";
 
 pub const LS: &str = "\
 Examples:
   aeordb ls /documents
   aeordb ls -l v1:/documents
   aeordb ls -r                       everything, with absolute paths
+  aeordb ls --limit 100 /photos      a page of a large directory
+  aeordb ls --limit 100 --after img-0099.jpg /photos     and the next one
   aeordb ls -r --json | jq .size";
 
 pub const CAT: &str = "\
@@ -182,30 +185,66 @@ The file holds this one version and nothing else: no history, no deleted files, 
 database of its own that can be listed, read, verified and served, and `aeordb import` makes one \
 that grows of it. An existing OUTPUT is never overwritten, and a failed export leaves none behind.
 
+With --path the file holds that directory or file alone, at its own path: what is imported and \
+promoted elsewhere is found where it was.
+
 Examples:
   aeordb export --database data.aeordb --output backup.aeordb
   aeordb export --database data.aeordb --output backup.aeordb --snapshot v1
-  aeordb export --output - | ssh host 'cat > backup.aeordb'";
+  aeordb export --output - | ssh host 'cat > backup.aeordb'
+  aeordb export --path /documents --output documents.aeordb";
 
 pub const DIFF: &str = "\
 Without --output the changes are listed, one a line: A (added), M (modified), D (deleted) and the \
 path, or R (renamed), the old path, a tab and the new path. With --output they become a patch \
 that `aeordb import` applies wherever HEAD is the version it starts from.
 
+With --path only what is at that path counts: the patch leads from that part of one version to that \
+part of the other, as `aeordb export --path` gives them.
+
 Examples:
   aeordb diff --from v1                                   what changed since v1
   aeordb diff --from v1 --to v2 --output patch-v1-v2.aeordb
-  aeordb diff --from v1 --output - | ssh host aeordb import --file - --promote";
+  aeordb diff --from v1 --output - | ssh host aeordb import --file - --promote
+  aeordb diff --from v1 --path /documents --output documents-patch.aeordb
+  aeordb diff --from HEAD~1 -d full.aeordb --with p1.aeordb     what the patch changes";
 
 pub const IMPORT: &str = "\
 Every entry is hashed and the version is proved complete before anything becomes visible. Several \
 files (a full export, then its patches in order) are one import: all of them or nothing. The \
 database is created if it does not exist. HEAD stays where it is without --promote.
 
+A patch is for the version it starts from. --force applies it whatever HEAD is, and gives exactly \
+the version that the patch leads to. --merge gives another: HEAD with the changes of the patch. \
+Paths that HEAD has as the patch's base has them become what the patch says; paths that both \
+changed are conflicts, which are listed and left out (exit code 3), or resolved with --theirs or \
+--ours. For that the version that the patch starts from must be in the database, or in a full \
+export given before the patch.
+
+--undo writes the patch that leads back before anything is changed; `aeordb import --file UNDO \
+--promote` brings back exactly the old version.
+
 Examples:
   aeordb import --database restored.aeordb --file full.aeordb --promote
   aeordb import --database restored.aeordb --file full.aeordb --file patch-v1-v2.aeordb --promote
-  ssh host aeordb export --output - | aeordb import --file - --promote";
+  ssh host aeordb export --output - | aeordb import --file - --promote
+  aeordb import --file patch.aeordb --promote --undo undo.aeordb
+  aeordb import --file patch.aeordb --merge --promote          onto a HEAD that went on";
+
+pub const COMBINE: &str = "\
+A full export and the patches that follow it become one full export of the last version, as if it \
+had been exported then. Patches alone become one patch, from the version that the first starts \
+from to the one that the last leads to; whatever they have in common is in it once. No database is \
+needed, every link is checked, and what the patches bring goes through a temporary file (TMPDIR).
+
+A patch that was combined without the full export still has what the versions between needed. The \
+smallest patch comes from the versions themselves: `aeordb diff -d FULL --with P1 --with P2 --from \
+HEAD~2 --output PATCH`.
+
+Examples:
+  aeordb combine --output new.aeordb full.aeordb p1.aeordb p2.aeordb
+  aeordb combine --output week.aeordb mon.aeordb tue.aeordb wed.aeordb
+  aeordb combine --output - full.aeordb p1.aeordb | ssh host 'cat > new.aeordb'";
 
 pub const PROMOTE: &str = "\
 The version must be complete in the database. The old HEAD stays in the history.
@@ -216,17 +255,25 @@ Examples:
   aeordb promote --hash v2 --expect v1                    only if HEAD is still v1";
 
 pub const INFO: &str = "\
+Of several files it also draws which follows which, and where a patch has nothing to stand on. \
+--changes lists what a patch does to which path, without its base.
+
 Examples:
   aeordb info backups/*.aeordb
-  aeordb info patch.aeordb --json | jq -r .base";
+  aeordb info patch.aeordb --json | jq -r .base
+  aeordb info --changes patch.aeordb";
 
 pub const VERIFY: &str = "\
 Looks at the structure and the checksum of every block. --deep also decompresses every entry, \
 checks it against its name, and proves every version complete. Damage is exit code 14.
 
+A patch alone cannot prove what it compressed against its base; with its base (--with, in order, \
+if that is a full export and patches) it is proved as an import would.
+
 Examples:
   aeordb verify --database data.aeordb
-  aeordb verify --deep --database backup.aeordb";
+  aeordb verify --deep --database backup.aeordb
+  aeordb verify --database p2.aeordb --with full.aeordb --with p1.aeordb";
 
 pub const GC: &str = "\
 Keeps what HEAD, snapshots and the kept history reach, versions that were imported but not \

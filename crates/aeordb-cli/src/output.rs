@@ -23,11 +23,21 @@ pub fn write<R>(
     output: &Path,
     make: impl FnOnce(&mut dyn Write, &Watch) -> Result<R>,
 ) -> Attempt<R> {
+    write_from(app, output, Subject::Database, make)
+}
+
+/// Makes `output` with `make`, whose errors are about `source`.
+pub fn write_from<R>(
+    app: &mut App,
+    output: &Path,
+    source: Subject,
+    make: impl FnOnce(&mut dyn Write, &Watch) -> Result<R>,
+) -> Attempt<R> {
     if is_standard(output) {
         if app.out.is_terminal() {
             return Err(Error::invalid("a terminal cannot show a backup: name a file").into());
         }
-        let made = app.watched(|out, watch| make(out.data(), watch).about(Subject::Database))?;
+        let made = app.watched(|out, watch| make(out.data(), watch).about(source))?;
         app.out.flush()?;
         return Ok(made);
     }
@@ -37,7 +47,7 @@ pub fn write<R>(
     }
     let mut file = NewFile::create(output).about(Subject::Output)?;
     app.watched(|_, watch| {
-        let made = make(&mut file, watch).about(Subject::Database)?;
+        let made = make(&mut file, watch).about(source)?;
         file.publish().about(Subject::Output)?;
         Ok(made)
     })

@@ -27,6 +27,7 @@ pub struct Bar {
 impl Bar {
     /// Draws how far `watch` is, on standard error.
     pub fn start(watch: &Arc<Watch>) -> Self {
+        watch.observe();
         let (stop, stopped) = mpsc::channel();
         let watch = Arc::clone(watch);
         let thread = thread::spawn(move || {

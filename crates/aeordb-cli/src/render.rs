@@ -2,10 +2,14 @@
 //! that the manual shows are literal: scripts look for them.
 
 use aeordb::Error;
-use aeordb::backup::{ExportReport, ImportReport, Info, PatchReport, VerifyReport};
+use aeordb::backup::{
+    Conflict, ExportReport, ImportReport, Info, ListedChange, MergeReport, OnConflict, PatchReport,
+    VerifyReport,
+};
 use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
 use aeordb::files::{GetReport, PutReport};
 use aeordb::gc::GcReport;
+use aeordb::object::Item;
 use serde_json::{Map, Value, json};
 
 use crate::exit;
@@ -97,7 +101,7 @@ pub fn patch(report: &PatchReport, output: &str) -> Report {
 
 /// What `import` did.
 pub fn import(report: &ImportReport) -> Report {
-    let json = json!({
+    let mut json = json!({
         "version": report.version.to_string(),
         "kind": report.kind.name(),
         "entries": report.entries,
@@ -109,17 +113,26 @@ pub fn import(report: &ImportReport) -> Report {
         "new_entries": report.new_entries,
         "new_bytes": report.new_bytes,
     });
+    if let (Some(merge), Some(object)) = (&report.merge, json.as_object_mut()) {
+        object.insert("merge".into(), merge_json(merge));
+    }
+    if let (Some(bytes), Some(object)) = (report.undo_bytes, json.as_object_mut()) {
+        object.insert("undo_bytes".into(), bytes.into());
+    }
     let title = match report.kind {
         FileKind::Patch => "Patch imported.",
         FileKind::Export | FileKind::Database => "Full export imported.",
     };
-    let rendered = Report::new(title, json)
+    let mut rendered = Report::new(title, json)
         .line("Entries", report.entries)
         .line("Chunks", report.chunks)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Deletions", report.deletions)
         .line("Version", report.version);
+    if let Some(merge) = &report.merge {
+        rendered = merged(rendered, merge);
+    }
     if report.promoted {
         rendered.closing("HEAD has been promoted.")
     } else {
@@ -127,6 +140,68 @@ pub fn import(report: &ImportReport) -> Report {
             .closing("HEAD has NOT been changed.")
             .closing(format!("To promote: aeordb promote --hash {}", report.version))
     }
+}
+
+/// The lines of a merge, and one for each conflict.
+fn merged(report: Report, merge: &MergeReport) -> Report {
+    let left_out = match merge.on_conflict {
+        OnConflict::LeaveOut => "left out",
+        OnConflict::Ours => "resolved: ours",
+        OnConflict::Theirs => "resolved: theirs",
+    };
+    let mut report = report
+        .line("Merged onto", merge.ours)
+        .line("Changes taken", merge.taken)
+        .line("Changes there already", merge.same);
+    if !merge.conflicts.is_empty() {
+        report = report.line("Conflicts", format!("{} ({left_out})", merge.conflicts.len()));
+    }
+    for Conflict { path, ours, theirs, .. } in &merge.conflicts {
+        let (ours, theirs) = (side(ours.as_ref()), side(theirs.as_ref()));
+        let path = text::printable_name(path.as_bytes());
+        report = report.line("  Conflict", format!("{path} (ours {ours}, theirs {theirs})"));
+    }
+    report
+}
+
+/// One side of a conflict in a line.
+fn side(item: Option<&Item>) -> String {
+    let Some(item) = item else { return "deleted".into() };
+    let view = crate::view::View::of(item);
+    match (view.hash, view.target) {
+        (Some(hash), _) => hash,
+        (None, target) => format!("-> {}", text::printable_name(target.unwrap_or_default())),
+    }
+}
+
+fn merge_json(merge: &MergeReport) -> Value {
+    let side = |item: &Option<Item>| {
+        let mut object = Map::new();
+        if let Some(item) = item {
+            crate::view::View::of(item).insert_into(&mut object);
+        }
+        if object.is_empty() { Value::Null } else { Value::Object(object) }
+    };
+    let conflicts = merge.conflicts.iter().map(|conflict| {
+        let mut object = crate::view::object(conflict.path.as_bytes());
+        object.insert("base".into(), side(&conflict.base));
+        object.insert("ours".into(), side(&conflict.ours));
+        object.insert("theirs".into(), side(&conflict.theirs));
+        Value::Object(object)
+    });
+    json!({
+        "base": merge.base.to_string(),
+        "ours": merge.ours.to_string(),
+        "theirs": merge.theirs.to_string(),
+        "taken": merge.taken,
+        "same": merge.same,
+        "resolved": match merge.on_conflict {
+            OnConflict::LeaveOut => Value::Null,
+            OnConflict::Ours => "ours".into(),
+            OnConflict::Theirs => "theirs".into(),
+        },
+        "conflicts": conflicts.collect::<Vec<_>>(),
+    })
 }
 
 /// What `promote` did.
@@ -155,6 +230,7 @@ pub fn put(report: &PutReport) -> Report {
         "new_bytes": report.new_bytes,
         "skipped": report.skipped,
         "unreadable": report.unreadable,
+        "unsettled": report.unsettled,
     });
     Report::new("Put complete.", json)
         .line("Files", report.files)
@@ -166,6 +242,7 @@ pub fn put(report: &PutReport) -> Report {
         .line_if_any("Files deleted", report.files_deleted)
         .line_if_any("Skipped", report.skipped)
         .line_if_any("Unreadable", report.unreadable)
+        .line_if_any("Changed while read", report.unsettled)
         .line("Database grew by", text::exact_size(report.new_bytes))
         .line("Version", report.version)
 }
@@ -177,11 +254,15 @@ pub fn get(report: &GetReport) -> Report {
         "files": report.files,
         "directories": report.directories,
         "bytes": report.bytes,
+        "failed": report.failed,
+        "damaged": report.damaged,
     });
-    Report::new("Get complete.", json)
+    let title = if report.failed == 0 { "Get complete." } else { "Get incomplete." };
+    Report::new(title, json)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
+        .line_if_any("Not restored", report.failed)
         .line("Version", report.version)
 }
 
@@ -223,8 +304,8 @@ pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
     report
 }
 
-/// What a file is.
-pub fn info(path: &[u8], info: &Info) -> Report {
+/// What a file is. Of one of several, `follows` is the file that leads to its base, if one does.
+pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report {
     let mut object = Map::new();
     text::insert_name(&mut object, "file", path);
     let patch = info.kind == FileKind::Patch;
@@ -249,6 +330,12 @@ pub fn info(path: &[u8], info: &Info) -> Report {
         "files_deleted": patch.then_some(info.files_deleted),
     });
     object.extend(json.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+    if let Some(follows) = follows.filter(|_| patch) {
+        match follows {
+            Some(before) => text::insert_name(&mut object, "follows", before),
+            None => drop(object.insert("follows".into(), Value::Null)),
+        }
+    }
     let mut report = Report::new(text::printable_name(path), Value::Object(object))
         .line("Kind", info.kind.name())
         .line("Format", info.format)
@@ -275,6 +362,23 @@ pub fn info(path: &[u8], info: &Info) -> Report {
             .line("History", info.history);
     }
     report
+}
+
+/// A change that a patch lists, as programs read it.
+pub fn listed_change(patch: &[u8], change: &ListedChange) -> Value {
+    let mut object = crate::view::object(change.path.as_bytes());
+    let word = match change.letter {
+        'A' => "added",
+        'D' => "deleted",
+        'R' => "renamed",
+        _ => "modified",
+    };
+    object.insert("change".into(), word.into());
+    if let Some(from) = &change.from {
+        text::insert_name(&mut object, "from", from.as_bytes());
+    }
+    text::insert_name(&mut object, "patch", patch);
+    Value::Object(object)
 }
 
 /// Raw against stored bytes, with the ratio to two digits.
@@ -415,6 +519,13 @@ pub fn problem(error: &Error, code: u8, hint: Option<&str>) -> Value {
             member("head", head.to_string().into());
             member("base", base.to_string().into());
             member("target", target.to_string().into());
+        }
+        Error::BrokenChain(broken) => {
+            member("file", broken.file.as_str().into());
+            member("base", broken.base.to_string().into());
+            member("after", broken.after.as_str().into());
+            member("found", broken.found.to_string().into());
+            member("misplaced", broken.misplaced.clone().into());
         }
         Error::HeadMoved { head, expected } => {
             member("head", head.to_string().into());

@@ -236,6 +236,12 @@ impl From<Error> for Problem {
                     .with("base", base.to_string())
                     .with("target", target.to_string())
             }
+            Error::BrokenChain(broken) => {
+                let title = "The files do not follow each other";
+                Self::new(StatusCode::CONFLICT, "broken-chain", title, text)
+                    .with("base", broken.base.to_string())
+                    .with("found", broken.found.to_string())
+            }
             Error::HeadMoved { head, expected } => {
                 let title = "HEAD is not what was expected";
                 Self::new(StatusCode::PRECONDITION_FAILED, "head-moved", title, text)

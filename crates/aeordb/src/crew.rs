@@ -5,15 +5,22 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A fixed number of worker threads. Dropping it waits for the jobs that were submitted.
+/// A fixed number of worker threads, which start with the first job: many a database is opened for
+/// a few reads. Dropping it waits for the jobs that were submitted.
 pub struct Crew {
-    jobs: Option<Sender<Job>>,
+    workers: usize,
+    started: OnceLock<Started>,
+}
+
+struct Started {
+    jobs: Sender<Job>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -27,22 +34,12 @@ impl Crew {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             some => some,
         };
-        let (jobs, queue) = unbounded::<Job>();
-        let threads = (0..workers)
-            .filter_map(|number| {
-                let queue = queue.clone();
-                std::thread::Builder::new()
-                    .name(format!("crew-{number}"))
-                    .spawn(move || queue.iter().for_each(|job| job()))
-                    .ok()
-            })
-            .collect();
-        Crew { jobs: Some(jobs), threads }
+        Crew { workers, started: OnceLock::new() }
     }
 
     /// Number of threads.
     pub fn workers(&self) -> usize {
-        self.threads.len().max(1)
+        self.workers
     }
 
     /// How many jobs a caller keeps under way: enough that no worker waits for the caller.
@@ -57,23 +54,38 @@ impl Crew {
             // The ticket may have been dropped: nobody wants the result then.
             let _ = done.send(catch_unwind(AssertUnwindSafe(job)));
         });
-        match &self.jobs {
-            Some(jobs) if !self.threads.is_empty() => {
-                if let Err(refused) = jobs.send(run) {
-                    (refused.0)();
-                }
-            }
+        let Started { jobs, threads } = self.started.get_or_init(|| Started::new(self.workers));
+        if threads.is_empty() {
             // Without a thread to be had, the caller does the work.
-            _ => run(),
+            run();
+        } else if let Err(refused) = jobs.send(run) {
+            (refused.0)();
         }
         Ticket(result)
     }
 }
 
+impl Started {
+    fn new(workers: usize) -> Self {
+        let (jobs, queue) = unbounded::<Job>();
+        let threads = (0..workers)
+            .filter_map(|number| {
+                let queue = queue.clone();
+                std::thread::Builder::new()
+                    .name(format!("crew-{number}"))
+                    .spawn(move || queue.iter().for_each(|job| job()))
+                    .ok()
+            })
+            .collect();
+        Started { jobs, threads }
+    }
+}
+
 impl Drop for Crew {
     fn drop(&mut self) {
-        drop(self.jobs.take());
-        for thread in self.threads.drain(..) {
+        let Some(Started { jobs, threads }) = self.started.take() else { return };
+        drop(jobs);
+        for thread in threads {
             let _ = thread.join();
         }
     }

@@ -2,6 +2,7 @@
 //! what was expected and what was found. Flags and commands that help are added by the interface
 //! that shows the error, never here.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -49,6 +50,9 @@ pub enum Error {
         /// The version that the patch leads to.
         target: VersionId,
     },
+    /// The files of an import do not follow each other.
+    #[error("{0}")]
+    BrokenChain(Box<BrokenChain>),
     /// HEAD is not what the caller expected it to be.
     #[error("head is {head}, expected {expected}")]
     HeadMoved {
@@ -121,6 +125,38 @@ pub enum Error {
 
 fn supplied(supplier: &Option<VersionId>) -> String {
     supplier.map(|version| format!(", version {version} holds them")).unwrap_or_default()
+}
+
+/// Where a chain of files is broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BrokenChain {
+    /// The file that does not follow.
+    pub file: String,
+    /// The version that it starts from.
+    pub base: VersionId,
+    /// The file before it.
+    pub after: String,
+    /// The version that the file before it leads to.
+    pub found: VersionId,
+    /// Another of the files, which leads to the version that it starts from.
+    pub misplaced: Option<String>,
+}
+
+impl fmt::Display for BrokenChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BrokenChain { file, base, after, found, misplaced } = self;
+        write!(f, "{file} starts from version {base}, but {after} leads to version {found}; ")?;
+        match misplaced {
+            Some(misplaced) => write!(f, "{misplaced} belongs before it"),
+            None => f.write_str("the patch between them is missing"),
+        }
+    }
+}
+
+impl From<BrokenChain> for Error {
+    fn from(broken: BrokenChain) -> Self {
+        Error::BrokenChain(Box::new(broken))
+    }
 }
 
 impl Error {

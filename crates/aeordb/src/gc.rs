@@ -11,11 +11,11 @@ use crate::db::{Database, FileKind, Writer};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
-use crate::graph::{Bitmap, Differ, Step};
+use crate::graph::{Differ, Step};
 use crate::hash::{DirectoryId, Hash, Kind, ListId, VersionId};
 use crate::object::tree::{self, Difference, SystemMap};
 use crate::object::{ChunkRef, Item, Path, Version, list};
-use crate::store::ReadEntries;
+use crate::store::{Bitmap, ReadEntries};
 use crate::watch::Watch;
 
 /// History entries that are always kept.

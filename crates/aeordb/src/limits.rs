@@ -54,10 +54,12 @@ pub const RECENT_ENTRIES_MAX: usize = 256 * 1024;
 pub const CHECKPOINT_INTERVAL: u64 = 64 * 1024 * 1024;
 /// Most raw bytes of a delta.
 pub const DELTA_LEN_MAX: usize = 16 * 1024 * 1024;
-/// Most bytes that a delta may refer to.
+/// Most bytes that a delta may refer to, its context included.
 pub const DELTA_PREFIX_LEN_MAX: usize = 64 * 1024 * 1024;
 /// Most entries that a delta may refer to.
 pub const DELTA_REFERENCES_MAX: usize = 65_535;
+/// Most nodes that a delta may have as its context.
+pub const DELTA_CONTEXT_MAX: usize = 4096;
 /// Most entries of a delta.
 pub const DELTA_ENTRIES_MAX: usize = 65_535;
 /// Most bytes of the list of changes of a patch, in one part of it.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Default, Debug)]
 pub struct Watch {
     cancelled: AtomicBool,
+    observed: AtomicBool,
     files: AtomicU64,
     bytes: AtomicU64,
     files_expected: AtomicU64,
@@ -43,6 +44,16 @@ impl Watch {
     /// [`Error::Interrupted`] once the verb was asked to stop.
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Says that somebody looks at the progress: what is only for that is worth its cost then.
+    pub fn observe(&self) {
+        self.observed.store(true, Relaxed);
+    }
+
+    /// Whether somebody looks at the progress.
+    pub fn is_observed(&self) -> bool {
+        self.observed.load(Relaxed)
     }
 
     /// Says how much there is to do.

@@ -2,11 +2,12 @@
 
 use aeordb::Result;
 use aeordb::backup::{self, Change};
+use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::{Item, Path};
 use serde_json::Value;
 
-use crate::app::{App, Opened, Outcome};
+use crate::app::{App, Outcome};
 use crate::args::Diff;
 use crate::exit::{self, About, Subject};
 use crate::out::Out;
@@ -16,23 +17,29 @@ use crate::text;
 use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Diff) -> Outcome {
-    let opened = app.open()?;
+    let opened = app.open_with(&args.with)?;
     let from = opened.version(&args.from)?;
     let to = opened.version(&args.to)?;
-    let Some(output) = &args.output else {
-        return list(app, &opened, &from, &to);
+    let (reader, from, to) = match &args.path {
+        None => (opened.reader.clone(), from, to),
+        Some(path) => {
+            let (reader, parts) = super::export::part(&opened, &[from, to], path)?;
+            let [from, to] = parts.try_into().unwrap_or([from, to]);
+            (reader, from, to)
+        }
     };
-    let report = output::write(app, output, |out, watch| {
-        backup::diff(&opened.reader, &from, &to, out, watch)
-    })?;
+    let Some(output) = &args.output else {
+        return list(app, &reader, &from, &to);
+    };
+    let report =
+        output::write(app, output, |out, watch| backup::diff(&reader, &from, &to, out, watch))?;
     let report = render::patch(&report, &output.to_string_lossy());
     output::report(app, output, &report)?;
     Ok(exit::DONE)
 }
 
-fn list(app: &mut App, opened: &Opened, from: &VersionId, to: &VersionId) -> Outcome {
-    backup::changes(&opened.reader, from, to, &mut |change| show(app, &change))
-        .about(Subject::Database)?;
+fn list(app: &mut App, reader: &Reader, from: &VersionId, to: &VersionId) -> Outcome {
+    backup::changes(reader, from, to, &mut |change| show(app, &change)).about(Subject::Database)?;
     Ok(exit::DONE)
 }
 

@@ -13,7 +13,7 @@ use crate::text;
 use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Du) -> Outcome {
-    let opened = app.open()?;
+    let opened = app.open_with(&args.with)?;
     let style = Style { json: app.global.json, human: args.human_readable };
     for path in &args.paths {
         let location = location(path)?;

@@ -1,24 +1,47 @@
 //! `export --output F [--snapshot NAME | --hash VERSION]`
 
-use aeordb::backup;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
-use crate::app::{App, Outcome};
+use aeordb::backup;
+use aeordb::db::Reader;
+use aeordb::hash::VersionId;
+use aeordb::object::Path;
+
+use crate::app::{App, Opened, Outcome};
 use crate::args::Export;
-use crate::exit;
+use crate::exit::{self, About, Attempt, Subject};
 use crate::output;
 use crate::render;
 
 pub fn run(app: &mut App, args: &Export) -> Outcome {
-    let opened = app.open()?;
+    let opened = app.open_with(&args.with)?;
     let version = match (&args.snapshot, &args.hash) {
         (Some(name), _) => super::snapshot::find(&opened, name)?.version,
         (None, Some(hash)) => opened.version(hash)?,
         (None, None) => opened.reader.head(),
     };
+    let (reader, version) = match &args.path {
+        None => (opened.reader.clone(), version),
+        Some(path) => {
+            let (reader, parts) = part(&opened, &[version], path)?;
+            (reader, parts.first().copied().unwrap_or(version))
+        }
+    };
     let report = output::write(app, &args.output, |out, watch| {
-        backup::export(&opened.reader, &version, out, watch)
+        backup::export(&reader, &version, out, watch)
     })?;
     let report = render::export(&report, &args.output.to_string_lossy());
     output::report(app, &args.output, &report)?;
     Ok(exit::DONE)
+}
+
+/// What is at a path in each of these versions, as versions of their own.
+pub fn part(
+    opened: &Opened,
+    versions: &[VersionId],
+    path: &OsStr,
+) -> Attempt<(Reader, Vec<VersionId>)> {
+    let path = Path::parse(path.as_bytes())?;
+    backup::subtree(&opened.reader, versions, &path).about(Subject::Path)
 }

@@ -1,6 +1,7 @@
 //! `get PATH LOCAL`
 
 use aeordb::files::{self, GetOptions, Overwrite};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::app::{App, Outcome};
 use crate::args::Get;
@@ -10,19 +11,31 @@ use crate::output::is_standard;
 use crate::render;
 
 pub fn run(app: &mut App, args: &Get) -> Outcome {
-    let at = args.at.at.as_deref();
     if is_standard(&args.local) {
-        return super::cat::run(app, std::slice::from_ref(&args.path), at);
+        return super::cat::run(app, std::slice::from_ref(&args.path), &args.at, &args.with);
     }
     let location = location(&args.path)?;
-    let opened = app.open()?;
-    let (version, _) = opened.item(&location, at)?;
+    let opened = app.open_with(&args.with)?;
+    let (version, _) = opened.item(&location, args.at.at.as_deref())?;
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
-    let options = GetOptions { overwrite };
+    let options = GetOptions { overwrite, set_ids: args.set_ids };
+    open_more_files();
     let report = app.watched(|_, watch| {
         files::get(&opened.reader, &version, &location.path, &args.local, &options, watch)
             .about(Subject::Local)
     })?;
     app.report(&render::get(&report))?;
-    Ok(exit::DONE)
+    Ok(match (report.damaged, report.failed) {
+        (0, 0) => exit::DONE,
+        (0, _) => exit::UNREADABLE,
+        _ => exit::DAMAGED,
+    })
+}
+
+/// A restore holds every directory open on the way to where it is.
+fn open_more_files() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // If this fails, very deep trees are not restored, and that is said.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }

@@ -1,7 +1,7 @@
 //! `import --file F...`
 
 use aeordb::Error;
-use aeordb::backup::{self, ImportOptions, Input};
+use aeordb::backup::{self, ImportOptions, Input, OnConflict};
 
 use crate::app::{App, Outcome};
 use crate::args::Import;
@@ -18,11 +18,21 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
         let file = file.display();
         return Err(Error::invalid(format!("{file} is the database to import into")).into());
     }
+    if let Some(undo) = args.undo.as_deref().filter(|undo| is_standard(undo)) {
+        let detail = format!("--undo {} is no file", undo.display());
+        return Err(Error::invalid(detail).into());
+    }
     let options = ImportOptions {
         promote: args.promote,
         force: args.force,
         expect: None,
         snapshot: args.snapshot,
+        merge: args.merge.then_some(match (args.theirs, args.ours) {
+            (true, _) => OnConflict::Theirs,
+            (_, true) => OnConflict::Ours,
+            _ => OnConflict::LeaveOut,
+        }),
+        undo: args.undo,
     };
     let database = app.open_or_create()?;
     let report = app.watched(|_, watch| {
@@ -37,5 +47,5 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
     })?;
     database.close().about(Subject::Database)?;
     app.report(&render::import(&report))?;
-    Ok(exit::DONE)
+    Ok(if report.has_open_conflicts() { exit::UNREADABLE } else { exit::DONE })
 }

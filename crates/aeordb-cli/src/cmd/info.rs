@@ -1,38 +1,110 @@
-//! `info [FILE]...`
+//! `info [FILE]... [--with F...] [--changes]`
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use aeordb::backup;
+use aeordb::backup::{self, ChainLink, Info as Facts};
+use aeordb::db::FileKind;
 
 use crate::app::{App, Outcome};
 use crate::args::Info;
 use crate::exit::{self, About, Attempt, Subject};
 use crate::render;
+use crate::text;
 
 pub fn run(app: &mut App, args: Info) -> Outcome {
-    let database = args.files.is_empty().then(|| app.path().to_owned());
-    let subject = if database.is_some() { Subject::Database } else { Subject::Backup };
+    let subject = if args.files.is_empty() { Subject::Database } else { Subject::Backup };
+    let mut files = args.files;
+    if files.is_empty() {
+        files.push(app.path().to_owned());
+    }
+    files.extend(args.with.patches);
     let mut code = exit::DONE;
-    for file in args.files.into_iter().chain(database) {
+    let mut known: Vec<(PathBuf, Facts)> = Vec::with_capacity(files.len());
+    let many = files.len() > 1;
+    for file in files {
         // One file that cannot be read hides nothing about the others.
-        if let Err(failure) = describe(app, &file, subject) {
-            if exit::is_closed_pipe(&failure.error) {
-                return Err(failure);
+        match backup::info(&file).about(subject) {
+            Ok(info) => known.push((file, info)),
+            Err(failure) => {
+                app.out.flush()?;
+                let failed = app.fail(failure);
+                code = if code == exit::DONE { failed } else { code };
             }
-            app.out.flush()?;
-            let failed = app.fail(failure);
-            code = if code == exit::DONE { failed } else { code };
         }
+    }
+    let infos: Vec<Facts> = known.iter().map(|(_, info)| info.clone()).collect();
+    let chain = if many { backup::chain(&infos) } else { Vec::new() };
+    for (number, (file, info)) in known.iter().enumerate() {
+        let link = chain.iter().find(|link| link.file == number);
+        let follows = link.and_then(|link| link.follows).and_then(|before| known.get(before));
+        describe(app, file, info, link.map(|_| follows.map(|(file, _)| file.as_path())))?;
+        if args.changes && info.kind == FileKind::Patch {
+            changes(app, file)?;
+        }
+    }
+    if !chain.is_empty() && !app.global.json {
+        draw(app, &known, &chain)?;
     }
     Ok(code)
 }
 
-fn describe(app: &mut App, file: &Path, subject: Subject) -> Attempt<()> {
-    let info = backup::info(file).about(subject)?;
-    let report = render::info(file.as_os_str().as_bytes(), &info);
+fn describe(
+    app: &mut App,
+    file: &Path,
+    info: &Facts,
+    follows: Option<Option<&Path>>,
+) -> Attempt<()> {
+    let follows = follows.map(|before| before.map(|before| before.as_os_str().as_bytes()));
+    let report = render::info(file.as_os_str().as_bytes(), info, follows);
     if app.global.json {
         return Ok(app.out.json(&report.json)?);
     }
     Ok(app.out.bytes(report.text().as_bytes())?)
+}
+
+/// The changes that a patch lists, as `diff` shows them.
+fn changes(app: &mut App, file: &Path) -> Attempt<()> {
+    let listed =
+        app.watched(|_, watch| backup::listed_changes(file, watch).about(Subject::Backup))?;
+    for change in listed {
+        if app.global.json {
+            app.out.json(&render::listed_change(file.as_os_str().as_bytes(), &change))?;
+            continue;
+        }
+        app.out.bytes(format!("    {} ", change.letter).as_bytes())?;
+        if let Some(from) = &change.from {
+            app.out.name(from.as_bytes())?;
+            app.out.bytes(b"\t")?;
+        }
+        app.out.name(change.path.as_bytes())?;
+        app.out.bytes(b"\n")?;
+    }
+    Ok(())
+}
+
+/// A line for each file, further in than the one that it stands on.
+fn draw(app: &mut App, files: &[(PathBuf, Facts)], chain: &[ChainLink]) -> Attempt<()> {
+    app.out.line("Chain")?;
+    for link in chain {
+        let Some((file, info)) = files.get(link.file) else { continue };
+        let name = text::printable_name(file.as_os_str().as_bytes());
+        let indent = "  ".repeat(link.depth + 1);
+        let target = short(info.version);
+        let line = match (info.base, link.follows) {
+            (None, _) => format!("{name}: {} of {target}", info.kind.name()),
+            (Some(base), Some(_)) => format!("{name}: {} to {target}", short(base)),
+            (Some(base), None) => format!(
+                "{name}: {} to {target} -- BROKEN: no file here leads to version {base}",
+                short(base)
+            ),
+        };
+        app.out.line(&format!("{indent}{line}"))?;
+    }
+    Ok(())
+}
+
+/// The digits of a version that tell it apart for a person, and that every command takes.
+fn short(version: aeordb::hash::VersionId) -> String {
+    version.to_string().chars().take(12).collect()
 }

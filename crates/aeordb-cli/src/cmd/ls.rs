@@ -1,5 +1,7 @@
 //! `ls [PATH]`
 
+use std::os::unix::ffi::OsStrExt;
+
 use aeordb::Result;
 use aeordb::object::{Item, Path};
 use serde_json::Value;
@@ -14,19 +16,21 @@ use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Ls) -> Outcome {
     let location = location(&args.path)?;
-    let opened = app.open()?;
+    let opened = app.open_with(&args.with)?;
     let (version, item) = opened.item(&location, args.at.at.as_deref())?;
     let lister = Lister { long: args.long, json: app.global.json };
     let (reader, path) = (&opened.reader, &location.path);
+    let limit = args.limit.unwrap_or(usize::MAX);
+    let after = args.after.as_ref().map(|name| name.as_bytes());
     if !matches!(item, Item::Directory(_)) {
         lister.show(&mut app.out, path.as_bytes(), path, &item)?;
     } else if args.recursive {
-        for found in reader.walk(&version, path).about(Subject::Database)? {
+        for found in reader.walk(&version, path).about(Subject::Database)?.take(limit) {
             let (path, item) = found.about(Subject::Database)?;
             lister.show(&mut app.out, path.as_bytes(), &path, &item)?;
         }
     } else {
-        for found in reader.list(&version, path, None).about(Subject::Database)? {
+        for found in reader.list(&version, path, after).about(Subject::Database)?.take(limit) {
             let (name, item) = found.about(Subject::Database)?;
             let path = path.join(&name)?;
             lister.show(&mut app.out, name.as_bytes(), &path, &item)?;

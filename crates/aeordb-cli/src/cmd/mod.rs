@@ -4,6 +4,7 @@ use crate::app::{App, Outcome};
 use crate::args::{Key, Snapshot, Verb};
 
 mod cat;
+mod combine;
 mod completions;
 mod cp;
 pub mod diff;
@@ -35,7 +36,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Put(args) => put::run(app, args),
         Verb::Get(args) => get::run(app, &args),
         Verb::Ls(args) => ls::run(app, &args),
-        Verb::Cat(args) => cat::run(app, &args.paths, args.at.at.as_deref()),
+        Verb::Cat(args) => cat::run(app, &args.paths, &args.at, &args.with),
         Verb::Rm(args) => rm::run(app, &args),
         Verb::Mv(args) => mv::run(app, &args),
         Verb::Cp(args) => cp::run(app, &args),
@@ -46,6 +47,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Export(args) => export::run(app, &args),
         Verb::Diff(args) => diff::run(app, &args),
         Verb::Import(args) => import::run(app, args),
+        Verb::Combine(args) => combine::run(app, &args),
         Verb::Promote(args) => promote::run(app, &args),
         Verb::Info(args) => info::run(app, args),
         Verb::Verify(args) => verify::run(app, &args),
@@ -76,6 +78,7 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Export(_) => "export",
         Verb::Diff(_) => "diff",
         Verb::Import(_) => "import",
+        Verb::Combine(_) => "combine",
         Verb::Promote(_) => "promote",
         Verb::Info(_) => "info",
         Verb::Verify(_) => "verify",

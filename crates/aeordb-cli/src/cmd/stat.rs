@@ -13,7 +13,7 @@ use crate::text;
 use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Stat) -> Outcome {
-    let opened = app.open()?;
+    let opened = app.open_with(&args.with)?;
     for path in &args.paths {
         let location = location(path)?;
         let (version, item) = opened.item(&location, args.at.at.as_deref())?;

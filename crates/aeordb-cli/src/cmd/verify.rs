@@ -1,4 +1,4 @@
-//! `verify [--deep]`
+//! `verify [--deep] [--with F...]`
 
 use aeordb::backup;
 
@@ -9,8 +9,14 @@ use crate::render;
 
 pub fn run(app: &mut App, args: &Verify) -> Outcome {
     let path = app.path().to_owned();
-    let report =
-        app.watched(|_, watch| backup::verify(&path, args.deep, watch).about(Subject::Database))?;
+    let scratch = std::env::temp_dir();
+    let report = app.watched(|_, watch| {
+        let verified = match args.with.as_slice() {
+            [] => backup::verify(&path, args.deep, watch),
+            with => backup::verify_with(&path, with, args.deep, &scratch, watch),
+        };
+        verified.about(Subject::Database)
+    })?;
     app.report(&render::verify(&report))?;
     Ok(if report.damages.is_empty() { exit::DONE } else { exit::DAMAGED })
 }

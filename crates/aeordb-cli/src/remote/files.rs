@@ -178,6 +178,8 @@ pub fn get(app: &mut App, client: &Client, args: &Get) -> Outcome {
         files: totals.files,
         directories: totals.directories,
         bytes: totals.bytes,
+        damaged: 0,
+        failed: 0,
     };
     app.report(&render::get(&report))?;
     Ok(exit::DONE)

@@ -16,6 +16,11 @@ use crate::args::Verb;
 
 /// Runs a verb through the server at `url`.
 pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
+    if let Some(option) = local_option(&verb) {
+        let verb = crate::cmd::name(&verb);
+        let detail = format!("{verb} {option} works on a file, not through --server");
+        return Err(Error::invalid(detail).into());
+    }
     let client = Client::new(url)?;
     match verb {
         Verb::Put(args) => files::put(app, &client, args),
@@ -40,4 +45,30 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
             Err(Error::invalid(format!("{verb} works on a file, not through --server")).into())
         }
     }
+}
+
+/// An option that was given and that only a file can have.
+fn local_option(verb: &Verb) -> Option<&'static str> {
+    let given: &[(bool, &'static str)] = match verb {
+        Verb::Get(args) => {
+            &[(!args.with.patches.is_empty(), "--with"), (args.set_ids, "--set-ids")]
+        }
+        Verb::Ls(args) => &[
+            (!args.with.patches.is_empty(), "--with"),
+            (args.limit.is_some(), "--limit"),
+            (args.after.is_some(), "--after"),
+        ],
+        Verb::Cat(args) => &[(!args.with.patches.is_empty(), "--with")],
+        Verb::Stat(args) => &[(!args.with.patches.is_empty(), "--with")],
+        Verb::Export(args) => {
+            &[(!args.with.patches.is_empty(), "--with"), (args.path.is_some(), "--path")]
+        }
+        Verb::Diff(args) => {
+            &[(!args.with.patches.is_empty(), "--with"), (args.path.is_some(), "--path")]
+        }
+        Verb::Import(args) => &[(args.merge, "--merge"), (args.undo.is_some(), "--undo")],
+        Verb::Verify(args) => &[(!args.with.is_empty(), "--with")],
+        _ => &[],
+    };
+    given.iter().find(|(given, _)| *given).map(|(_, option)| *option)
 }

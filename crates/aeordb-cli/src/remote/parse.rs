@@ -156,6 +156,8 @@ pub fn import(value: &Value) -> Result<ImportReport> {
         promoted: flag(value, "promoted")?,
         new_entries: number(value, "new_entries")?,
         new_bytes: number(value, "new_bytes")?,
+        merge: None,
+        undo_bytes: None,
     })
 }
 

@@ -30,6 +30,8 @@ fn imported(kind: FileKind, promoted: bool) -> ImportReport {
         deletions: 0,
         promoted,
         new_entries: 250,
+        merge: None,
+        undo_bytes: None,
         new_bytes: 4096,
     }
 }

@@ -60,6 +60,12 @@ fn damaged_bytes_are_never_printed_or_exported() {
     assert_eq!(desk.entries(), before);
     desk.run(&["get", "/noise", "out"]).refused(14, "damaged", "aeordb verify");
     assert!(!desk.exists("out"));
+
+    // Of a tree, what is sound is restored.
+    let run = desk.run(&["get", "/", "out"]).expect(14);
+    assert!(run.err.contains("out/noise: not restored: "), "{}", run.err);
+    assert_eq!(desk.read("out/small"), b"small\n");
+    assert!(!desk.exists("out/noise"));
 }
 
 #[test]

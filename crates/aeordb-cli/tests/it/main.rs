@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backups;
 mod damage;
 mod desk;
 mod flags;
@@ -13,5 +14,6 @@ mod readers;
 mod refusals;
 mod server;
 mod server_manual;
+mod transcripts;
 mod trees;
 mod writers;

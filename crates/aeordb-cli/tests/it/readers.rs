@@ -235,3 +235,48 @@ fn reading_changes_no_byte() {
     }
     assert_eq!(desk.read("data.aeordb"), before);
 }
+
+#[test]
+fn ls_shows_a_page_at_a_time() {
+    let desk = Desk::new();
+    for name in ["a", "b", "c", "d"] {
+        desk.write(format!("tree/{name}"), name);
+    }
+    desk.ok(&["put", "tree", "/"]);
+    assert_eq!(desk.ok(&["ls", "--limit", "2"]), "a\nb\n");
+    assert_eq!(desk.ok(&["ls", "-n", "2", "--after", "b"]), "c\nd\n");
+    assert_eq!(desk.ok(&["ls", "/", "--after", "bb"]), "c\nd\n");
+    assert_eq!(desk.ok(&["ls", "-r", "--limit", "1"]), "/a\n");
+    assert_eq!(desk.ok(&["ls", "--after", "d"]), "");
+    desk.run(&["ls", "-r", "--after", "a"]).expect(2);
+}
+
+#[test]
+fn get_says_what_it_could_not_restore() {
+    let desk = Desk::with_v1();
+    desk.write("out/top.txt/in-the-way", "");
+    let run = desk.run(&["get", "/", "out", "--force"]).expect(3);
+    assert!(run.out().starts_with("Get incomplete.\n"), "{}", run.out());
+    assert!(run.out().contains("  Not restored: 1\n"), "{}", run.out());
+    assert!(run.err.contains("warning: out/top.txt: not restored: "), "{}", run.err);
+    assert_eq!(desk.read("out/docs/a.txt"), b"alpha\n");
+    assert!(desk.exists("out/top.txt/in-the-way"));
+}
+
+#[test]
+fn get_restores_trees_that_are_deeper_than_files_may_be_open() {
+    let desk = Desk::new();
+    let deep = "d/".repeat(150);
+    desk.write(format!("tree/{deep}file"), "deep");
+    desk.ok(&["put", "tree", "/"]);
+    let mut shell = std::process::Command::new("bash");
+    let run = shell
+        .arg("-c")
+        .arg("ulimit -Sn 64; exec \"$0\" get / out")
+        .arg(env!("CARGO_BIN_EXE_aeordb"))
+        .current_dir(desk.path(""))
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(desk.read(&format!("out/{deep}file")), b"deep");
+}

@@ -215,3 +215,58 @@ fn the_local_cache_lies_outside_of_the_database() {
     assert!(put.env_remove("XDG_CACHE_HOME").env_remove("HOME").output().unwrap().status.success());
     assert_eq!(desk.entries(), ["data.aeordb", "home", "tree"]);
 }
+
+#[test]
+fn nothing_is_moved_or_copied_onto_itself() {
+    let desk = Desk::with_v1();
+    for verb in ["mv", "cp"] {
+        for path in ["/top.txt", "/absent"] {
+            let code = if path == "/absent" { 10 } else { 2 };
+            desk.run(&[verb, path, path]).expect(code);
+        }
+    }
+    desk.run(&["mv", "/top.txt", "/top.txt", "--force"]).refused(2, "are the same", "mv --help");
+    desk.run(&["mv", "/docs", "/docs"]).refused(2, "lies within", "mv --help");
+    desk.ok(&["cp", "--force", "--at", "v1", "/top.txt", "/docs/top.txt"]);
+    assert_eq!(desk.ok(&["ls", "/docs"]), "a.txt\nb.txt\ntop.txt\n");
+}
+
+#[test]
+fn snapshots_are_not_called_as_versions_are() {
+    let desk = Desk::with_v1();
+    let hash = desk.version("v1");
+    for name in [&hash[..], &hash[..9], "deadbeef", "DEADBEEF"] {
+        let date = name.bytes().all(|byte| byte.is_ascii_digit());
+        if !date {
+            desk.run(&["snapshot", "create", name]).refused(2, name, "snapshot create --help");
+        }
+    }
+    for name in ["20240115", "daily-2024-01-15", "cafe", "feedback"] {
+        desk.ok(&["snapshot", "create", name]);
+        assert_eq!(desk.version(name), hash);
+    }
+}
+
+#[test]
+fn of_several_files_those_that_can_be_read_are_put() {
+    let desk = Desk::new();
+    desk.write("one", "1");
+    // It can be opened, but its first byte cannot be read.
+    let run = desk.run(&["put", "/proc/self/mem", "one", "/into/"]).expect(3);
+    assert!(run.out().contains("  Unreadable: 1\n"), "{}", run.out());
+    assert!(run.err.contains("warning: /proc/"), "{}", run.err);
+    assert_eq!(desk.ok(&["ls", "/into"]), "one\n");
+    desk.run(&["put", "/proc/self/mem", "/x"]).expect(1);
+    desk.run(&["put", "absent", "one", "/into/"]).expect(10);
+}
+
+#[test]
+fn a_stream_gets_the_content_type_that_is_given() {
+    let desk = Desk::new();
+    let put = ["put", "-", "/page", "--content-type", "text/html"];
+    desk.feed(&put, b"<p>").expect(0);
+    assert_eq!(desk.json(&["stat", "/page"])["content_type"], "text/html");
+    desk.feed(&["put", "-", "/page"], b"<p>again").expect(0);
+    assert_eq!(desk.json(&["stat", "/page"])["content_type"], "text/html");
+    assert_eq!(desk.ok(&["cat", "/page"]), "<p>again");
+}

@@ -220,7 +220,8 @@ async fn import_any(mut request: Request) -> Answer {
             OneOrMany::Many(names) => names,
         };
         allow(&request, promote)?;
-        let options = ImportOptions { promote, force, expect, snapshot };
+        let options =
+            ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
         return import(&request, options, move |app| {
             let open = |name: &String| {
                 let file = app.backups.open_file(name)?;
@@ -237,7 +238,7 @@ async fn import_any(mut request: Request) -> Answer {
     let (promote, force) = (request.flag("promote")?, request.flag("force")?);
     allow(&request, promote)?;
     let snapshot = request.query("snapshot").map(str::to_owned);
-    let options = ImportOptions { promote, force, expect, snapshot };
+    let options = ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
     // The writer must not wait for the sender, so the file comes first, and then its import.
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;

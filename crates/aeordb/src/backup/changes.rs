@@ -1,12 +1,13 @@
 //! The changes between two versions, as a list of paths.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::db::Reader;
 use crate::error::Result;
 use crate::graph::{Differ, Step};
 use crate::hash::{Hash, VersionId};
-use crate::object::{Item, Path};
+use crate::object::{Item, Path, Version};
+use crate::store::ReadEntries;
 
 /// One changed path.
 #[derive(Clone, Debug)]
@@ -53,40 +54,17 @@ pub fn changes(
     to: &VersionId,
     each: &mut dyn FnMut(Change) -> Result<()>,
 ) -> Result<()> {
-    let mut deleted: HashMap<Hash, Vec<Path>> = HashMap::new();
-    let mut added: HashMap<Hash, u32> = HashMap::new();
-    for step in steps(reader, from, to)? {
-        match step? {
-            (path, Some(Item::File(record)), None) => {
-                deleted.entry(record.content_hash).or_default().push(path);
-            }
-            (_, None, Some(Item::File(record))) => {
-                *added.entry(record.content_hash).or_default() += 1;
-            }
-            _ => {}
-        }
-    }
-    // Equal bytes pair up in the order of paths; what is left over was added or deleted.
-    deleted.retain(|hash, paths| {
-        let wanted = added.get(hash).copied().unwrap_or(0) as usize;
-        paths.truncate(wanted);
-        paths.reverse();
-        !paths.is_empty()
-    });
-    let moved: std::collections::HashSet<Path> = deleted.values().flatten().cloned().collect();
-    for step in steps(reader, from, to)? {
+    let view = reader.view();
+    let mut renames = Renames::find(view, from, to)?;
+    for step in steps(view, from, to)? {
         match step? {
             (path, Some(item), None) => {
-                if !moved.contains(&path) {
+                if !renames.sources.contains(&path) {
                     each(Change::Deleted { path, item })?;
                 }
             }
             (path, None, Some(item)) => {
-                let source = match &item {
-                    Item::File(record) => deleted.get_mut(&record.content_hash).and_then(Vec::pop),
-                    _ => None,
-                };
-                each(match source {
+                each(match renames.source_of.remove(&path) {
                     Some(from) => Change::Renamed { from, to: path, item },
                     None => Change::Added { path, item },
                 })?;
@@ -102,17 +80,124 @@ pub fn changes(
     Ok(())
 }
 
+/// Files that are only in the second version, with the bytes of one that is only in the first.
+#[derive(Default)]
+pub(super) struct Renames {
+    /// The old path of each new one.
+    pub source_of: HashMap<Path, Path>,
+    /// The old paths.
+    pub sources: HashSet<Path>,
+}
+
+/// Files of the same bytes that are only in one of the versions.
+#[derive(Default)]
+struct Equals {
+    deleted: Vec<Path>,
+    added: Vec<Path>,
+}
+
+impl Renames {
+    /// Looks at what was added and deleted; only the paths of what may be a renaming are held.
+    fn find<S: ReadEntries>(store: &S, from: &VersionId, to: &VersionId) -> Result<Renames> {
+        // Whether files of these bytes were deleted, and whether some were added.
+        let mut seen: HashMap<Hash, (bool, bool)> = HashMap::new();
+        one_sided(store, from, to, |hash, _, added| {
+            let seen = seen.entry(hash).or_default();
+            seen.0 |= !added;
+            seen.1 |= added;
+        })?;
+        seen.retain(|_, seen| *seen == (true, true));
+        let mut renames = Renames::default();
+        if seen.is_empty() {
+            return Ok(renames);
+        }
+        let mut files = Vec::new();
+        one_sided(store, from, to, |hash, path, added| {
+            if seen.contains_key(&hash) {
+                files.push((hash, path, added));
+            }
+        })?;
+        // That a file is empty says nothing about where it came from; its name may.
+        let empty = Hash::of(b"");
+        renames.pair_all(files.into_iter().map(|(hash, path, added)| {
+            let name = (hash == empty).then(|| name_of(&path));
+            ((hash, name), path, added)
+        }));
+        Ok(renames)
+    }
+
+    /// Pairs up files by what they are: key, path, and whether it is new.
+    pub fn pair_all<K: Eq + std::hash::Hash>(
+        &mut self,
+        files: impl IntoIterator<Item = (K, Path, bool)>,
+    ) {
+        let mut equals: HashMap<K, Equals> = HashMap::new();
+        for (key, path, added) in files {
+            let equals = equals.entry(key).or_default();
+            if added { equals.added.push(path) } else { equals.deleted.push(path) }
+        }
+        equals.into_values().for_each(|equals| self.pair(equals));
+    }
+
+    /// Equal files of one name belong together, as when a directory was moved; then those that are
+    /// left, in the order of paths.
+    fn pair(&mut self, equals: Equals) {
+        let mut by_name: HashMap<Vec<u8>, Vec<Path>> = HashMap::new();
+        for path in equals.deleted.into_iter().rev() {
+            by_name.entry(name_of(&path)).or_default().push(path);
+        }
+        let mut left = Vec::new();
+        for to in equals.added {
+            match by_name.get_mut(&name_of(&to)).and_then(Vec::pop) {
+                Some(from) => self.insert(from, to),
+                None => left.push(to),
+            }
+        }
+        let mut deleted: Vec<Path> = by_name.into_values().flatten().collect();
+        deleted.sort();
+        for (from, to) in deleted.into_iter().zip(left) {
+            self.insert(from, to);
+        }
+    }
+
+    fn insert(&mut self, from: Path, to: Path) {
+        self.sources.insert(from.clone());
+        self.source_of.insert(to, from);
+    }
+}
+
+fn name_of(path: &Path) -> Vec<u8> {
+    path.name().unwrap_or_default().to_vec()
+}
+
+/// The files that are only in one of two versions: content, path, and whether it is the second.
+fn one_sided<S: ReadEntries>(
+    store: &S,
+    from: &VersionId,
+    to: &VersionId,
+    mut each: impl FnMut(Hash, Path, bool),
+) -> Result<()> {
+    for step in steps(store, from, to)? {
+        match step? {
+            (path, Some(Item::File(record)), None) => each(record.content_hash, path, false),
+            (path, None, Some(Item::File(record))) => each(record.content_hash, path, true),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// A path, what was there and what is there.
 type Changed = (Path, Option<Item>, Option<Item>);
 
-fn steps<'r>(
-    reader: &'r Reader,
+/// Every path whose item differs, in the order of paths.
+pub(super) fn steps<'s, S: ReadEntries>(
+    store: &'s S,
     from: &VersionId,
     to: &VersionId,
-) -> Result<impl Iterator<Item = Result<Changed>> + use<'r>> {
-    let (from, to) = (reader.version(from)?, reader.version(to)?);
-    let view = reader.view();
-    let differ = Differ::new(view, Some(&from.root), view, Some(&to.root), &Path::root())?;
+) -> Result<impl Iterator<Item = Result<Changed>> + use<'s, S>> {
+    let (from, to) = (Version::read(store, from)?, Version::read(store, to)?);
+    let differ = Differ::new(store, Some(&from.root), store, Some(&to.root), &Path::root())?;
     Ok(differ.filter_map(|step| match step {
         Ok(Step::Item { path, before, after }) => Some(Ok((path, before, after))),
         Ok(Step::Node { .. }) => None,

@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use crate::backup::changes::{Change, changes, same_apart_from_below};
-use crate::backup::delta::Deltas;
+use crate::backup::delta::{Deltas, Predecessors};
 use crate::backup::export::place;
+use crate::backup::listing;
 use crate::backup::live::LiveChunks;
 use crate::db::Reader;
 use crate::error::Result;
-use crate::format::change_list::ChangeListWriter;
 use crate::graph::{Bitmap, Differ, Step};
 use crate::hash::{Hash, Kind, ListId, VersionId};
 use crate::log::View;
@@ -52,29 +51,40 @@ pub fn diff(
     if from != to {
         out.push(Kind::Version, to.0, &reader.version(to)?.encode())?;
     }
-    write_changes(reader, from, to, &mut out)?;
-    let Plan { mut counts, mut seen, mut chunks, .. } = plan;
+    listing::write(reader.view(), from, to, &mut out)?;
+    let Plan { mut counts, mut seen, mut chunks, deleted, .. } = plan;
     let mut deltas = Deltas::new(reader, watch);
+    let mut moved_from = None;
     for step in steps(reader, from, to)? {
         watch.check()?;
         match step? {
             Step::Node { hash, bytes, near } => {
                 if seen.insert(place(reader.view(), Kind::Directory, &hash)?.number) {
-                    deltas.node(&mut out, Kind::Directory, hash, &bytes, near)?;
+                    deltas.node(&mut out, hash, &bytes, near.or(moved_from))?;
                 }
             }
-            Step::Item { before, after: Some(Item::File(record)), .. } => {
+            Step::Item { path, before, after: Some(Item::Directory(_)) } => {
+                moved_from = match before {
+                    Some(Item::Directory(_)) => None,
+                    _ => deleted.of_directory(&path),
+                };
+            }
+            Step::Item { path, before, after: Some(Item::File(record)) } => {
                 let view = reader.view();
                 for node in list_nodes(view, &record)? {
                     if seen.insert(place(view, Kind::List, &node)?.number) {
                         let bytes = view.read(Kind::List, &node)?;
-                        deltas.node(&mut out, Kind::List, node, &bytes, None)?;
+                        out.push(Kind::List, node, &bytes)?;
                     }
                 }
-                match before {
-                    Some(Item::File(old)) if old.content == record.content => {}
-                    Some(Item::File(old)) => deltas.file(&mut out, &mut chunks, &old, &record)?,
-                    _ => {
+                let old = match &before {
+                    Some(Item::File(old)) => Some(old),
+                    _ => deleted.of_file(&path, &record),
+                };
+                match old {
+                    Some(old) if old.content == record.content => {}
+                    Some(old) => deltas.file(&mut out, &mut chunks, old, &record)?,
+                    None => {
                         for chunk in ListReader::new(view, &record.content, record.size, 0)? {
                             let (_, chunk) = chunk?;
                             chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
@@ -128,6 +138,7 @@ struct Plan<'r> {
     seen: Bitmap,
     /// Likewise chunks: those of changed and deleted files.
     chunks: LiveChunks,
+    deleted: Predecessors,
 }
 
 impl<'r> Plan<'r> {
@@ -143,7 +154,8 @@ impl<'r> Plan<'r> {
             bytes: 0,
         };
         let seen = Bitmap::new(reader.view().number_limit());
-        Plan { reader, counts, seen, chunks: LiveChunks::new(reader) }
+        let (chunks, deleted) = (LiveChunks::new(reader), Predecessors::default());
+        Plan { reader, counts, seen, chunks, deleted }
     }
 
     fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
@@ -152,8 +164,11 @@ impl<'r> Plan<'r> {
         self.counts.directories = u64::from(from != to);
         for step in steps(self.reader, from, to)? {
             watch.check()?;
-            let Step::Item { before, after, .. } = step? else { continue };
+            let Step::Item { path, before, after } = step? else { continue };
             self.count(before.as_ref(), after.as_ref());
+            if let (Some(gone), None) = (&before, &after) {
+                self.deleted.add(&path, gone);
+            }
             if let Some(Item::File(old)) = &before {
                 for node in list_nodes(view, old)? {
                     self.seen.insert(place(view, Kind::List, &node)?.number);
@@ -184,29 +199,4 @@ impl<'r> Plan<'r> {
             self.counts.directories += u64::from(!same);
         }
     }
-}
-
-/// Writes the list of changes.
-fn write_changes(
-    reader: &Reader,
-    from: &VersionId,
-    to: &VersionId,
-    out: &mut SealedWriter<'_>,
-) -> Result<()> {
-    let mut list = ChangeListWriter::default();
-    changes(reader, from, to, &mut |change| {
-        let full = match &change {
-            Change::Added { path, .. } => list.push(b'A', path.as_bytes(), None),
-            Change::Modified { path, old, new } => {
-                debug_assert!(!same_apart_from_below(old, new));
-                list.push(b'M', path.as_bytes(), None)
-            }
-            Change::Deleted { path, .. } => list.push(b'D', path.as_bytes(), None),
-            Change::Renamed { from, to, .. } => {
-                list.push(b'R', from.as_bytes(), Some(to.as_bytes()))
-            }
-        }?;
-        full.map_or(Ok(()), |frame| out.push_changes(&frame))
-    })?;
-    list.finish()?.map_or(Ok(()), |frame| out.push_changes(&frame))
 }

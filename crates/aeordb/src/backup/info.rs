@@ -2,13 +2,13 @@
 
 use std::path::Path as LocalPath;
 
-use crate::backup::frames::{Frames, Seen};
 use crate::db::{Database, FileKind, Options};
 use crate::error::Result;
 use crate::format::FrameKind;
 use crate::format::block::Class;
 use crate::format::superblock::FORMAT_VERSION;
 use crate::hash::{Hash, VersionId};
+use crate::log::frames::Seen;
 use crate::log::sealed;
 
 /// What a file is.
@@ -101,7 +101,7 @@ pub fn info(path: &LocalPath) -> Result<Info> {
         info.history += 1;
     }
     info.void_bytes = log.voids().iter().map(|void| void.len.get()).sum();
-    for seen in Frames::new(log) {
+    for seen in log.frames() {
         let Seen::Frame(_, header) = seen? else { continue };
         if header.frame_kind() == Some(FrameKind::Block) {
             let count = u64::from(header.count.get());
@@ -112,4 +112,59 @@ pub fn info(path: &LocalPath) -> Result<Info> {
         }
     }
     Ok(info)
+}
+
+/// Where one of several files stands among them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChainLink {
+    /// Which of the files.
+    pub file: usize,
+    /// The file that leads to the version that this one starts from. A patch without one is where
+    /// the chain is broken.
+    pub follows: Option<usize>,
+    /// How many files it stands on.
+    pub depth: usize,
+}
+
+/// Puts files into the order in which they follow each other, whatever order they are in: each
+/// before those that stand on it.
+pub fn chain(files: &[Info]) -> Vec<ChainLink> {
+    let follows: Vec<Option<usize>> =
+        files.iter().enumerate().map(|(number, file)| supplier(files, number, file)).collect();
+    let mut links: Vec<ChainLink> = Vec::with_capacity(files.len());
+    let mut seen = vec![false; files.len()];
+    // Those that stand on nothing come first; then what is left goes in circles, as a patch and
+    // the one that undoes it.
+    let (firsts, rest): (Vec<usize>, Vec<usize>) =
+        (0..files.len()).partition(|number| follows.get(*number) == Some(&None));
+    for first in firsts.into_iter().chain(rest) {
+        let mut waiting = vec![ChainLink { file: first, follows: None, depth: 0 }];
+        while let Some(link) = waiting.pop() {
+            match seen.get_mut(link.file) {
+                Some(seen) if !*seen => *seen = true,
+                _ => continue,
+            }
+            links.push(link);
+            for (file, before) in follows.iter().enumerate().rev() {
+                if *before == Some(link.file) {
+                    let (follows, depth) = (*before, link.depth + 1);
+                    waiting.push(ChainLink { file, follows, depth });
+                }
+            }
+        }
+    }
+    links
+}
+
+/// The file that leads to the version that a patch starts from: a full one if there is one, else
+/// the nearest before it, else the first after it.
+fn supplier(files: &[Info], number: usize, file: &Info) -> Option<usize> {
+    let base = file.base?;
+    let others = || {
+        let all = files.iter().enumerate();
+        all.filter(|(other, one)| *other != number && one.version == base)
+    };
+    let full = others().find(|(_, one)| one.kind != FileKind::Patch);
+    let before = || others().rfind(|(other, _)| *other < number);
+    full.or_else(before).or_else(|| others().next()).map(|(other, _)| other)
 }

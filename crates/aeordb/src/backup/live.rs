@@ -30,7 +30,7 @@ struct Wanted {
 pub struct LiveChunks {
     seen: Bitmap,
     blocks: Vec<Wanted>,
-    by_offset: HashMap<u64, usize>,
+    by_block: HashMap<(u8, u64), usize>,
     chunks: u64,
 }
 
@@ -40,7 +40,7 @@ impl LiveChunks {
         LiveChunks {
             seen: Bitmap::new(reader.view().number_limit()),
             blocks: Vec::new(),
-            by_offset: HashMap::new(),
+            by_block: HashMap::new(),
             chunks: 0,
         }
     }
@@ -70,7 +70,7 @@ impl LiveChunks {
             return false;
         }
         let blocks = &mut self.blocks;
-        let index = *self.by_offset.entry(place.block).or_insert_with(|| {
+        let index = *self.by_block.entry((place.layer, place.block)).or_insert_with(|| {
             blocks.push(Wanted { place: Some(*place), ..Wanted::default() });
             blocks.len() - 1
         });

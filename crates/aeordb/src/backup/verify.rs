@@ -3,16 +3,19 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path as LocalPath;
+use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::backup::frames::{Frames, Seen};
+use crate::backup::import::copy;
+use crate::backup::layered::open_with;
+use crate::backup::listing::Tally;
 use crate::crew::{Crew, Ticket};
 use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{Context, Error, Result};
 use crate::format::block::TableEntry;
 use crate::graph::{self, Bitmap};
 use crate::hash::{Hash, VersionId};
+use crate::log::frames::Seen;
 use crate::log::recover;
 use crate::log::source::Source;
 use crate::log::stream::{Part, StreamReader};
@@ -114,6 +117,49 @@ pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyRepor
     }
 }
 
+/// Verifies a patch with what it is for, or a full export with its patches: each file, and that
+/// they lead to a version that is complete, every entry of which has its hash. What the patches
+/// bring goes to a file without a name in `scratch`. The report is about the first file and counts
+/// the others in.
+pub fn verify_with(
+    path: &LocalPath,
+    with: &[PathBuf],
+    deep: bool,
+    scratch: &LocalPath,
+    watch: &Watch,
+) -> Result<VerifyReport> {
+    let mut report = verify(path, deep, watch)?;
+    for file in with {
+        let other = verify(file, deep, watch)?;
+        report.versions += other.versions;
+        report.entries += other.entries;
+        report.blocks += other.blocks;
+        report.bytes += other.bytes;
+        report.unproved += other.unproved;
+        let named = |damage: Damage| {
+            let what = format!("{}: {}", file.display(), damage.what);
+            Damage { what, ..damage }
+        };
+        report.damages.extend(other.damages.into_iter().map(named));
+    }
+    // A patch lies on what it is for, a full export below what is for it.
+    let mut files = with.to_vec();
+    match report.kind {
+        FileKind::Patch => files.push(path.to_owned()),
+        FileKind::Export | FileKind::Database => files.insert(0, path.to_owned()),
+    }
+    let Some((first, patches)) = files.split_first() else { return Ok(report) };
+    if report.damages.is_empty() {
+        let opened = open_with(first, patches, scratch, &Options::default(), watch).map(drop);
+        if opened.is_ok() {
+            report.unproved = 0;
+            report.versions += 1;
+        }
+        report.keep(0, opened)?;
+    }
+    Ok(report)
+}
+
 fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<VerifyReport> {
     let mut report = VerifyReport::new(FileKind::Database, deep);
     let log = database.log();
@@ -134,7 +180,7 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
         bad_blocks: BTreeSet::new(),
         report: &mut report,
     };
-    for seen in Frames::new(log) {
+    for seen in log.frames() {
         watch.check()?;
         match seen? {
             Seen::Frame(at, header) => {
@@ -236,7 +282,7 @@ impl Checks<'_> {
         match ticket.wait() {
             Ok((tag, entries)) => {
                 self.report.entries += entries.len() as u64;
-                for (ordinal, entry) in (0u16..).zip(entries) {
+                for (entry, ordinal) in entries.into_iter().zip(0u16..) {
                     // Dead entries of a block that lives are in no index.
                     let located = self.reader.view().locate(&entry.hash);
                     let found = located.map(|place| {
@@ -376,6 +422,7 @@ fn verify_sealed(
     let mut report = VerifyReport::new(kind, deep);
     let crew = database.map_or_else(|| Arc::new(Crew::new(0)), |database| database.crew().clone());
     let mut under_way: VecDeque<(u64, Ticket<Result<()>>)> = VecDeque::new();
+    let mut tally = Tally::default();
     loop {
         watch.check()?;
         let at = stream.offset();
@@ -395,12 +442,16 @@ fn verify_sealed(
                     ));
                 }
             }
-            Ok(Part::Delta(_, delta)) => {
+            Ok(Part::Delta(delta)) => {
                 report.blocks += 1;
-                report.entries += delta.head.entries.len() as u64;
-                report.unproved += delta.head.entries.len() as u64;
+                report.entries += delta.count();
+                report.unproved += delta.count();
             }
-            Ok(Part::Changes(_)) => {}
+            Ok(Part::Changes(changes)) => {
+                let counted = copy::tally(&mut tally, changes, stream.name(), stream.offset());
+                report.keep(at, counted)?;
+            }
+            Ok(Part::Link(..)) => {}
             Ok(Part::End(_)) => break,
             Err(error) => {
                 report.keep(at, Err(error))?;

@@ -89,13 +89,13 @@ pub fn remove(draft: &mut Draft<'_, '_>, paths: &[Path], recursive: bool) -> Res
 
 /// Moves what is at `from` to `to`; with `force` a file that is there is replaced.
 pub fn rename(draft: &mut Draft<'_, '_>, from: &Path, to: &Path, force: bool) -> Result<Totals> {
+    let item = draft.whole(from)?;
     if from == to {
-        return draft.whole(from).map(|_| Totals::default());
+        return Err(same(from));
     }
     if from.contains(to) {
         return Err(Error::invalid(format!("{to} lies within {from}")));
     }
-    let item = draft.whole(from)?;
     free(draft, to, force)?;
     let totals = item.totals();
     draft.set(from, None)?;
@@ -116,6 +116,9 @@ pub fn copy(
         Some(version) => draft.item_of(version, from)?,
         None => draft.whole(from)?,
     };
+    if from == to && (version.is_none() || version == Some(&draft.version()?)) {
+        return Err(same(from));
+    }
     free(draft, to, force)?;
     put(draft, to, item)
 }
@@ -207,6 +210,10 @@ impl Database {
         };
         Ok(touched.into_iter().map(|done| done.map(report)).collect())
     }
+}
+
+fn same(path: &Path) -> Error {
+    Error::invalid(format!("{path} and {path} are the same"))
 }
 
 /// What history says of a commit: the verb, and of how many edits, if of more than one.

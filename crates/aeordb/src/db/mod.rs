@@ -4,6 +4,7 @@ mod draft;
 pub mod edit;
 mod group;
 mod journal;
+mod layered;
 mod reader;
 mod resolve;
 #[cfg(test)]

@@ -4,18 +4,17 @@ use std::sync::MutexGuard;
 
 use bytes::Bytes;
 
-use crate::db::Database;
 use crate::db::journal::{self, HistoryEntry, Snapshot};
+use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
-use crate::graph::Bitmap;
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::SNAPSHOT_NAME_LEN_MAX;
 use crate::log::appender::Appender;
 use crate::log::recover::Root;
 use crate::object::Version;
 use crate::object::tree::{self, SystemMap};
-use crate::store::{AppendEntries, ReadEntries};
+use crate::store::{AppendEntries, Bitmap, ReadEntries};
 
 /// Holds the database's one place to write. Dropped without a commit, it takes everything back.
 pub struct Writer<'a> {
@@ -37,16 +36,25 @@ impl<'a> Writer<'a> {
 
     /// What a database starts from: the empty version and the empty maps.
     fn begin_database(&mut self) {
-        let map = tree::empty_root(Kind::System);
-        self.root.head = Some(Version::empty().id());
-        self.root.snapshots = map;
-        self.root.history = map;
-        self.root.system = map;
+        // One that lies on another file has the HEAD that it was given.
+        self.root.head.get_or_insert(Version::empty().id());
+        for map in [&mut self.root.snapshots, &mut self.root.history, &mut self.root.system] {
+            if map.is_zero() {
+                *map = tree::empty_root(Kind::System);
+            }
+        }
     }
 
     /// Where entries are read from and appended.
     pub fn entries(&mut self) -> &mut Appender {
         &mut self.appender
+    }
+
+    /// A reader of everything this writer did, before it is committed.
+    pub fn reader(&mut self) -> Result<Reader> {
+        self.appender.flush()?;
+        let view = self.database.log().view_uncommitted(&self.appender, self.root.clone())?;
+        Ok(Reader::new(view, self.database.kind(), self.database.crew().clone()))
     }
 
     /// The database being written.
@@ -191,9 +199,7 @@ impl<'a> Writer<'a> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if !self.committed {
-            // If this fails the appender refuses to write until the file is opened again, which
-            // cuts the tail off as well.
-            let _ = self.appender.rollback();
+            self.appender.rollback();
         }
     }
 }
@@ -210,10 +216,11 @@ fn check_snapshot_name(name: &str) -> Result<()> {
     if name == "HEAD" || name.starts_with('-') {
         return refuse("is reserved");
     }
-    let hex =
-        name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if hex && name.len() == 64 {
-        return refuse("looks like a version hash");
+    // Dates are digits alone, and what a hash begins with hardly ever is.
+    let hex = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let date = name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_digit());
+    if hex && !date {
+        return refuse("could be taken for a version's hash or the start of one");
     }
     Ok(())
 }

@@ -2,118 +2,201 @@
 //! last read, and what their hash was. It is outside the database and never decides alone: a file
 //! is taken as unchanged only if the database has that content at that path. Any defect of it
 //! means that files are read.
+//!
+//! It is read and written in the order of the walk, a block at a time: magic, then blocks of
+//! length, check and entries.
 
-use std::collections::HashMap;
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path as LocalPath, PathBuf};
 
 use crate::files::scan::Stat;
 use crate::hash::{HASH_LEN, Hash};
 use crate::object::encoding::{Decoder, Encoder};
 
-const MAGIC: &[u8] = b"aeordb cache 1\n";
-/// Largest cache that is read: some ten million files.
-const LEN_MAX: u64 = 2 << 30;
+const MAGIC: &[u8] = b"aeordb cache 2\n";
+/// Bytes of entries after which a block is closed, and most that one may have.
+const BLOCK_LEN_TARGET: usize = 64 * 1024;
+const BLOCK_LEN_MAX: usize = 128 * 1024;
+/// Longest key, in bytes.
+const KEY_LEN_MAX: usize = 16 * 1024;
 /// A file that changed this shortly before it was looked at may change again without its times
 /// saying so: the clocks of file systems tick this coarsely at worst, in nanoseconds.
 const RACY: i64 = 100_000_000;
 
-/// What is remembered of the files of one local tree.
-pub struct Cache {
-    path: Option<PathBuf>,
-    known: HashMap<Vec<u8>, (Stat, Hash)>,
-    now: HashMap<Vec<u8>, (Stat, Hash)>,
+/// The key of what is called `name` in the directory with the key `directory`. Names are parted by
+/// a byte that is in none and below all others, so that keys ascend as the walk goes.
+pub fn key(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    [directory, b"\0", name].concat()
+}
+
+/// Where the cache of one local tree is.
+#[derive(Clone)]
+pub struct CacheFile(Option<PathBuf>);
+
+impl CacheFile {
+    /// The cache in `directory` for the tree that `identity` names; with `None` there is none.
+    pub fn new(directory: Option<&LocalPath>, identity: &[u8]) -> Self {
+        CacheFile(directory.map(|directory| directory.join(Hash::of(identity).to_string())))
+    }
+
+    /// What was known when the cache was last written.
+    pub fn known(&self) -> Known {
+        let open = || {
+            let mut file = File::open(self.0.as_ref()?).ok()?;
+            let mut magic = [0; MAGIC.len()];
+            file.read_exact(&mut magic).ok()?;
+            (magic == MAGIC).then_some(file)
+        };
+        Known { file: open(), block: Vec::new(), position: 0, next: None }
+    }
+
+    /// Begins a new cache. `started`: the time at which the tree is looked at.
+    pub fn remember(&self, started: i64) -> Remembered {
+        let begin = |path: &PathBuf| {
+            fs::create_dir_all(path.parent()?).ok()?;
+            let mut file = BufWriter::new(File::create(path.with_extension("tmp")).ok()?);
+            file.write_all(MAGIC).ok()?;
+            Some((path.clone(), file))
+        };
+        Remembered { file: self.0.as_ref().and_then(begin), block: Vec::new(), started }
+    }
+}
+
+/// What is known of files.
+pub struct Known {
+    /// `None` at the end, and where the cache is not sound.
+    file: Option<File>,
+    block: Vec<u8>,
+    position: usize,
+    next: Option<(Vec<u8>, Stat, Hash)>,
+}
+
+impl Known {
+    /// Nothing is known.
+    pub fn nothing() -> Self {
+        Known { file: None, block: Vec::new(), position: 0, next: None }
+    }
+
+    /// The hash that the file had when it looked just like this. Keys ascend from call to call.
+    pub fn find(&mut self, key: &[u8], stat: &Stat) -> Option<Hash> {
+        while self.next.as_ref().is_none_or(|(next, ..)| next.as_slice() < key) {
+            self.next = self.read_next();
+            self.next.as_ref()?;
+        }
+        let (next, known, hash) = self.next.as_ref()?;
+        (next.as_slice() == key && known == stat).then_some(*hash)
+    }
+
+    fn read_next(&mut self) -> Option<(Vec<u8>, Stat, Hash)> {
+        if self.position >= self.block.len() {
+            self.position = 0;
+            self.block = self.read_block()?;
+        }
+        let mut decoder = Decoder::new("the cache", self.block.get(self.position..)?);
+        let entry = decode(&mut decoder);
+        self.position += decoder.offset();
+        if entry.is_none() {
+            self.file = None;
+            self.block.clear();
+        }
+        entry
+    }
+
+    fn read_block(&mut self) -> Option<Vec<u8>> {
+        // Put back only when all is well.
+        let mut file = self.file.take()?;
+        let (mut len, mut check) = ([0; 4], [0; HASH_LEN]);
+        file.read_exact(&mut len).ok()?;
+        file.read_exact(&mut check).ok()?;
+        let len =
+            usize::try_from(u32::from_le_bytes(len)).ok().filter(|len| *len <= BLOCK_LEN_MAX)?;
+        let mut block = vec![0; len];
+        file.read_exact(&mut block).ok()?;
+        if Hash::of(&block) != Hash::new(check) {
+            return None;
+        }
+        self.file = Some(file);
+        Some(block)
+    }
+}
+
+fn decode(decoder: &mut Decoder<'_>) -> Option<(Vec<u8>, Stat, Hash)> {
+    let key = decoder.bytes_in("a key", 1, KEY_LEN_MAX).ok()?.to_vec();
+    let stat = Stat {
+        size: decoder.varint().ok()?,
+        mtime: decoder.i64().ok()?,
+        ctime: decoder.i64().ok()?,
+        inode: decoder.varint().ok()?,
+        device: decoder.varint().ok()?,
+    };
+    Some((key, stat, decoder.hash().ok()?))
+}
+
+/// What is to be known the next time. Whatever goes wrong with it costs time later, nothing else.
+pub struct Remembered {
+    file: Option<(PathBuf, BufWriter<File>)>,
+    block: Vec<u8>,
     started: i64,
 }
 
-impl Cache {
-    /// The cache in `directory` for the tree that `identity` names; with `None` nothing is
-    /// remembered. `started`: the time at which the tree is looked at.
-    pub fn open(
-        directory: Option<&LocalPath>,
-        identity: &[u8],
-        started: i64,
-        forget: bool,
-    ) -> Self {
-        let path = directory.map(|directory| directory.join(Hash::of(identity).to_string()));
-        let known = match &path {
-            Some(path) if !forget => read(path).unwrap_or_default(),
-            _ => HashMap::new(),
-        };
-        Cache { path, known, now: HashMap::new(), started }
-    }
-
-    /// The hash that the file had when it looked just like this.
-    pub fn known(&self, path: &[u8], stat: &Stat) -> Option<Hash> {
-        self.known.get(path).filter(|(known, _)| known == stat).map(|(_, hash)| *hash)
-    }
-
-    /// Remembers a file, unless its times are too fresh to be trusted.
-    pub fn remember(&mut self, path: Vec<u8>, stat: Stat, hash: Hash) {
-        if self.path.is_some() && stat.mtime.max(stat.ctime).saturating_add(RACY) < self.started {
-            self.now.insert(path, (stat, hash));
+impl Remembered {
+    /// Remembers a file, unless its times are too fresh to be trusted. Keys ascend.
+    pub fn push(&mut self, key: &[u8], stat: &Stat, hash: &Hash) {
+        let changed = stat.mtime.max(stat.ctime);
+        if key.len() > KEY_LEN_MAX || changed.saturating_add(RACY) >= self.started {
+            return;
         }
-    }
-
-    /// Writes what is remembered. That this fails costs time later, nothing else.
-    pub fn save(self) {
-        let Some(path) = &self.path else { return };
-        if self.now != self.known {
-            let _ = write(path, &self.now);
-        }
-    }
-}
-
-fn read(path: &LocalPath) -> Option<HashMap<Vec<u8>, (Stat, Hash)>> {
-    if fs::metadata(path).ok()?.len() > LEN_MAX {
-        return None;
-    }
-    let bytes = fs::read(path).ok()?;
-    let (body, check) = bytes.split_last_chunk::<HASH_LEN>()?;
-    if Hash::of(body) != Hash::new(*check) {
-        return None;
-    }
-    let mut decoder = Decoder::new("the cache", body.strip_prefix(MAGIC)?);
-    let mut known = HashMap::new();
-    while !decoder.is_empty() {
-        let path = decoder.bytes_in("a path", 1, 8192).ok()?.to_vec();
-        let stat = Stat {
-            size: decoder.varint().ok()?,
-            mtime: decoder.i64().ok()?,
-            ctime: decoder.i64().ok()?,
-            inode: decoder.varint().ok()?,
-            device: decoder.varint().ok()?,
-        };
-        known.insert(path, (stat, decoder.hash().ok()?));
-    }
-    Some(known)
-}
-
-fn write(path: &LocalPath, known: &HashMap<Vec<u8>, (Stat, Hash)>) -> std::io::Result<()> {
-    let mut bytes = MAGIC.to_vec();
-    let mut encoder = Encoder::new(&mut bytes);
-    for (path, (stat, hash)) in known {
-        encoder.bytes(path);
+        let mut encoder = Encoder::new(&mut self.block);
+        encoder.bytes(key);
         encoder.varint(stat.size);
         encoder.i64(stat.mtime);
         encoder.i64(stat.ctime);
         encoder.varint(stat.inode);
         encoder.varint(stat.device);
         encoder.hash(hash);
-    }
-    let check = Hash::of(&bytes);
-    bytes.extend_from_slice(check.as_bytes());
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::File::create(&temporary).and_then(|mut file| file.write_all(&bytes));
-    match written.and_then(|()| fs::rename(&temporary, path)) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let _ = fs::remove_file(&temporary);
-            Err(error)
+        if self.block.len() >= BLOCK_LEN_TARGET {
+            self.write_block();
         }
     }
+
+    fn write_block(&mut self) {
+        if let Some((_, file)) = &mut self.file
+            && write_block(file, &self.block).is_err()
+        {
+            self.give_up();
+        }
+        self.block.clear();
+    }
+
+    /// Puts the new cache in the place of the old one.
+    pub fn save(mut self) {
+        if !self.block.is_empty() {
+            self.write_block();
+        }
+        if let Some((path, mut file)) = self.file.take()
+            && (file.flush().is_err() || fs::rename(path.with_extension("tmp"), &path).is_err())
+        {
+            let _ = fs::remove_file(path.with_extension("tmp"));
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let Some((path, _)) = self.file.take() {
+            let _ = fs::remove_file(path.with_extension("tmp"));
+        }
+    }
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+fn write_block(file: &mut impl Write, block: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(block.len()).map_err(io::Error::other)?;
+    file.write_all(&len.to_le_bytes())?;
+    file.write_all(Hash::of(block).as_bytes())?;
+    file.write_all(block)
 }

@@ -1,32 +1,33 @@
 //! Get: what a version has, as local files.
 //!
-//! Nothing is written outside the place that was named: names are single components by
-//! construction, files are made anew and never through a link, and a directory that is there
-//! already must be one itself. Files are not synced one by one: like tar, a restore that was cut
-//! off by a crash is run again.
+//! Nothing is written outside the place that was named: every name is a single component by
+//! construction, and everything is made relative to the open handle of its directory
+//! ([`place`]). What cannot be restored is reported and left out, the rest is restored. Files are
+//! not synced one by one: like tar, a restore that was cut off by a crash is run again.
+
+mod place;
+mod write;
 
 use std::collections::VecDeque;
-use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
-use std::io::Write;
+use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path as LocalPath, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use nix::fcntl::AT_FDCWD;
-use nix::sys::stat::{UtimensatFlags, utimensat};
-use nix::sys::time::TimeSpec;
+use std::path::Path as LocalPath;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::crew::Ticket;
 use crate::db::Reader;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
+use crate::graph;
 use crate::hash::VersionId;
-use crate::object::{FileRecord, Item, Path, Subdirectory, Symlink};
+use crate::object::{Item, Name, Path, Subdirectory, Symlink};
 use crate::watch::Watch;
+use place::Place;
+use write::{BATCH_FILES_MAX, BATCH_LEN_TARGET, Job};
 
-/// Bytes and files of one writing job.
-const BATCH_LEN_TARGET: u64 = 2 * 1024 * 1024;
-const BATCH_FILES_MAX: usize = 256;
+/// Directories that may be open beside those on the way to where the walk is.
+const OPEN_DIRECTORIES_MAX: u64 = 128;
 
 /// What happens where a file is already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,6 +44,9 @@ pub enum Overwrite {
 pub struct GetOptions {
     /// What happens where a file is already.
     pub overwrite: Overwrite,
+    /// Whether files get their setuid and setgid bits back. As owners are not kept, such a file
+    /// would run with the rights of whoever restores it.
+    pub set_ids: bool,
 }
 
 /// What was restored.
@@ -56,264 +60,310 @@ pub struct GetReport {
     pub directories: u64,
     /// Bytes of those files.
     pub bytes: u64,
+    /// Files and directories that could not be restored: one warning each. What is in such a
+    /// directory is not counted.
+    pub failed: u64,
+    /// Those of them whose stored bytes are damaged.
+    pub damaged: u64,
 }
 
-/// Restores what `path` is in `version` to `local`: a directory's contents into it, a file as it.
+/// Restores what `path` is in `version` to `local`: a directory's contents into it, a file as it,
+/// or in it under its own name where `local` ends with a slash. A file that cannot be restored is
+/// an error where it is all that was asked for, else a warning and counted.
 pub fn get(
     reader: &Reader,
     version: &VersionId,
     path: &Path,
     local: &LocalPath,
     options: &GetOptions,
-    watch: &Watch,
+    watch: &Arc<Watch>,
 ) -> Result<GetReport> {
     let item = reader
         .item(version, path)?
         .ok_or_else(|| Error::not_found(format!("{path} in version {version}")))?;
     let totals = item.totals();
     watch.expect(totals.files, totals.bytes);
-    let replace = options.overwrite == Overwrite::Replace;
-    let mut restore = Restore {
-        reader,
-        watch,
-        replace,
-        under_way: VecDeque::new(),
-        batch: Vec::new(),
-        batch_len: 0,
-        directories: Vec::new(),
-        report: GetReport { version: *version, files: 0, directories: 0, bytes: 0 },
-    };
+    let shared = Arc::new(Shared::new(reader, *options, watch));
     match item {
-        Item::File(record) => restore.file(local.into(), path.clone(), record)?,
-        Item::Symlink(link) => restore.symlink(local, &link)?,
+        Item::File(record) => {
+            let (place, name) = single(local, path)?;
+            let job = Job { filling: shared.fill(place, None), name, path: path.clone(), record };
+            write::restore(&shared, &job)?;
+        }
+        Item::Symlink(link) => {
+            let (place, name) = single(local, path)?;
+            shared.link(&place, &name, &link)?;
+        }
         Item::Directory(directory) => {
-            restore.target(local)?;
-            restore.directory(local.into(), &directory)?;
-            restore.contents(version, path, local)?;
+            check_free(local, options)?;
+            let place = Place::open_or_make(local)?;
+            let walked = Walk::new(shared.clone()).run(place, path.clone(), directory);
+            walked.map_err(|error| shared.fatal().take().unwrap_or(error))?;
         }
     }
-    restore.finish()
+    Ok(shared.report(*version))
 }
 
-struct Job {
-    local: PathBuf,
+/// Where the one file at `path` lands.
+fn single(local: &LocalPath, path: &Path) -> Result<(Place, Name)> {
+    let inside =
+        local.as_os_str().as_encoded_bytes().ends_with(b"/") || local.file_name().is_none();
+    match path.name() {
+        Some(name) if inside => Place::around(&local.join(std::ffi::OsStr::from_bytes(name))),
+        _ => Place::around(local),
+    }
+}
+
+/// The place must be free, or an empty directory, unless files may be replaced.
+fn check_free(local: &LocalPath, options: &GetOptions) -> Result<()> {
+    let taken = match fs::read_dir(local) {
+        Ok(mut entries) => entries.next().is_some() && options.overwrite == Overwrite::Refuse,
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    };
+    match taken {
+        true => Err(Error::Exists(local.display().to_string())),
+        false => Ok(()),
+    }
+}
+
+/// What the walk and the jobs that write files have in common.
+struct Shared {
+    reader: Reader,
+    options: GetOptions,
+    watch: Arc<Watch>,
+    /// The rest is not worth trying, and why.
+    stopped: AtomicBool,
+    fatal: Mutex<Option<Error>>,
+    files: AtomicU64,
+    directories: AtomicU64,
+    bytes: AtomicU64,
+    failed: AtomicU64,
+    damaged: AtomicU64,
+    /// Directories that are open.
+    open: AtomicU64,
+}
+
+impl Shared {
+    fn new(reader: &Reader, options: GetOptions, watch: &Arc<Watch>) -> Self {
+        Shared {
+            reader: reader.clone(),
+            options,
+            watch: watch.clone(),
+            stopped: AtomicBool::new(false),
+            fatal: Mutex::new(None),
+            files: AtomicU64::new(0),
+            directories: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+        }
+    }
+
+    fn fatal(&self) -> MutexGuard<'_, Option<Error>> {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self) -> bool {
+        self.options.overwrite == Overwrite::Replace
+    }
+
+    /// [`Error::Interrupted`] once nothing more is to be done.
+    fn check(&self) -> Result<()> {
+        if self.stopped.load(Relaxed) { Err(Error::Interrupted) } else { self.watch.check() }
+    }
+
+    /// Takes note of what could not be restored; [`Error::Interrupted`] if that ends everything.
+    fn failed(&self, shown: &LocalPath, error: Error) -> Result<()> {
+        if matches!(error, Error::Interrupted) || error.is_no_space() {
+            // The first one counts: what comes after it follows from it.
+            self.fatal().get_or_insert(error);
+            self.stopped.store(true, Relaxed);
+            return Err(Error::Interrupted);
+        }
+        self.failed.fetch_add(1, Relaxed);
+        if matches!(error, Error::Damaged { .. }) {
+            self.damaged.fetch_add(1, Relaxed);
+        }
+        self.watch.warn(format!("{}: not restored: {error}", shown.display()));
+        Ok(())
+    }
+
+    fn link(&self, place: &Place, name: &Name, link: &Symlink) -> Result<()> {
+        place.link(name, &link.target, link.mtime, self.replace())?;
+        self.done(0);
+        Ok(())
+    }
+
+    /// Counts a file that was restored.
+    fn done(&self, bytes: u64) {
+        self.files.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.watch.advance(1, 0);
+    }
+
+    fn fill(self: &Arc<Self>, place: Place, directory: Option<Subdirectory>) -> Arc<Filling> {
+        self.open.fetch_add(1, Relaxed);
+        Arc::new(Filling { place, directory, shared: self.clone() })
+    }
+
+    fn report(&self, version: VersionId) -> GetReport {
+        GetReport {
+            version,
+            files: self.files.load(Relaxed),
+            directories: self.directories.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            damaged: self.damaged.load(Relaxed),
+        }
+    }
+}
+
+/// A directory that is being filled. It gets its mode and time when nobody has anything to make in
+/// it any more: filling it changes its time, and its mode may forbid it.
+struct Filling {
+    place: Place,
+    directory: Option<Subdirectory>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Relaxed);
+        let Some(directory) = &self.directory else { return };
+        if let Err(error) = self.place.set_attributes(directory.mode, directory.mtime) {
+            // An error that ends everything is one that the walk meets as well.
+            let _ = self.shared.failed(self.place.path(), error);
+        }
+    }
+}
+
+type Entries<'r> = Box<dyn Iterator<Item = Result<(Name, Item)>> + 'r>;
+
+/// A directory on the way to where the walk is.
+struct Level<'r> {
+    filling: Arc<Filling>,
     path: Path,
-    record: FileRecord,
+    entries: Entries<'r>,
 }
 
-struct Restore<'r> {
-    reader: &'r Reader,
-    watch: &'r Watch,
-    replace: bool,
-    under_way: VecDeque<Ticket<Result<(u64, u64)>>>,
+/// Makes directories and links itself, in order, and has the crew write files in batches.
+struct Walk {
+    shared: Arc<Shared>,
+    under_way: VecDeque<Ticket<Result<()>>>,
     batch: Vec<Job>,
     batch_len: u64,
-    /// Directories whose mode and time are set when everything is in them.
-    directories: Vec<(PathBuf, Subdirectory)>,
-    report: GetReport,
 }
 
-impl Restore<'_> {
-    /// The place must be free, or an empty directory, unless files may be replaced.
-    fn target(&self, local: &LocalPath) -> Result<()> {
-        let taken = match fs::read_dir(local) {
-            Ok(mut entries) => entries.next().is_some() && !self.replace,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(_) => true,
-        };
-        match taken {
-            true => Err(Error::Exists(local.display().to_string())),
-            false => Ok(()),
-        }
+impl Walk {
+    fn new(shared: Arc<Shared>) -> Self {
+        Walk { shared, under_way: VecDeque::new(), batch: Vec::new(), batch_len: 0 }
     }
 
-    fn contents(&mut self, version: &VersionId, path: &Path, local: &LocalPath) -> Result<()> {
-        let skip = if path.is_root() { 1 } else { path.as_bytes().len() + 1 };
-        for entry in self.reader.walk(version, path)? {
-            self.watch.check()?;
-            let (path, item) = entry?;
-            let below = path.as_bytes().get(skip..).unwrap_or_default();
-            let place = local.join(std::ffi::OsStr::from_bytes(below));
-            match item {
-                Item::File(record) => self.file(place, path, record)?,
-                Item::Symlink(link) => self.symlink(&place, &link)?,
-                Item::Directory(directory) => self.directory(place, &directory)?,
-            }
+    fn run(mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
+        let walked = self.walk(place, path, directory);
+        if walked.is_err() {
+            // Whoever is at a file takes it back; nobody is to be cut off while at it.
+            self.shared.stopped.store(true, Relaxed);
+            self.under_way.drain(..).for_each(|ticket| drop(ticket.wait()));
         }
-        Ok(())
+        walked
     }
 
-    fn directory(&mut self, local: PathBuf, directory: &Subdirectory) -> Result<()> {
-        let what = || format!("making directory {}", local.display());
-        match fs::create_dir(&local) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                // A link to a directory is not a directory: what is written must stay here.
-                let own = fs::symlink_metadata(&local).context(what)?;
-                let first = self.report.directories == 0;
-                if !(own.is_dir() && (self.replace || first)) {
-                    return Err(Error::Exists(local.display().to_string()));
+    fn walk(&mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
+        let reader = self.shared.reader.clone();
+        let mut levels = vec![self.level(&reader, place, path, directory)?];
+        while let Some(level) = levels.last_mut() {
+            self.shared.check()?;
+            match level.entries.next() {
+                None => drop(levels.pop()),
+                Some(Ok((name, item))) => {
+                    let shown = level.filling.place.path_of(&name);
+                    match self.step(&reader, level, name, item) {
+                        Ok(below) => levels.extend(below),
+                        Err(error) => self.shared.failed(&shown, error)?,
+                    }
+                    self.close_some(levels.len())?;
+                }
+                Some(Err(error)) => {
+                    // What else is in the directory is not known: the iterator has ended.
+                    let shown = level.filling.place.path().to_owned();
+                    self.shared.failed(&shown, error)?;
                 }
             }
-            made => made.context(what)?,
         }
-        self.report.directories += 1;
-        self.directories.push((local, directory.clone()));
+        self.submit()?;
+        while !self.under_way.is_empty() {
+            self.wait_next()?;
+        }
         Ok(())
     }
 
-    fn symlink(&mut self, local: &LocalPath, link: &Symlink) -> Result<()> {
-        let what = || format!("making link {}", local.display());
-        clear(local, self.replace)?;
-        let target = std::ffi::OsStr::from_bytes(&link.target);
-        std::os::unix::fs::symlink(target, local).map_err(|error| exists(error, local, what))?;
-        if let Some(mtime) = link.mtime {
-            let time = time_spec(mtime);
-            utimensat(AT_FDCWD, local, &time, &time, UtimensatFlags::NoFollowSymlink)
-                .context(what)?;
-        }
-        self.report.files += 1;
-        self.watch.advance(1, 0);
-        Ok(())
+    fn level<'r>(
+        &self,
+        reader: &'r Reader,
+        place: Place,
+        path: Path,
+        directory: Subdirectory,
+    ) -> Result<Level<'r>> {
+        let entries: Entries<'r> = Box::new(graph::entries(reader.view(), &directory.root, None)?);
+        self.shared.directories.fetch_add(1, Relaxed);
+        Ok(Level { filling: self.shared.fill(place, Some(directory)), path, entries })
     }
 
-    fn file(&mut self, local: PathBuf, path: Path, record: FileRecord) -> Result<()> {
-        self.batch_len += record.size;
-        self.batch.push(Job { local, path, record });
-        if self.batch_len >= BATCH_LEN_TARGET || self.batch.len() >= BATCH_FILES_MAX {
-            self.submit()?;
+    /// Restores one entry, or begins to; returns the directory that it is.
+    fn step<'r>(
+        &mut self,
+        reader: &'r Reader,
+        level: &Level<'_>,
+        name: Name,
+        item: Item,
+    ) -> Result<Option<Level<'r>>> {
+        let place = &level.filling.place;
+        match item {
+            Item::Directory(directory) => {
+                let path = level.path.join(&name)?;
+                let place = place.enter(&name, self.shared.replace())?;
+                return self.level(reader, place, path, directory).map(Some);
+            }
+            Item::Symlink(link) => self.shared.link(place, &name, &link)?,
+            Item::File(record) => {
+                let path = level.path.join(&name)?;
+                self.batch_len += record.size;
+                self.batch.push(Job { filling: level.filling.clone(), name, path, record });
+                if self.batch_len >= BATCH_LEN_TARGET || self.batch.len() >= BATCH_FILES_MAX {
+                    self.submit()?;
+                }
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn submit(&mut self) -> Result<()> {
         self.batch_len = 0;
         let batch = std::mem::take(&mut self.batch);
-        let (reader, replace) = (self.reader.clone(), self.replace);
-        self.under_way.push_back(self.reader.crew().submit(move || {
-            let (mut files, mut bytes) = (0, 0);
-            for job in batch {
-                write_file(&reader, &job, replace)?;
-                files += 1;
-                bytes += job.record.size;
-            }
-            Ok((files, bytes))
-        }));
-        while self.under_way.len() > self.reader.crew().depth() {
+        let shared = self.shared.clone();
+        let crew = self.shared.reader.crew().clone();
+        self.under_way.push_back(crew.submit(move || write::restore_all(&shared, batch)));
+        while self.under_way.len() > crew.depth() {
             self.wait_next()?;
         }
         Ok(())
     }
 
     fn wait_next(&mut self) -> Result<()> {
-        if let Some(ticket) = self.under_way.pop_front() {
-            let (files, bytes) = ticket.wait()?;
-            self.watch.advance(files, bytes);
-            self.report.files += files;
-            self.report.bytes += bytes;
+        self.under_way.pop_front().map_or(Ok(()), Ticket::wait)
+    }
+
+    /// Waits until no more directories are open than may be.
+    fn close_some(&mut self, depth: usize) -> Result<()> {
+        let most = OPEN_DIRECTORIES_MAX + depth as u64;
+        if self.shared.open.load(Relaxed) > most {
+            self.submit()?;
+        }
+        while self.shared.open.load(Relaxed) > most && !self.under_way.is_empty() {
+            self.wait_next()?;
         }
         Ok(())
     }
-
-    fn finish(mut self) -> Result<GetReport> {
-        if !self.batch.is_empty() {
-            self.submit()?;
-        }
-        while !self.under_way.is_empty() {
-            self.wait_next()?;
-        }
-        // From the leaves up: filling a directory changes its time.
-        for (local, directory) in self.directories.iter().rev() {
-            let what = || format!("setting the attributes of {}", local.display());
-            if let Some(mode) = directory.mode {
-                fs::set_permissions(local, Permissions::from_mode(mode)).context(what)?;
-            }
-            if let Some(mtime) = directory.mtime {
-                let time = time_spec(mtime);
-                utimensat(AT_FDCWD, local, &time, &time, UtimensatFlags::NoFollowSymlink)
-                    .context(what)?;
-            }
-        }
-        Ok(self.report)
-    }
-}
-
-/// Makes room for a file or link where one may be replaced.
-fn clear(local: &LocalPath, replace: bool) -> Result<()> {
-    if replace {
-        match fs::remove_file(local) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::Io {
-                    what: format!("replacing {}", local.display()),
-                    source: error,
-                });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn exists(error: std::io::Error, local: &LocalPath, what: impl FnOnce() -> String) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::Exists(local.display().to_string()),
-        _ => Error::Io { what: what(), source: error },
-    }
-}
-
-fn write_file(reader: &Reader, job: &Job, replace: bool) -> Result<()> {
-    let Job { local, path, record } = job;
-    let what = || format!("writing {}", local.display());
-    clear(local, replace)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(local)
-        .map_err(|error| exists(error, local, what))?;
-    let written = fill(reader, &mut file, path, record, what);
-    if written.is_err() {
-        // No file with half its bytes is left under its name.
-        let _ = fs::remove_file(local);
-    }
-    written
-}
-
-fn fill(
-    reader: &Reader,
-    file: &mut File,
-    path: &Path,
-    record: &FileRecord,
-    what: impl Fn() -> String,
-) -> Result<()> {
-    let mut bytes = reader.file(record);
-    loop {
-        let part = bytes.next_bytes().map_err(|error| match error {
-            Error::Damaged { what, offset, detail } => {
-                Error::Damaged { what, offset, detail: format!("{detail}, which {path} needs") }
-            }
-            other => other,
-        })?;
-        if part.is_empty() {
-            break;
-        }
-        file.write_all(&part).context(&what)?;
-    }
-    let mode = record.mode.unwrap_or(0o644);
-    if mode != 0o600 {
-        file.set_permissions(Permissions::from_mode(mode)).context(&what)?;
-    }
-    if let Some(mtime) = record.mtime {
-        let time = system_time(mtime);
-        file.set_times(FileTimes::new().set_modified(time).set_accessed(time)).context(&what)?;
-    }
-    Ok(())
-}
-
-fn system_time(nanoseconds: i64) -> SystemTime {
-    let span = Duration::from_nanos(nanoseconds.unsigned_abs());
-    if nanoseconds < 0 { UNIX_EPOCH - span } else { UNIX_EPOCH + span }
-}
-
-fn time_spec(nanoseconds: i64) -> TimeSpec {
-    TimeSpec::new(nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000))
 }

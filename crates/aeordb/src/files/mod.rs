@@ -1,10 +1,17 @@
 //! Local trees in and out.
 
 mod cache;
+mod count;
 mod get;
 mod load;
+mod old;
 mod put;
+mod read;
 mod scan;
+mod walk;
 
 pub use get::{GetOptions, GetReport, Overwrite, get};
 pub use put::{PutOptions, PutReport, Source, put};
+
+#[cfg(test)]
+mod tests;

@@ -5,14 +5,16 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::db::{Database, Writer};
 use crate::error::{Context, Error, Result};
-use crate::files::cache::Cache;
+use crate::files::cache::{CacheFile, Remembered};
+use crate::files::count;
 use crate::files::load::Loader;
 use crate::files::scan::{Entry, Found};
 use crate::hash::VersionId;
-use crate::object::{self, FileRecord, Item, Name, Path, Symlink, Version};
+use crate::object::{self, Item, Name, Path, Symlink, Version};
 use crate::watch::Watch;
 
 /// What is put.
@@ -55,14 +57,51 @@ pub struct PutReport {
     pub files_changed: u64,
     /// Files that do not.
     pub files_unchanged: u64,
-    /// Files that mirroring deleted.
+    /// Files that went: mirroring deleted them, or a file and a directory changed places.
     pub files_deleted: u64,
     /// Bytes by which the database grew.
     pub new_bytes: u64,
     /// Sockets, FIFOs, devices and names that cannot be kept: one warning each.
     pub skipped: u64,
-    /// Files and directories that could not be read: one warning each.
+    /// Files and directories that could not be read: one warning each. What the database has in
+    /// their place stays.
     pub unreadable: u64,
+    /// Files that changed while they were read, so that what was put may be neither the old nor
+    /// the new: one warning each.
+    pub unsettled: u64,
+}
+
+impl PutReport {
+    fn new(head: VersionId) -> Self {
+        PutReport {
+            version: head,
+            previous: head,
+            files: 0,
+            directories: 0,
+            bytes: 0,
+            files_new: 0,
+            files_changed: 0,
+            files_unchanged: 0,
+            files_deleted: 0,
+            new_bytes: 0,
+            skipped: 0,
+            unreadable: 0,
+            unsettled: 0,
+        }
+    }
+
+    /// Counts a file or link by what the database has at its place.
+    pub(super) fn count(&mut self, old: Option<&Item>, new: &Item) {
+        match old {
+            None => self.files_new += 1,
+            Some(Item::Directory(directory)) => {
+                self.files_new += 1;
+                self.files_deleted += directory.totals.files;
+            }
+            Some(old) if old == new => self.files_unchanged += 1,
+            Some(_) => self.files_changed += 1,
+        }
+    }
 }
 
 /// Puts `sources` at `target`, as one commit. A directory's contents land under `target`; one file
@@ -76,24 +115,42 @@ pub fn put(
     options: &PutOptions,
     watch: &Watch,
 ) -> Result<PutReport> {
+    let counted: Vec<PathBuf> = match watch.is_observed() {
+        true => sources.iter().filter_map(Source::path).collect(),
+        false => Vec::new(),
+    };
+    // Nobody waits for the count; it stops when there is nothing left to be expected.
+    let done = AtomicBool::new(counted.len() < sources.len());
+    std::thread::scope(|scope| {
+        scope.spawn(|| count::count(&counted, &done, watch));
+        let put = put_all(database, sources, target, target_is_directory, options, watch);
+        done.store(true, Relaxed);
+        put
+    })
+}
+
+impl Source {
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            Source::Path(path) => Some(path.clone()),
+            Source::Stream(_) => None,
+        }
+    }
+}
+
+fn put_all(
+    database: &Database,
+    sources: Vec<Source>,
+    target: &Path,
+    target_is_directory: bool,
+    options: &PutOptions,
+    watch: &Watch,
+) -> Result<PutReport> {
     let mut writer = database.writer()?;
     let previous = writer.head();
     let head = writer.head_version()?;
     let start = writer.entries().end();
-    let mut report = PutReport {
-        version: previous,
-        previous,
-        files: 0,
-        directories: 0,
-        bytes: 0,
-        files_new: 0,
-        files_changed: 0,
-        files_unchanged: 0,
-        files_deleted: 0,
-        new_bytes: 0,
-        skipped: 0,
-        unreadable: 0,
-    };
+    let mut report = PutReport::new(previous);
     let into = target_is_directory
         || sources.len() > 1
         || matches!(object::resolve(&writer, &head.root, target)?, Some(Item::Directory(_)));
@@ -102,8 +159,8 @@ pub fn put(
     let mut caches = Vec::new();
     for source in sources {
         let place = Place { head: &head, target, into, many };
-        let (path, item, cache) =
-            put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        let put = put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        let Some((path, item, cache)) = put else { continue };
         if changes.insert(path.clone(), Some(item)).is_some() {
             return Err(Error::invalid(format!("two of the sources would land at {path}")));
         }
@@ -115,7 +172,7 @@ pub fn put(
         writer.set_head(report.version, "put")?;
         report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
     }
-    caches.into_iter().for_each(Cache::save);
+    caches.into_iter().for_each(Remembered::save);
     Ok(report)
 }
 
@@ -137,7 +194,8 @@ impl Place<'_> {
     }
 }
 
-type Put = (Path, Item, Option<Cache>);
+/// Where what lands, and what is to be remembered of it.
+type Put = (Path, Item, Option<Remembered>);
 
 fn put_one(
     writer: &mut Writer<'_>,
@@ -146,9 +204,11 @@ fn put_one(
     options: &PutOptions,
     watch: &Watch,
     report: &mut PutReport,
-) -> Result<Put> {
+) -> Result<Option<Put>> {
     let path = match source {
-        Source::Stream(input) => return put_stream(writer, input, place, options, watch, report),
+        Source::Stream(input) => {
+            return put_stream(writer, input, place, options, watch, report).map(Some);
+        }
         Source::Path(path) => path,
     };
     let what = || format!("looking at {}", path.display());
@@ -161,6 +221,15 @@ fn put_one(
     let entry = Entry::look(&whole, name.as_deref().unwrap_or_default(), &metadata);
     if writer.database().is_same_file(&metadata) {
         return Err(Error::invalid(format!("{} is the database itself", path.display())));
+    }
+    // Of several, what cannot be read is left out, as it is within a directory.
+    if place.many
+        && entry.found == Found::Directory
+        && let Err(error) = fs::read_dir(&whole)
+    {
+        watch.warn(format!("{}: not read: {error}", path.display()));
+        report.unreadable += 1;
+        return Ok(None);
     }
     let directory = entry.found == Found::Directory;
     let to = match (directory, place.many) {
@@ -175,62 +244,37 @@ fn put_one(
         to.as_bytes(),
     ]
     .concat();
-    let now = writer.database().clock().now();
-    let cache = Cache::open(options.cache.as_deref(), &identity, now, options.rehash);
-    let content_type = options.content_type.clone();
-    let mut loader = Loader::new(writer, watch, report, cache, options.mirror, content_type);
+    let cache = CacheFile::new(options.cache.as_deref(), &identity);
+    let mut loader = Loader::new(writer, options, watch, report);
     match (entry.found.clone(), old) {
         (Found::Directory, Some(Item::File(_) | Item::Symlink(_))) if !options.mirror => {
             Err(Error::invalid(format!("{to} is not a directory")))
         }
         (Found::Directory, old) => {
-            let existing = match old {
-                Some(Item::Directory(directory)) => Some(directory),
-                _ => None,
-            };
             // The root has no mode and no time of its own.
             let entry = (!to.is_root()).then_some(entry);
-            let directory = loader.directory(whole, entry, existing)?;
-            Ok((to, Item::Directory(directory), Some(loader.cache)))
+            let (directory, remembered) = loader.directory(whole, entry, old, &cache)?;
+            Ok(Some((to, Item::Directory(directory), Some(remembered))))
         }
         (Found::File(_), Some(Item::Directory(_))) => {
             Err(Error::invalid(format!("{to} is a directory")))
         }
-        (Found::File(stat), old) => {
-            let mut record = loader.single(whole, entry, stat)?;
-            let old = finish_file(&loader, &mut record, old);
-            count(report, old.as_ref(), &Item::File(record.clone()));
-            Ok((to, Item::File(record), None))
+        (Found::File(_), old) => {
+            let Some(record) = loader.single(&whole, old.as_ref(), place.many)? else {
+                return Ok(None);
+            };
+            let item = Item::File(record);
+            report.count(old.as_ref(), &item);
+            Ok(Some((to, item, None)))
         }
         (Found::Symlink(target), _) => {
             let item = Item::Symlink(Symlink { target, mtime: Some(entry.mtime) });
-            Ok((to, item, None))
+            Ok(Some((to, item, None)))
         }
         (Found::Special(what), _) => Err(Error::invalid(format!("{} is {what}", path.display()))),
         (Found::Unreadable(why), _) => {
             Err(Error::invalid(format!("{} cannot be read: {why}", path.display())))
         }
-    }
-}
-
-fn finish_file(
-    loader: &Loader<'_, '_>,
-    record: &mut FileRecord,
-    old: Option<Item>,
-) -> Option<Item> {
-    let before = match &old {
-        Some(Item::File(before)) => Some(before),
-        _ => None,
-    };
-    loader.describe(record, before);
-    old
-}
-
-fn count(report: &mut PutReport, old: Option<&Item>, new: &Item) {
-    match old {
-        None => report.files_new += 1,
-        Some(old) if old == new => report.files_unchanged += 1,
-        Some(_) => report.files_changed += 1,
     }
 }
 
@@ -251,17 +295,14 @@ fn put_stream(
     };
     let old = object::resolve(writer, &place.head.root, &to)?;
     let now = writer.database().clock().now();
-    let cache = Cache::open(None, &[], now, true);
-    let content_type = options.content_type.clone();
-    let mut loader = Loader::new(writer, watch, report, cache, false, content_type);
-    let (size, hash, content) = loader.stream(input, "the input")?;
-    let mut record = FileRecord::new(size, hash, content);
+    let mut loader = Loader::new(writer, options, watch, report);
+    let mut record = loader.stream(input, "the input")?;
     record.mode = Some(0o644);
     record.mtime = Some(now);
-    let old = finish_file(&loader, &mut record, old);
-    let item = Item::File(record);
-    count(report, old.as_ref(), &item);
+    loader.describe(&mut record, old.as_ref());
     report.files += 1;
-    report.bytes += size;
+    report.bytes += record.size;
+    let item = Item::File(record);
+    report.count(old.as_ref(), &item);
     Ok((to, item, None))
 }

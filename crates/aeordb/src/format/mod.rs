@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod commit;
 pub(crate) mod compression;
 pub mod delta;
+pub mod link;
 pub mod run;
 pub mod seal;
 pub mod superblock;
@@ -78,12 +79,14 @@ pub enum FrameKind {
     Delta = 7,
     /// A part of the list of changes of a patch.
     Changes = 8,
+    /// Where the next patch starts of several that are in one file.
+    Link = 9,
 }
 
 impl FrameKind {
     fn from_u8(number: u8) -> Option<Self> {
         use FrameKind::*;
-        [Block, Run, Checkpoint, Commit, Void, Closing, Delta, Changes]
+        [Block, Run, Checkpoint, Commit, Void, Closing, Delta, Changes, Link]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

@@ -1,11 +1,10 @@
 //! Versions as a graph: one differ, of which a walk is the case with nothing to compare with; and
 //! the proof that everything a version reaches is there.
 
-mod bitmap;
 mod differ;
 mod proof;
 
-pub use bitmap::Bitmap;
+pub use crate::store::Bitmap;
 pub use differ::{Differ, Step};
 pub use proof::{missing, prove};
 

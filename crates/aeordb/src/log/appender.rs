@@ -1,5 +1,7 @@
 //! The one writer of a database: appends entries, commits, writes checkpoints.
 
+mod tail;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -12,17 +14,17 @@ use crate::format::FrameHeader;
 use crate::format::checkpoint::{Checkpoint, VoidRef};
 use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
 use crate::format::run::Record;
-use crate::format::superblock::SLOTS;
-use crate::graph::Bitmap;
+use crate::format::superblock::{DATABASE_START, SLOTS};
 use crate::hash::{Hash, Kind};
 use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
 use crate::log::index::Index;
+use crate::log::layers::{self, Below};
 use crate::log::packer::{Packed, Packer};
 use crate::log::recover::{Root, State};
 use crate::log::run_writer;
 use crate::log::source::{RawBlock, Source};
 use crate::log::{Published, WRITER_LOCK};
-use crate::store::{AppendEntries, Place, ReadEntries};
+use crate::store::{AppendEntries, Bitmap, Place, ReadEntries};
 
 /// A tail shorter than this is not worth a checkpoint at close: replaying it is a few reads.
 const TAIL_LEN_AT_CLOSE: u64 = 1024 * 1024;
@@ -37,6 +39,8 @@ pub struct Appender {
     state: State,
     /// The index with what was appended since the last commit.
     index: Arc<Index>,
+    /// What reads fall through to; such a log ends with the process and is never synced.
+    below: Option<Below>,
     /// Where the next frame goes.
     end: u64,
     seal: Seal,
@@ -48,7 +52,8 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// The appender of an opened database whose writer's lock is held. Cuts off a torn tail.
+    /// The appender of an opened database whose writer's lock is held. Cuts off a torn tail, and
+    /// secures one that is not proven to be on the disk.
     pub fn new(
         source: Arc<Source>,
         published: Arc<RwLock<Arc<Published>>>,
@@ -64,16 +69,36 @@ impl Appender {
             published,
             clock,
             crew,
+            below: None,
             state,
             seal: Seal::new(),
             latched: None,
             broken: false,
         };
         if appender.source.file_len()? > appender.end {
-            appender.truncate(appender.end)?;
+            // Synced, so that a commit which was torn stays away once it was seen to be.
+            appender.cut_tail()?;
             appender.sync()?;
         }
+        if appender.state.one_slot {
+            appender.write_superblock()?;
+        }
+        let State { end, proven_to, not_indexed_to, .. } = &appender.state;
+        if end > proven_to || not_indexed_to.is_some() {
+            appender.restore()?;
+        }
         Ok(appender)
+    }
+
+    /// Lets reads fall through to another file.
+    pub(super) fn over(mut self, below: Below) -> Self {
+        self.below = Some(below);
+        self
+    }
+
+    /// The index with what was written since the last commit.
+    pub(super) fn index(&self) -> &Arc<Index> {
+        &self.index
     }
 
     /// What the last commit made visible.
@@ -117,7 +142,7 @@ impl Appender {
     /// Adds an entry whose name is known. Returns whether it was new.
     pub fn append_hashed(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<bool> {
         self.usable()?;
-        if self.packer.contains(&hash) || self.index.locate(&hash)?.is_some() {
+        if self.contains(&hash)? {
             return Ok(false);
         }
         self.packer.push(kind, hash, encoding);
@@ -134,7 +159,7 @@ impl Appender {
 
     /// True if the entry is here, written or not.
     pub fn contains(&self, hash: &Hash) -> Result<bool> {
-        Ok(self.packer.contains(hash) || self.index.locate(hash)?.is_some())
+        Ok(self.packer.contains(hash) || self.locate(hash)?.is_some())
     }
 
     /// Writes what is packed, so that a later commit has little left to do.
@@ -171,17 +196,17 @@ impl Appender {
         write(&self.source, bytes, offset)
     }
 
-    fn truncate(&mut self, len: u64) -> Result<()> {
+    /// Gives back what stands after the last commit.
+    fn cut_tail(&self) -> Result<()> {
         let name = self.source.name();
-        let cut =
-            self.source.media().set_len(len).context(|| format!("cutting {name} to {len} bytes"));
-        if let Err(error) = &cut {
-            self.latched = Some(error.to_string());
-        }
-        cut
+        let media = self.source.media();
+        media.set_len(self.end).context(|| format!("cutting {name} to {} bytes", self.end))
     }
 
     fn sync(&mut self) -> Result<()> {
+        if self.below.is_some() {
+            return Ok(());
+        }
         let synced =
             self.source.media().sync().context(|| format!("syncing {}", self.source.name()));
         if let Err(error) = &synced {
@@ -194,7 +219,8 @@ impl Appender {
     fn write_recent(&mut self) -> Result<()> {
         let recent = self.index.recent_sorted();
         let runs = self.index.runs();
-        let keep = run_writer::runs_to_keep(runs, recent.len() as u64);
+        let sound = self.index.sound_runs();
+        let keep = run_writer::runs_to_keep(runs, recent.len() as u64).min(sound);
         let (kept, merge) = runs.split_at(keep);
         let source = &self.source;
         let merged = run_writer::merged(&self.index, merge, recent);
@@ -206,27 +232,24 @@ impl Appender {
             self.end += header.frame_len();
             runs.push(run);
         }
-        self.index = Arc::new(Index::new(self.source.clone(), runs));
+        self.index = Arc::new(self.index.with_runs(runs));
         Ok(())
     }
 
-    fn write_checkpoint(&mut self) -> Result<u64> {
+    /// The checkpoint of what is appended so far: everything recent becomes a run.
+    fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.write_recent()?;
-        let checkpoint = Checkpoint {
-            runs: self.index.runs().to_vec(),
-            voids: self.state.checkpoint.voids.clone(),
-        };
-        self.put_checkpoint(&checkpoint)
+        let voids = self.state.checkpoint.voids.clone();
+        Ok(Checkpoint { runs: self.index.runs().to_vec(), voids })
     }
 
-    fn put_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
+    fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
         let at = self.end;
         let frame = checkpoint.encode(self.state.superblock.file_id, at);
         self.write(&frame, at)?;
         let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
         self.seal.add(at, &hash);
         self.end += frame.len() as u64;
-        self.state.checkpoint = checkpoint.clone();
         Ok(at)
     }
 
@@ -236,7 +259,16 @@ impl Appender {
         let spilled = self.index.runs() != self.state.index.runs();
         let committed = self.flush().and_then(|()| {
             let tail = self.end - self.state.tail_start;
-            self.seal_and_sync(root, spilled || tail >= CHECKPOINT_INTERVAL, None)
+            let damaged = self.index.sound_runs() < self.index.runs().len();
+            let due = spilled || damaged || tail >= CHECKPOINT_INTERVAL;
+            let checkpoint = due.then(|| self.checkpoint()).transpose()?;
+            let root = self.seal_and_sync(root, checkpoint)?;
+            if due {
+                // The commit stands, whatever becomes of the superblock, which is only a shorter
+                // way to it. A sync that failed has latched the appender.
+                let _ = self.write_superblock();
+            }
+            Ok(root)
         });
         if committed.is_err() {
             self.broken = true;
@@ -251,7 +283,11 @@ impl Appender {
 
     /// What is written and found, for whoever reads while this writes: nothing that is packed.
     pub fn snapshot(&self) -> Written {
-        Written { source: self.source.clone(), index: self.index.clone() }
+        Written {
+            source: self.source.clone(),
+            index: self.index.clone(),
+            below: self.below.clone(),
+        }
     }
 
     /// Commits with an index of the entries whose numbers are in `live`, as one run; `voids` are
@@ -287,23 +323,17 @@ impl Appender {
             self.end += header.frame_len();
             runs.push(run);
         }
-        self.index = Arc::new(Index::new(self.source.clone(), runs.clone()));
-        let root = self.seal_and_sync(root, true, Some(&Checkpoint { runs, voids }))?;
-        self.write_superblock(self.state.superblock.commit.get())?;
+        let checkpoint = Checkpoint { runs, voids };
+        self.index = Arc::new(Index::new(self.source.clone(), DATABASE_START, &checkpoint));
+        let root = self.seal_and_sync(root, Some(checkpoint))?;
+        self.write_both_superblocks()?;
         Ok(root)
     }
 
-    fn seal_and_sync(
-        &mut self,
-        mut root: Root,
-        checkpoint: bool,
-        collected: Option<&Checkpoint>,
-    ) -> Result<Root> {
-        let checkpoint_at = match collected {
-            Some(checkpoint) => Some(self.put_checkpoint(checkpoint)?),
-            None if checkpoint => Some(self.write_checkpoint()?),
-            None => None,
-        };
+    /// Writes a commit, after a checkpoint if there is one, and makes it durable and visible.
+    fn seal_and_sync(&mut self, mut root: Root, checkpoint: Option<Checkpoint>) -> Result<Root> {
+        let checkpoint_at =
+            checkpoint.as_ref().map(|checkpoint| self.write_checkpoint(checkpoint)).transpose()?;
         root.sequence = self.state.root.sequence + 1;
         root.time = self.clock.now();
         let commit = Commit {
@@ -317,7 +347,7 @@ impl Appender {
             system: *root.system.as_bytes(),
             previous: self.state.commit_hash,
             seal: self.seal.finish(),
-            durable_to: self.state.end.into(),
+            durable_to: self.state.proven_to.into(),
             checkpoint: checkpoint_at.unwrap_or(self.state.checkpoint_at).into(),
             epoch: root.epoch.into(),
             reserved: 0.into(),
@@ -329,17 +359,17 @@ impl Appender {
         self.end += COMMIT_FRAME_LEN as u64;
         self.seal = Seal::new();
         self.state.end = self.end;
+        self.state.proven_to = self.end;
         self.state.commit_hash = hash;
         self.state.root = root.clone();
         self.state.index = self.index.clone();
-        if let Some(checkpoint_at) = checkpoint_at {
+        if let Some((checkpoint, checkpoint_at)) = checkpoint.zip(checkpoint_at) {
+            self.state.checkpoint = checkpoint;
             self.state.checkpoint_at = checkpoint_at;
+            self.state.checkpoint_commit = at;
             self.state.tail_start = self.end;
         }
         self.publish();
-        if checkpoint_at.is_some() {
-            self.write_superblock(at)?;
-        }
         Ok(root)
     }
 
@@ -348,25 +378,33 @@ impl Appender {
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
     }
 
-    /// Writes the older slot and syncs it, so that never both are under way.
-    fn write_superblock(&mut self, commit: u64) -> Result<()> {
+    /// Writes one slot and syncs it, so that never both are under way.
+    fn write_superblock(&mut self) -> Result<()> {
         let mut superblock = self.state.superblock;
         superblock.sequence = (superblock.sequence.get() + 1).into();
-        superblock.commit = commit.into();
-        superblock.durable_to = self.state.end.into();
+        superblock.commit = self.state.checkpoint_commit.into();
+        superblock.durable_to = self.state.proven_to.into();
         let superblock = superblock.sealed();
-        let slot = 1 - self.state.slot;
+        let slot = self.state.next_slot;
         self.write(superblock.as_bytes(), SLOTS[slot])?;
         self.sync()?;
         self.state.superblock = superblock;
-        self.state.slot = slot;
+        self.state.next_slot = 1 - slot;
         Ok(())
     }
 
+    /// Makes both slots lead to the last checkpoint: nothing that only an older one needs is
+    /// needed from then on.
+    fn write_both_superblocks(&mut self) -> Result<()> {
+        self.usable()?;
+        self.write_superblock()?;
+        self.write_superblock()
+    }
+
     /// Takes back everything since the last commit.
-    pub fn rollback(&mut self) -> Result<()> {
+    pub fn rollback(&mut self) {
         if !self.broken && !self.is_dirty() {
-            return Ok(());
+            return;
         }
         self.packer = Packer::new(self.crew.clone());
         self.index = self.state.index.clone();
@@ -374,11 +412,12 @@ impl Appender {
         self.seal = Seal::new();
         self.end = self.state.end;
         self.source.forget();
-        if self.latched.is_none() && self.source.file_len()? > self.end {
-            self.truncate(self.end)?;
+        if self.latched.is_none() {
+            // It may fail: no commit among these bytes follows the last one, and the next ones
+            // are written over them.
+            let _ = self.cut_tail();
         }
         self.broken = false;
-        Ok(())
     }
 
     /// True if something was appended since the last commit.
@@ -389,18 +428,20 @@ impl Appender {
     /// Takes back what was not committed, and leaves the file so that the next opening is short
     /// and knows how far it was synced.
     pub fn close(&mut self) -> Result<()> {
-        if self.latched.is_some() {
+        if self.latched.is_some() || self.below.is_some() {
             return Ok(());
         }
         if self.is_dirty() || self.broken {
-            self.rollback()?;
+            self.rollback();
         }
         if self.state.end - self.state.tail_start >= TAIL_LEN_AT_CLOSE {
-            self.seal_and_sync(self.state.root.clone(), true, None)?;
+            let checkpoint = self.checkpoint()?;
+            self.seal_and_sync(self.state.root.clone(), Some(checkpoint))?;
+            self.write_superblock()?;
         } else if self.state.superblock.durable_to.get() < self.state.end
             && self.state.root.sequence > 0
         {
-            self.write_superblock(self.state.superblock.commit.get())?;
+            self.write_superblock()?;
         }
         Ok(())
     }
@@ -418,19 +459,20 @@ impl Drop for Appender {
 pub struct Written {
     source: Arc<Source>,
     index: Arc<Index>,
+    below: Option<Below>,
 }
 
 impl ReadEntries for Written {
     fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        self.index.locate(hash)
+        layers::locate(&self.index, self.below.as_ref(), hash)
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        super::read(&self.source, &self.index, &[], kind, hash)
+        super::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
     }
 
     fn number_limit(&self) -> u64 {
-        self.index.number_limit()
+        layers::number_limit(&self.index, self.below.as_ref())
     }
 }
 
@@ -444,18 +486,21 @@ pub(super) fn write(source: &Source, bytes: &[u8], offset: u64) -> Result<()> {
 
 impl ReadEntries for Appender {
     fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        self.index.locate(hash)
+        layers::locate(&self.index, self.below.as_ref(), hash)
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
         match self.packer.get(hash) {
             Some((found, bytes)) if found == kind => Ok(bytes),
-            _ => super::read(&self.source, &self.index, &self.state.damages, kind, hash),
+            _ => {
+                let (source, damages) = (&self.source, &self.state.damages);
+                super::read(source, &self.index, damages, self.below.as_ref(), kind, hash)
+            }
         }
     }
 
     fn number_limit(&self) -> u64 {
-        self.index.number_limit()
+        layers::number_limit(&self.index, self.below.as_ref())
     }
 }
 

@@ -1,7 +1,10 @@
 //! The single-file store: append, read, index, commit, recover. FORMAT.md describes the file.
 
 pub mod appender;
+pub mod frames;
+mod heal;
 pub mod index;
+mod layers;
 pub mod packer;
 pub mod recover;
 pub mod run_writer;
@@ -24,9 +27,11 @@ use crate::format::superblock::{
     DATABASE_START, FileKind, SEALED_START, SLOTS, SUPERBLOCK_LEN, Superblock,
 };
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
-use crate::hash::{Hash, Kind};
+use crate::hash::{Hash, Kind, VersionId};
 use crate::log::appender::Appender;
+use crate::log::frames::Frames;
 use crate::log::index::Index;
+use crate::log::layers::Below;
 use crate::log::recover::{Damage, Root};
 use crate::log::source::{RawBlock, Source};
 use crate::media::{Lock, Media};
@@ -61,6 +66,8 @@ pub struct Log {
     pins: Arc<Pins>,
     end: u64,
     voids: Vec<VoidRef>,
+    /// What reads fall through to.
+    below: Option<Below>,
     /// A file that is only read is pinned from the start: another process may collect.
     _pin: Option<Pin>,
 }
@@ -85,6 +92,9 @@ impl Log {
                 // A collection that commits between looking and pinning sees no pin: look again.
                 loop {
                     let state = recover::recover(&source)?;
+                    if let Some(end) = state.not_indexed_to {
+                        heal::rebuild(&source, &state.index, DATABASE_START..end)?;
+                    }
                     let kind = FileKind::Database;
                     let mut log = Log::new(source.clone(), state.superblock, kind, &state);
                     log._pin = Some(Pins::pin(&log.pins, state.root.epoch)?);
@@ -144,6 +154,28 @@ impl Log {
         media.sync().context(what)
     }
 
+    /// Makes an empty log in `media`, which is empty, whose reads fall through to `below` and whose
+    /// HEAD is `head`, a version of `below`. It is as durable as the process: nothing is synced.
+    pub fn open_over(
+        media: Arc<dyn Media>,
+        name: &str,
+        below: View,
+        head: VersionId,
+        crew: Arc<Crew>,
+        clock: Clock,
+    ) -> Result<(Log, Appender)> {
+        Log::create(&*media, name, [0; 16])?;
+        let source = Arc::new(Source::new(media, name));
+        let mut state = recover::recover(&source)?;
+        state.root = Root { head: Some(head), epoch: 0, ..below.root().clone() };
+        let below = Below::new(below);
+        let mut log = Log::new(source.clone(), state.superblock, FileKind::Database, &state);
+        log.below = Some(below.clone());
+        let published = log.published.clone();
+        let appender = Appender::new(source, published, state, crew, clock)?.over(below);
+        Ok((log, appender))
+    }
+
     fn new(
         source: Arc<Source>,
         superblock: Superblock,
@@ -158,6 +190,7 @@ impl Log {
             damages: Arc::new(state.damages.clone()),
             end: state.end,
             voids: state.checkpoint.voids.clone(),
+            below: None,
             _pin: None,
             pins: Arc::new(Pins { source: source.clone(), epochs: Mutex::default() }),
             source,
@@ -197,6 +230,11 @@ impl Log {
         self.end
     }
 
+    /// The frames up to there, voids passed over.
+    pub fn frames(&self) -> Frames<'_> {
+        Frames::new(&self.source, self.start()..self.end, &self.voids)
+    }
+
     /// Damage that was found while opening.
     pub fn damages(&self) -> &[Damage] {
         &self.damages
@@ -215,14 +253,26 @@ impl Log {
             let seen = published();
             let pin = Pins::pin(&self.pins, seen.root.epoch)?;
             if published().root.epoch == seen.root.epoch {
-                return Ok(View {
-                    source: self.source.clone(),
-                    index: seen.index.clone(),
-                    root: seen.root.clone(),
-                    damages: self.damages.clone(),
-                    _pin: Arc::new(pin),
-                });
+                return Ok(self.view_of(seen.root.clone(), seen.index.clone(), pin));
             }
+        }
+    }
+
+    /// A view of what the writer has written and not yet committed, with these roots. It holds
+    /// nothing that is still packed, and ends with the writer.
+    pub fn view_uncommitted(&self, appender: &Appender, root: Root) -> Result<View> {
+        let pin = Pins::pin(&self.pins, root.epoch)?;
+        Ok(self.view_of(root, appender.index().clone(), pin))
+    }
+
+    fn view_of(&self, root: Root, index: Arc<Index>, pin: Pin) -> View {
+        View {
+            source: self.source.clone(),
+            index,
+            root,
+            damages: self.damages.clone(),
+            below: self.below.clone(),
+            _pin: Arc::new(pin),
         }
     }
 
@@ -297,13 +347,14 @@ impl Drop for Pin {
     }
 }
 
-/// Reads the entries of one file as of one commit.
+/// Reads the entries of one file as of one commit, and of the files below it if it lies on some.
 #[derive(Clone)]
 pub struct View {
     source: Arc<Source>,
     index: Arc<Index>,
     root: Root,
     damages: Arc<Vec<Damage>>,
+    below: Option<Below>,
     _pin: Arc<Pin>,
 }
 
@@ -325,7 +376,10 @@ impl View {
 
     /// The block at `place` as it is stored, checked by its hash.
     pub fn raw_block(&self, place: &Place) -> Result<RawBlock> {
-        self.source.raw_block(place.block, Some(place.tag))
+        match &self.below {
+            Some(below) if !below.carries(place) => below.view().raw_block(place),
+            _ => self.source.raw_block(place.block, Some(place.tag)),
+        }
     }
 }
 
@@ -334,30 +388,39 @@ fn read(
     source: &Source,
     index: &Index,
     damages: &[Damage],
+    below: Option<&Below>,
     kind: Kind,
     hash: &Hash,
 ) -> Result<Bytes> {
-    match index.locate(hash)? {
-        Some(place) => source.entry(&place, kind, hash),
-        None => Err(match damages.first() {
-            Some(Damage { offset, detail }) => {
-                source.damaged(*offset, format!("{detail} ({} {hash} is missing)", kind.name()))
-            }
-            None => Error::not_found(format!("{} {hash}", kind.name())),
-        }),
+    match (index.locate(hash)?, below) {
+        (Some(place), _) => source.entry(&place, kind, hash),
+        (None, Some(below)) => below.view().read(kind, hash),
+        (None, None) => {
+            let name = kind.name();
+            Err(match (damages.first(), index.damaged_at()) {
+                (Some(Damage { offset, detail }), _) => {
+                    source.damaged(*offset, format!("{detail} ({name} {hash} is missing)"))
+                }
+                (None, Some(offset)) => {
+                    let detail = format!("the index is damaged and {name} {hash} is missing");
+                    source.damaged(offset, detail)
+                }
+                (None, None) => Error::not_found(format!("{name} {hash}")),
+            })
+        }
     }
 }
 
 impl ReadEntries for View {
     fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        self.index.locate(hash)
+        layers::locate(&self.index, self.below.as_ref(), hash)
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        read(&self.source, &self.index, &self.damages, kind, hash)
+        read(&self.source, &self.index, &self.damages, self.below.as_ref(), kind, hash)
     }
 
     fn number_limit(&self) -> u64 {
-        self.index.number_limit()
+        layers::number_limit(&self.index, self.below.as_ref())
     }
 }

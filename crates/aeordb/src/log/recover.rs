@@ -13,8 +13,14 @@ use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
 use crate::format::superblock::{DATABASE_START, FileKind, SLOTS, SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, run};
 use crate::hash::{Hash, VersionId};
+use crate::limits::{BLOCK_ENTRIES_MAX, RECENT_ENTRIES_MAX};
+use crate::log::frames::{self, Frames, Seen};
 use crate::log::index::Index;
-use crate::log::source::Source;
+use crate::log::source::{RawBlock, Source};
+
+/// Entries after a checkpoint that are held in memory. A writer makes a run of fewer, and a block
+/// may bring it beyond.
+const TAIL_ENTRIES_MAX: usize = RECENT_ENTRIES_MAX + BLOCK_ENTRIES_MAX;
 
 /// What a commit makes visible.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -48,8 +54,11 @@ pub struct Damage {
 pub struct State {
     /// The newest sound superblock.
     pub superblock: Superblock,
-    /// Which slot it is in.
-    pub slot: usize,
+    /// The slot that the next superblock goes to. One slot is on the disk for certain: the older,
+    /// since the newer was begun only when that one was synced. The newer may be in a cache alone.
+    pub next_slot: usize,
+    /// The other slot holds no sound superblock.
+    pub one_slot: bool,
     /// What the last whole commit makes visible.
     pub root: Root,
     /// The index as of that commit.
@@ -62,8 +71,15 @@ pub struct State {
     pub checkpoint: Checkpoint,
     /// Offset of the newest checkpoint's frame.
     pub checkpoint_at: u64,
-    /// End of the commit that sealed the newest checkpoint: the tail starts there.
+    /// Offset of the commit that sealed the newest checkpoint; zero if there is none.
+    pub checkpoint_commit: u64,
+    /// End of that commit: the tail starts there.
     pub tail_start: u64,
+    /// End of the last commit that is known to have been synced: later ones may be in a cache
+    /// alone, and lost in spite of all later syncs.
+    pub proven_to: u64,
+    /// Blocks before this offset are not in the index: its checkpoint is damaged.
+    pub not_indexed_to: Option<u64>,
     /// Damage below the end of what is known to have been synced.
     pub damages: Vec<Damage>,
 }
@@ -99,27 +115,45 @@ pub fn read_slots(source: &Source) -> Result<Vec<(usize, Superblock)>> {
     }
 }
 
-/// Opens the database behind `source`.
+/// The state of the database behind `source`.
 pub fn recover(source: &Arc<Source>) -> Result<State> {
+    recover_until(source, u64::MAX)
+}
+
+/// Its state as of the last commit that ends at or before `until`.
+pub fn recover_until(source: &Arc<Source>, until: u64) -> Result<State> {
     let slots = read_slots(source)?;
+    let one_slot = slots.len() < SLOTS.len();
     let durable_to = slots.iter().map(|(_, superblock)| superblock.durable_to.get()).max();
+    let durable_to = durable_to.unwrap_or(0);
     let mut damages = Vec::new();
+    let mut newest = None;
     for (slot, superblock) in slots {
         if superblock.file_kind() != Some(FileKind::Database) {
             let detail = "is sealed: it is not a database that grows".into();
             return Err(Error::Foreign { what: source.name().into(), detail });
         }
-        match start_from(source, slot, &superblock) {
+        let next_slot = if one_slot { 1 - slot } else { slot };
+        match start_from(source, next_slot, &superblock) {
             Ok(mut state) => {
-                state.damages.append(&mut damages);
-                return Replay::new(source, state, durable_to.unwrap_or(0)).run();
+                state.one_slot = one_slot;
+                return Replay::new(source, state, durable_to, until).run();
             }
-            Err(error @ Error::Damaged { .. }) => damages.push(damage(&error)),
+            Err(error @ (Error::Damaged { .. } | Error::Limit { .. })) => {
+                damages.push(damage(&error));
+                newest.get_or_insert((next_slot, superblock));
+            }
             Err(error) => return Err(error),
         }
     }
-    let (offset, detail) = damages.pop().map_or((0, String::new()), |one| (one.offset, one.detail));
-    Err(source.damaged(offset, detail))
+    // Neither superblock leads anywhere: what is sound from the first frame on counts.
+    let (next_slot, superblock) =
+        newest.ok_or_else(|| source.damaged(0, "expected a superblock, found none"))?;
+    let mut state = start_anew(source, next_slot, &superblock);
+    state.damages = damages;
+    let mut replay = Replay::new(source, state, durable_to, until);
+    replay.lenient = true;
+    replay.run()
 }
 
 fn damage(error: &Error) -> Damage {
@@ -130,29 +164,45 @@ fn damage(error: &Error) -> Damage {
 }
 
 /// The state as of the checkpoint that the superblock names.
-fn start_from(source: &Arc<Source>, slot: usize, superblock: &Superblock) -> Result<State> {
-    let mut state = State {
-        superblock: *superblock,
-        slot,
-        root: Root::default(),
-        index: Arc::new(Index::new(source.clone(), Vec::new())),
-        end: DATABASE_START,
-        commit_hash: [0; 32],
-        checkpoint: Checkpoint::default(),
-        checkpoint_at: 0,
-        tail_start: DATABASE_START,
-        damages: Vec::new(),
-    };
+fn start_from(source: &Arc<Source>, next_slot: usize, superblock: &Superblock) -> Result<State> {
+    let mut state = start_anew(source, next_slot, superblock);
     let at = superblock.commit.get();
     if at == 0 {
         return Ok(state);
     }
     let (header, body) = small_frame(source, at, FrameKind::Commit)?;
     let commit = source.named(Commit::parse(superblock.file_id, at, &header, &body))?;
-    adopt_checkpoint(source, &mut state, commit.checkpoint.get())?;
+    match adopt_checkpoint(source, &mut state, commit.checkpoint.get()) {
+        Ok(()) => {}
+        // Derived from the blocks, which are there.
+        Err(Error::Damaged { .. } | Error::Limit { .. }) => state.not_indexed_to = Some(at),
+        Err(error) => return Err(error),
+    }
     state.adopt(&commit, &header);
+    state.checkpoint_commit = at;
     state.tail_start = state.end;
     Ok(state)
+}
+
+/// The state before the first frame.
+fn start_anew(source: &Arc<Source>, next_slot: usize, superblock: &Superblock) -> State {
+    let checkpoint = Checkpoint::default();
+    State {
+        superblock: *superblock,
+        next_slot,
+        one_slot: false,
+        root: Root::default(),
+        index: Arc::new(Index::new(source.clone(), DATABASE_START, &checkpoint)),
+        end: DATABASE_START,
+        commit_hash: [0; 32],
+        checkpoint,
+        checkpoint_at: 0,
+        checkpoint_commit: 0,
+        tail_start: DATABASE_START,
+        proven_to: 0,
+        not_indexed_to: None,
+        damages: Vec::new(),
+    }
 }
 
 /// Reads a frame that is small enough to be held in memory.
@@ -179,9 +229,10 @@ fn adopt_checkpoint(source: &Arc<Source>, state: &mut State, at: u64) -> Result<
     let (header, body) = small_frame(source, at, FrameKind::Checkpoint)?;
     let file_id = state.superblock.file_id;
     let checkpoint = source.named(Checkpoint::parse(file_id, at, &header, &body))?;
-    state.index = Arc::new(Index::new(source.clone(), checkpoint.runs.clone()));
+    state.index = Arc::new(Index::new(source.clone(), DATABASE_START, &checkpoint));
     state.checkpoint = checkpoint;
     state.checkpoint_at = at;
+    state.not_indexed_to = None;
     Ok(())
 }
 
@@ -207,18 +258,19 @@ struct Replay<'a> {
     state: State,
     /// Below this, what is broken is damage.
     durable_to: u64,
+    /// Commits that end after this are left out.
+    until: u64,
     file_len: u64,
     seal: Seal,
-    /// Blocks since the last commit: offset and header.
-    blocks: Vec<(u64, FrameHeader)>,
+    blocks: Blocks,
     /// Something was damaged since the last commit, so its seal cannot be right.
     lenient: bool,
 }
 
 impl<'a> Replay<'a> {
-    fn new(source: &'a Arc<Source>, state: State, durable_to: u64) -> Self {
-        let (seal, blocks) = (Seal::new(), Vec::new());
-        Replay { source, state, durable_to, file_len: 0, seal, blocks, lenient: false }
+    fn new(source: &'a Arc<Source>, state: State, durable_to: u64, until: u64) -> Self {
+        let (seal, blocks) = (Seal::new(), Blocks::default());
+        Replay { source, state, durable_to, until, file_len: 0, seal, blocks, lenient: false }
     }
 
     fn run(mut self) -> Result<State> {
@@ -233,21 +285,46 @@ impl<'a> Replay<'a> {
         let mut at = self.state.end;
         // Headers first, so that a large load which never committed costs no hashing.
         while let Some(commit_at) = self.find_commit(at)? {
+            if commit_at.saturating_add(COMMIT_FRAME_LEN as u64) > self.until {
+                break;
+            }
             match self.replay_to(at, commit_at)? {
                 Step::Taken => at = self.state.end,
                 Step::Skipped(next) => at = next,
                 Step::Torn => break,
             }
         }
+        self.state.proven_to = self.durable_to;
+        if self.state.one_slot && self.until == u64::MAX {
+            self.look_beyond()?;
+        }
         Ok(self.state)
+    }
+
+    /// With one superblock lost nobody says how far the file was synced. A crash that tears a
+    /// superblock tears no commit, and the next writer replaces it first of all: so a commit that
+    /// stands after broken bytes had been acknowledged, and they are damage.
+    fn look_beyond(&mut self) -> Result<()> {
+        let (source, end) = (self.source, self.state.end);
+        for seen in Frames::new(source, end..self.file_len, &[]) {
+            let Seen::Frame(at, header) = seen? else { continue };
+            if header.frame_kind() != Some(FrameKind::Commit) {
+                continue;
+            }
+            let (header, body) = small_frame(source, at, FrameKind::Commit)?;
+            let commit = Commit::parse(self.state.superblock.file_id, at, &header, &body);
+            if commit.is_ok_and(|commit| commit.sequence.get() > self.state.root.sequence) {
+                let detail = format!("expected what the commit at offset {at} follows");
+                self.state.damages.push(Damage { offset: end, detail });
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The frame at `at`: its header, if it lies wholly in the file.
     fn frame(&self, at: u64) -> Result<Option<FrameHeader>> {
-        let header = self.source.header(at)?;
-        Ok(header.filter(|header| {
-            at.checked_add(header.frame_len()).is_some_and(|end| end <= self.file_len)
-        }))
+        frames::frame(self.source, at, self.file_len)
     }
 
     /// Offset of the first commit at or after `at` that is reached over sound headers.
@@ -273,22 +350,8 @@ impl<'a> Replay<'a> {
     }
 
     /// The next place at or after `at`, below `durable_to`, where a frame starts.
-    fn next_frame(&self, mut at: u64) -> Result<Option<u64>> {
-        const WINDOW: usize = 64 * 1024;
-        let end = self.durable_to.min(self.file_len);
-        while at < end {
-            let len = usize::try_from(end - at).unwrap_or(WINDOW).min(WINDOW);
-            let window = self.source.bytes(at, len)?;
-            let magics = window.windows(4).enumerate().filter(|(_, four)| *four == b"aeoF");
-            for (position, _) in magics {
-                if self.frame(at + position as u64)?.is_some() {
-                    return Ok(Some(at + position as u64));
-                }
-            }
-            // A magic may lie across the end of the window.
-            at += (len as u64).saturating_sub(3).max(1);
-        }
-        Ok(None)
+    fn next_frame(&self, at: u64) -> Result<Option<u64>> {
+        frames::next_frame(self.source, at..self.durable_to.min(self.file_len), self.file_len)
     }
 
     /// Replays the frames from `at` to the commit at `commit_at`.
@@ -330,8 +393,8 @@ impl<'a> Replay<'a> {
     fn check_frame(&mut self, at: u64, header: &FrameHeader) -> Result<()> {
         match header.frame_kind() {
             Some(FrameKind::Block) => {
-                self.source.raw_block(at, None)?;
-                self.blocks.push((at, *header));
+                let block = self.source.raw_block(at, None)?;
+                self.blocks.add(at, header.tag(), &block);
                 Ok(())
             }
             Some(FrameKind::Run) => check_run(self.source, at, header),
@@ -363,19 +426,16 @@ impl<'a> Replay<'a> {
         if let Some(checkpoint_at) = checkpoint_at {
             adopt_checkpoint(source, &mut self.state, checkpoint_at)?;
         } else {
-            for (offset, header) in &self.blocks {
-                let block = source.raw_block(*offset, None)?;
-                let hashes = block.head.entries.iter().map(|entry| entry.hash);
-                self.state.index.add(hashes, *offset, header.tag());
-            }
+            self.blocks.index(source, &self.state.index)?;
         }
         self.state.adopt(&commit, &header);
         if checkpoint_at.is_some() {
+            self.state.checkpoint_commit = at;
             self.state.tail_start = self.state.end;
         }
         self.durable_to = self.durable_to.max(commit.durable_to.get());
         self.lenient = false;
-        self.blocks.clear();
+        self.blocks = Blocks::default();
         Ok(Step::Taken)
     }
 
@@ -388,6 +448,45 @@ impl<'a> Replay<'a> {
         self.state.damages.push(Damage { offset: at, detail });
         self.lenient = true;
         Step::Skipped(at + COMMIT_FRAME_LEN as u64)
+    }
+}
+
+/// What the blocks since the last commit hold.
+#[derive(Default)]
+struct Blocks {
+    /// Offset, first bytes of the hash, and names of the entries.
+    tables: Vec<(u64, u64, Vec<Hash>)>,
+    entries: usize,
+}
+
+impl Blocks {
+    fn add(&mut self, at: u64, tag: u64, block: &RawBlock) {
+        self.entries += block.head.entries.len();
+        if self.entries <= TAIL_ENTRIES_MAX {
+            let hashes = block.head.entries.iter().map(|entry| entry.hash).collect();
+            self.tables.push((at, tag, hashes));
+        } else {
+            // A commit of so many writes a checkpoint, which says all this.
+            self.tables.clear();
+        }
+    }
+
+    /// Adds the entries to an index, which stays within the memory that a writer allows it.
+    fn index(&mut self, source: &Source, index: &Index) -> Result<()> {
+        if self.entries + index.recent_len() > TAIL_ENTRIES_MAX {
+            return Err(Error::Limit {
+                what: format!(
+                    "the number of entries after the last checkpoint of {}",
+                    source.name()
+                ),
+                limit: TAIL_ENTRIES_MAX as u64,
+                found: (self.entries + index.recent_len()) as u64,
+            });
+        }
+        for (at, tag, hashes) in self.tables.drain(..) {
+            index.add(hashes.into_iter(), at, tag);
+        }
+        Ok(())
     }
 }
 

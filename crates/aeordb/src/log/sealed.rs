@@ -8,10 +8,12 @@ use zerocopy::IntoBytes;
 
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
+use crate::format::block::TableEntry;
 use crate::format::checkpoint::{Checkpoint, RunRef};
+use crate::format::link::Link;
 use crate::format::run::Record;
 use crate::format::seal::{CLOSING_FRAME_LEN, Closing};
-use crate::format::superblock::{FileKind, Superblock};
+use crate::format::superblock::{FileKind, SEALED_START, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameKind};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::RECENT_ENTRIES_MAX;
@@ -83,15 +85,42 @@ impl<'a> SealedWriter<'a> {
         self.drain(false)
     }
 
+    /// Writes a block before anything that comes next, also deltas. Only for patches, whose entries
+    /// nobody looks up in the file.
+    pub fn push_block_here(&mut self, frame: &[u8], entries: &[TableEntry]) -> Result<()> {
+        self.write(frame)?;
+        self.count(frame, entries.iter().map(|entry| (entry.kind, entry.len)));
+        Ok(())
+    }
+
+    /// Writes a delta of so many entries and bytes that somebody else has made; how many of them are
+    /// chunks is for the caller to say at the end.
+    pub fn push_delta_here(&mut self, frame: &[u8], entries: u64, raw_len: usize) -> Result<()> {
+        self.write(frame)?;
+        self.closing.entries += entries;
+        self.closing.raw_bytes += raw_len as u64;
+        self.closing.stored_bytes += frame.len() as u64;
+        Ok(())
+    }
+
+    /// Says what the entries that come next lead from and to.
+    pub fn push_link(&mut self, link: &Link) -> Result<()> {
+        self.write(&link.encode())
+    }
+
+    fn count(&mut self, frame: &[u8], entries: impl Iterator<Item = (Kind, u32)>) {
+        for (kind, len) in entries {
+            self.closing.raw_bytes += u64::from(len);
+            self.closing.chunks += u64::from(kind == Kind::Chunk);
+            self.closing.entries += 1;
+        }
+        self.closing.stored_bytes += frame.len() as u64;
+    }
+
     /// Adds a delta, whose entries nobody finds in the file by name.
     pub fn push_delta(&mut self, frame: &[u8], entries: &[(Kind, u32)]) -> Result<()> {
         self.write(frame)?;
-        for (kind, len) in entries {
-            self.closing.raw_bytes += u64::from(*len);
-            self.closing.chunks += u64::from(*kind == Kind::Chunk);
-        }
-        self.closing.entries += entries.len() as u64;
-        self.closing.stored_bytes += frame.len() as u64;
+        self.count(frame, entries.iter().copied());
         Ok(())
     }
 
@@ -116,13 +145,10 @@ impl<'a> SealedWriter<'a> {
     fn write_block(&mut self, packed: Packed) -> Result<()> {
         let at = self.offset;
         self.write(&packed.frame)?;
-        for (ordinal, entry) in (0u16..).zip(packed.entries.iter()) {
+        for (entry, ordinal) in packed.entries.iter().zip(0u16..) {
             self.records.push(Record::new(&entry.hash, at, ordinal, packed.tag()));
-            self.closing.raw_bytes += u64::from(entry.len);
-            self.closing.chunks += u64::from(entry.kind == Kind::Chunk);
         }
-        self.closing.entries += packed.entries.len() as u64;
-        self.closing.stored_bytes += packed.frame.len() as u64;
+        self.count(&packed.frame, packed.entries.iter().map(|entry| (entry.kind, entry.len)));
         self.packer.written(&packed);
         if self.records.len() >= RECENT_ENTRIES_MAX {
             self.write_run()?;
@@ -211,14 +237,18 @@ pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
     let root = Root { head: Some(VersionId(Hash::new(closing.target))), ..Root::default() };
     let state = State {
         superblock,
-        slot: 0,
+        next_slot: 0,
+        one_slot: false,
         root,
-        index: Arc::new(Index::new(source.clone(), checkpoint.runs.clone())),
+        index: Arc::new(Index::new(source.clone(), SEALED_START, &checkpoint)),
         end: closing.offset.get() + CLOSING_FRAME_LEN as u64,
         commit_hash: [0; 32],
         checkpoint,
         checkpoint_at: at,
+        checkpoint_commit: 0,
         tail_start: 0,
+        proven_to: 0,
+        not_indexed_to: None,
         damages: Vec::new(),
     };
     let kind = superblock.file_kind().unwrap_or(FileKind::Export);

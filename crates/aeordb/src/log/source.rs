@@ -15,7 +15,7 @@ use crate::media::Media;
 use crate::store::Place;
 
 /// Decoded blocks of chunks that are kept, in bytes.
-const CHUNK_CACHE_LEN: u64 = 32 * 1024 * 1024;
+const CHUNK_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Decoded blocks of tree nodes that are kept, in bytes.
 const TREE_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Index pages that are kept, in bytes.
@@ -241,6 +241,9 @@ impl Source {
         let ordinal = usize::from(place.ordinal);
         let found = block.head.entries.get(ordinal).zip(block.entry(ordinal));
         match found {
+            Some((entry, _)) if entry.kind != kind && entry.hash == *hash => {
+                Err(Error::not_found(format!("{} {hash}", kind.name())))
+            }
             Some((entry, bytes)) if entry.kind == kind && kind.hash(&bytes) == *hash => Ok(bytes),
             _ => {
                 let name = kind.name();

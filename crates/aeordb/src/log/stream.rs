@@ -6,11 +6,13 @@ use std::io::Read;
 use bytes::Bytes;
 
 use crate::error::{Context, Error, Result};
-use crate::format::change_list::{self, ChangeRecord};
-use crate::format::delta::{self, DeltaHead};
+use crate::format::change_list::{self, ChangeList};
+use crate::format::delta::{self, Section};
+use crate::format::link::{LINK_LEN, Link};
 use crate::format::seal::Closing;
 use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
+use crate::hash::Hash;
 use crate::log::source::RawBlock;
 
 /// A sealed file that is being read.
@@ -22,22 +24,63 @@ pub struct StreamReader<'a> {
     superblock: Superblock,
 }
 
-/// A delta as it is stored.
+/// A delta as it is stored, checked by its hash.
+#[derive(Clone)]
 pub struct Delta {
-    /// What it refers to and what comes out of it.
-    pub head: DeltaHead,
-    /// The compressed bytes.
-    pub payload: Bytes,
+    /// The whole frame.
+    pub frame: Bytes,
+    header: FrameHeader,
+    /// Where it stands.
+    pub at: u64,
+    /// The directory nodes that its table is compressed against.
+    pub context: Vec<Hash>,
+    table_len: usize,
+    table: Bytes,
+    payloads: Bytes,
+}
+
+impl Delta {
+    /// Number of entries that come out of it.
+    pub fn count(&self) -> u64 {
+        self.header.count.get().into()
+    }
+
+    /// Bytes of the entries that come out of it.
+    pub fn raw_len(&self) -> usize {
+        self.header.raw_len.get() as usize
+    }
+
+    /// What it is made of, each section with its payload; `encodings` are those of the context,
+    /// one after another.
+    pub fn sections(&self, encodings: &[u8]) -> Result<Vec<(Section, Bytes)>> {
+        let parts = delta::Parts {
+            context: self.context.clone(),
+            table_len: self.table_len,
+            table: &self.table,
+            payloads: &self.payloads,
+        };
+        let mut start = 0;
+        let sections = delta::sections(self.at, &self.header, &parts, encodings)?;
+        let with_payload = |section: Section| {
+            let end = start + section.payload_len;
+            let payload = self.payloads.slice(start..end);
+            start = end;
+            (section, payload)
+        };
+        Ok(sections.into_iter().map(with_payload).collect())
+    }
 }
 
 /// The next part of a sealed file.
 pub enum Part {
     /// A block, checked by its hash, and where it stands.
     Block(u64, RawBlock),
-    /// A delta, checked by its hash, and where it stands.
-    Delta(u64, Delta),
+    /// A delta, checked by its hash.
+    Delta(Delta),
     /// A part of the list of changes.
-    Changes(Vec<ChangeRecord>),
+    Changes(ChangeList),
+    /// What follows leads from one version to another, and where this stands.
+    Link(u64, Link),
     /// The end: everything before it is what was written.
     End(Box<Closing>),
 }
@@ -108,10 +151,7 @@ impl<'a> StreamReader<'a> {
             let header = FrameHeader::parse(&start)
                 .ok_or_else(|| self.damaged(at, "expected a frame, found other bytes"))?;
             match header.frame_kind() {
-                Some(FrameKind::Block) => {
-                    self.content.update(&start);
-                    return self.block(at, &header, &start);
-                }
+                Some(FrameKind::Block) => return self.block(at, &header, &start),
                 Some(FrameKind::Run) => {
                     if header.body_len.get() != run::body_len(u64::from(header.count.get())) {
                         return Err(self.damaged(at, "a run of a length that no run has"));
@@ -127,6 +167,11 @@ impl<'a> StreamReader<'a> {
                 }
                 Some(FrameKind::Delta) => return self.delta(at, &header, &start),
                 Some(FrameKind::Changes) => return self.changes(at, &header, &start),
+                Some(FrameKind::Link) if header.body_len.get() == LINK_LEN as u64 => {
+                    let frame = self.frame(&header, &start)?;
+                    let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
+                    return Ok(Part::Link(at, self.named(Link::parse(at, &header, body))?));
+                }
                 Some(FrameKind::Closing) => return self.end(at, &header),
                 _ => return Err(self.damaged(at, "a frame that no sealed file holds")),
             }
@@ -134,27 +179,9 @@ impl<'a> StreamReader<'a> {
     }
 
     fn block(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
-        let named = |error| match error {
-            Error::Damaged { offset, detail, .. } => {
-                Error::Damaged { what: self.name.clone(), offset, detail }
-            }
-            other => other,
-        };
-        block::check_header(at, header).map_err(named)?;
-        let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
-        let mut frame = vec![0; len];
-        frame[..FRAME_HEADER_LEN].copy_from_slice(start);
-        self.fill(&mut frame[FRAME_HEADER_LEN..])?;
-        self.content.update(&frame[FRAME_HEADER_LEN..]);
-        let name = &self.name;
-        let block =
-            RawBlock::parse(at, header, Bytes::from(frame)).map_err(|error| match error {
-                Error::Damaged { offset, detail, .. } => {
-                    Error::Damaged { what: name.clone(), offset, detail }
-                }
-                other => other,
-            })?;
-        Ok(Part::Block(at, block))
+        self.named(block::check_header(at, header))?;
+        let frame = self.frame(header, start)?;
+        Ok(Part::Block(at, self.named(RawBlock::parse(at, header, frame))?))
     }
 
     fn named<T>(&self, result: Result<T>) -> Result<T> {
@@ -164,27 +191,31 @@ impl<'a> StreamReader<'a> {
         })
     }
 
-    /// The body of a frame whose length was held against the limits.
-    fn body(&mut self, header: &FrameHeader, start: &[u8]) -> Result<Bytes> {
-        self.content.update(start);
-        let mut body = vec![0; usize::try_from(header.body_len.get()).unwrap_or(usize::MAX)];
-        self.fill(&mut body)?;
-        self.content.update(&body);
-        Ok(Bytes::from(body))
+    /// A whole frame whose length was held against the limits.
+    fn frame(&mut self, header: &FrameHeader, start: &[u8]) -> Result<Bytes> {
+        let mut frame = vec![0; usize::try_from(header.frame_len()).unwrap_or(usize::MAX)];
+        frame[..FRAME_HEADER_LEN].copy_from_slice(start);
+        self.fill(&mut frame[FRAME_HEADER_LEN..])?;
+        self.content.update(&frame);
+        Ok(Bytes::from(frame))
     }
 
     fn delta(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
         self.named(delta::check_header(at, header))?;
-        let body = self.body(header, start)?;
-        let (head, payload) = self.named(delta::parse(at, header, &body))?;
-        let payload = body.slice_ref(payload);
-        Ok(Part::Delta(at, Delta { head, payload }))
+        let frame = self.frame(header, start)?;
+        let body = frame.slice(FRAME_HEADER_LEN..);
+        let delta::Parts { context, table_len, table, payloads } =
+            self.named(delta::parse(at, header, &body))?;
+        let (table, payloads) = (body.slice_ref(table), body.slice_ref(payloads));
+        let header = *header;
+        Ok(Part::Delta(Delta { frame, header, at, context, table_len, table, payloads }))
     }
 
     fn changes(&mut self, at: u64, header: &FrameHeader, start: &[u8]) -> Result<Part> {
         self.named(change_list::check_header(at, header))?;
-        let body = self.body(header, start)?;
-        Ok(Part::Changes(self.named(change_list::parse(at, header, &body))?))
+        let frame = self.frame(header, start)?;
+        let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
+        Ok(Part::Changes(self.named(change_list::parse(at, header, body))?))
     }
 
     fn skip(&mut self, mut len: u64) -> Result<()> {

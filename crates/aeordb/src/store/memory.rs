@@ -45,6 +45,7 @@ impl MemoryStore {
 impl ReadEntries for MemoryStore {
     fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
         Ok(self.entries.get(hash).map(|(_, number, _)| Place {
+            layer: 0,
             block: 0,
             ordinal: 0,
             tag: 0,

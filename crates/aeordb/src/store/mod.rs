@@ -12,8 +12,11 @@
 //! 5. The dense number of an entry is below `number_limit` of the same reader and belongs to no
 //!    other entry of it; numbers are stable for the life of the reader.
 
+mod bitmap;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+
+pub use bitmap::Bitmap;
 
 use bytes::Bytes;
 
@@ -23,6 +26,8 @@ use crate::hash::{Hash, Kind};
 /// Where an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
+    /// Which file it is in, where a store reads several: the lowest is 0.
+    pub layer: u8,
     /// Offset of the block that holds the entry, in bytes from the start of the file.
     pub block: u64,
     /// Position of the entry among the entries of its block.

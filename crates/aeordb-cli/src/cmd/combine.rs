@@ -1,0 +1,24 @@
+//! `combine --output F FILE...`
+
+use aeordb::backup::{self, Combined};
+use aeordb::db::Options;
+
+use crate::app::{App, Outcome};
+use crate::args::Combine;
+use crate::exit;
+use crate::output;
+use crate::render;
+
+pub fn run(app: &mut App, args: &Combine) -> Outcome {
+    let scratch = std::env::temp_dir();
+    let made = output::write_from(app, &args.output, exit::Subject::Backup, |out, watch| {
+        backup::combine(&args.files, out, &scratch, &Options::default(), watch)
+    })?;
+    let name = args.output.to_string_lossy();
+    let report = match &made {
+        Combined::Export(made) => render::export(made, &name),
+        Combined::Patch(made) => render::patch(made, &name),
+    };
+    output::report(app, &args.output, &report)?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,248 @@
+//! Deltas of a patch: what changed is compressed against what it was, in groups, by the crew.
+//!
+//! A group holds directory nodes and the files below them that changed. A file's new chunks refer
+//! to the chunks that its path had: to all of them where the file has an ordinary size, to those
+//! around the same place where it is large.
+
+mod decode;
+mod encode;
+mod large;
+mod predecessor;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use decode::{Decoded, decode};
+pub use predecessor::Predecessors;
+
+use crate::backup::delta::encode::Encoded;
+use crate::backup::live::LiveChunks;
+use crate::crew::{Crew, Ticket};
+use crate::db::Reader;
+use crate::error::Result;
+use crate::hash::{Hash, Kind};
+use crate::log::sealed::SealedWriter;
+use crate::object::{FileRecord, ListReader};
+use crate::watch::Watch;
+
+/// Raw bytes of files after which a group is closed.
+const FILES_LEN_TARGET: u64 = 2 * 1024 * 1024;
+/// Raw bytes of nodes after which a group is closed.
+const NODES_LEN_TARGET: usize = 256 * 1024;
+/// A file up to this size is referred to as a whole.
+const WHOLE_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// Raw and reference bytes that may be under way.
+const UNDER_WAY_LEN_MAX: u64 = 28 * 1024 * 1024;
+
+/// A directory node and the one whose place it takes.
+struct Node {
+    hash: Hash,
+    bytes: Bytes,
+    near: Hash,
+}
+
+/// New entries of one file, and what they are compressed against.
+struct Piece {
+    kind: Kind,
+    references: Vec<Hash>,
+    entries: Vec<(Hash, u64)>,
+    /// Bytes of the references.
+    prefix_len: u64,
+    /// Bytes of the entries.
+    raw_len: u64,
+}
+
+impl Piece {
+    fn new(kind: Kind) -> Self {
+        let (references, entries) = (Vec::new(), Vec::new());
+        Piece { kind, references, entries, prefix_len: 0, raw_len: 0 }
+    }
+
+    fn refer(&mut self, hash: Hash, len: u64) {
+        self.references.push(hash);
+        self.prefix_len += len;
+    }
+
+    fn add(&mut self, hash: Hash, len: u64) {
+        self.entries.push((hash, len));
+        self.raw_len += len;
+    }
+}
+
+/// What becomes one delta.
+#[derive(Default)]
+struct Group {
+    /// Nodes of the base in which the names of references stand.
+    context: Vec<Hash>,
+    nodes: Vec<Node>,
+    nodes_len: usize,
+    pieces: Vec<Piece>,
+    /// Bytes of the pieces' entries.
+    raw_len: u64,
+    /// Bytes of everything that is referred to.
+    prefix_len: u64,
+}
+
+impl Group {
+    fn push_node(&mut self, node: Node) {
+        if !self.context.contains(&node.near) {
+            self.context.push(node.near);
+        }
+        self.prefix_len += node.bytes.len() as u64;
+        self.nodes_len += node.bytes.len();
+        self.nodes.push(node);
+    }
+
+    fn push_piece(&mut self, piece: Piece) {
+        self.raw_len += piece.raw_len;
+        self.prefix_len += piece.prefix_len;
+        self.pieces.push(piece);
+    }
+}
+
+/// Collects groups, has the crew encode them and writes them in order.
+pub struct Deltas<'r> {
+    reader: &'r Reader,
+    watch: &'r Watch,
+    crew: Arc<Crew>,
+    group: Group,
+    under_way: VecDeque<(u64, Ticket<Result<Encoded>>)>,
+    under_way_len: u64,
+}
+
+impl<'r> Deltas<'r> {
+    /// No deltas yet.
+    pub fn new(reader: &'r Reader, watch: &'r Watch) -> Self {
+        Deltas {
+            reader,
+            watch,
+            crew: reader.crew().clone(),
+            group: Group::default(),
+            under_way: VecDeque::new(),
+            under_way_len: 0,
+        }
+    }
+
+    /// Adds a directory node; `near` is the node whose place it takes.
+    pub fn node(
+        &mut self,
+        out: &mut SealedWriter<'_>,
+        hash: Hash,
+        bytes: &Bytes,
+        near: Option<Hash>,
+    ) -> Result<()> {
+        let Some(near) = near else { return out.push(Kind::Directory, hash, bytes) };
+        if self.group.nodes_len + bytes.len() > NODES_LEN_TARGET {
+            let group = std::mem::take(&mut self.group);
+            self.submit(out, group)?;
+        }
+        self.group.push_node(Node { hash, bytes: bytes.clone(), near });
+        Ok(())
+    }
+
+    /// Adds the chunks of a changed file that are not in `chunks` yet.
+    pub fn file(
+        &mut self,
+        out: &mut SealedWriter<'_>,
+        chunks: &mut LiveChunks,
+        old: &FileRecord,
+        new: &FileRecord,
+    ) -> Result<()> {
+        if old.size <= WHOLE_LEN_MAX && new.size <= WHOLE_LEN_MAX {
+            self.small_file(out, chunks, old, new)
+        } else {
+            large::file(self, out, chunks, old, new)
+        }
+    }
+
+    fn small_file(
+        &mut self,
+        out: &mut SealedWriter<'_>,
+        chunks: &mut LiveChunks,
+        old: &FileRecord,
+        new: &FileRecord,
+    ) -> Result<()> {
+        let view = self.reader.view();
+        let mut piece = Piece::new(Kind::Chunk);
+        for chunk in ListReader::new(view, &new.content, new.size, 0)? {
+            let (_, chunk) = chunk?;
+            if chunks.take(view, &chunk.id.0)? {
+                piece.add(chunk.id.0, chunk.len.into());
+            }
+        }
+        if piece.entries.is_empty() {
+            return Ok(());
+        }
+        for chunk in ListReader::new(view, &old.content, old.size, 0)? {
+            let (_, chunk) = chunk?;
+            piece.refer(chunk.id.0, chunk.len.into());
+        }
+        self.piece(out, piece)
+    }
+
+    fn piece(&mut self, out: &mut SealedWriter<'_>, piece: Piece) -> Result<()> {
+        if piece.entries.is_empty() {
+            return Ok(());
+        }
+        self.group.push_piece(piece);
+        if self.group.raw_len < FILES_LEN_TARGET {
+            return Ok(());
+        }
+        // The last node goes with what else changed below it, whose names it holds; what is here
+        // already needs its names to be in the context.
+        let last = self.group.nodes.pop();
+        let group = std::mem::take(&mut self.group);
+        self.submit(out, group)?;
+        if let Some(node) = last {
+            self.group.push_node(node);
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, out: &mut SealedWriter<'_>, group: Group) -> Result<()> {
+        self.watch.check()?;
+        if group.nodes.is_empty() && group.pieces.is_empty() {
+            return Ok(());
+        }
+        let len = group.prefix_len + group.raw_len;
+        while !self.under_way.is_empty()
+            && (self.under_way_len + len > UNDER_WAY_LEN_MAX
+                || self.under_way.len() > self.crew.depth())
+        {
+            self.write_next(out)?;
+        }
+        let view = self.reader.view().clone();
+        let ticket = self.crew.submit(move || encode::encode(&view, group));
+        self.under_way.push_back((len, ticket));
+        self.under_way_len += len;
+        Ok(())
+    }
+
+    fn write_next(&mut self, out: &mut SealedWriter<'_>) -> Result<()> {
+        let Some((len, ticket)) = self.under_way.pop_front() else { return Ok(()) };
+        self.under_way_len -= len;
+        let encoded = ticket.wait()?;
+        if let Some(frame) = &encoded.frame {
+            let raw = encoded.kept.iter().map(|(_, len)| u64::from(*len)).sum();
+            self.watch.advance(0, raw);
+            out.push_delta(frame, &encoded.kept)?;
+        }
+        for (kind, hash, bytes) in encoded.plain {
+            self.watch.advance(0, bytes.len() as u64);
+            out.push(kind, hash, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self, out: &mut SealedWriter<'_>) -> Result<()> {
+        let group = std::mem::take(&mut self.group);
+        self.submit(out, group)?;
+        while !self.under_way.is_empty() {
+            self.write_next(out)?;
+        }
+        Ok(())
+    }
+}

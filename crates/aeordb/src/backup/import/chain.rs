@@ -1,0 +1,201 @@
+//! The files of one import, each of which must start where the one before it ends.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path as LocalPath, PathBuf};
+
+use crate::backup::import::copy::Copied;
+use crate::backup::listing::sum_of;
+use crate::db::{Database, FileKind, Writer};
+use crate::error::{BrokenChain, Context, Error, Result};
+use crate::format::superblock::{SUPERBLOCK_LEN, Superblock};
+use crate::hash::{Hash, VersionId};
+use crate::object::Version;
+
+/// An export or a patch to import.
+pub enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Bytes that come in order.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Input {
+    /// Its name in errors.
+    pub fn name(&self) -> String {
+        match self {
+            Input::File(path) => path.display().to_string(),
+            Input::Stream(_) => "the input".into(),
+        }
+    }
+
+    /// Opens it for reading.
+    pub fn open(self, database: &Database) -> Result<Box<dyn Read>> {
+        match self {
+            Input::Stream(stream) => Ok(stream),
+            Input::File(path) => {
+                let (file, name) = open(&path)?;
+                let metadata = file.metadata().context(|| format!("looking at {name}"))?;
+                if database.is_same_file(&metadata) {
+                    return Err(Error::invalid(format!("{name} is the database itself")));
+                }
+                Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
+            }
+        }
+    }
+}
+
+/// Opens a sealed file to be read from front to back.
+pub fn open(path: &LocalPath) -> Result<(File, String)> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(name.clone()),
+        _ => Error::Io { what: format!("opening {name}"), source: error },
+    })?;
+    let metadata = file.metadata().context(|| format!("looking at {name}"))?;
+    if !metadata.is_file() {
+        return Err(Error::Foreign { what: name, detail: "is not a regular file".into() });
+    }
+    Ok((file, name))
+}
+
+/// What the head of a sealed file says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// The file's name.
+    pub name: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// The version that a patch starts from.
+    pub base: Option<VersionId>,
+    /// The version that it holds or leads to.
+    pub target: VersionId,
+}
+
+impl Head {
+    /// What a superblock says.
+    pub fn new(name: impl Into<String>, superblock: &Superblock) -> Head {
+        let kind = superblock.file_kind().unwrap_or(FileKind::Export);
+        let base = (kind == FileKind::Patch).then(|| VersionId(Hash::new(superblock.base)));
+        let target = VersionId(Hash::new(superblock.target));
+        Head { name: name.into(), kind, base, target }
+    }
+
+    /// Reads the head of a file; `None` if it is not a sealed file.
+    pub fn read(path: &LocalPath) -> Result<Option<Head>> {
+        let (file, name) = open(path)?;
+        let mut bytes = Vec::with_capacity(SUPERBLOCK_LEN);
+        file.take(SUPERBLOCK_LEN as u64)
+            .read_to_end(&mut bytes)
+            .context(|| format!("reading {name}"))?;
+        let superblock = Superblock::parse(&name, 0, &bytes).ok();
+        let sealed = superblock.filter(|one| one.file_kind() != Some(FileKind::Database));
+        Ok(sealed.map(|superblock| Head::new(name, &superblock)))
+    }
+}
+
+/// Holds the files that can be looked at beforehand against each other, so that a chain that is
+/// broken fails before anything is copied. Gives what is known of each.
+pub fn look_ahead(inputs: &[Input]) -> Result<Vec<Option<Head>>> {
+    let heads: Vec<Option<Head>> = inputs
+        .iter()
+        .map(|input| match input {
+            Input::File(path) => Head::read(path),
+            Input::Stream(_) => Ok(None),
+        })
+        .collect::<Result<_>>()?;
+    for pair in heads.windows(2) {
+        if let [Some(before), Some(head)] = pair {
+            follows(before, head, &heads)?;
+        }
+    }
+    Ok(heads)
+}
+
+/// [`Error::BrokenChain`] if a file does not start where the one before it ends.
+pub fn follows(before: &Head, head: &Head, all: &[Option<Head>]) -> Result<()> {
+    let Some(base) = head.base.filter(|base| *base != before.target) else { return Ok(()) };
+    let mut others = all.iter().flatten().filter(|other| other.name != head.name);
+    let belongs_before = others.find(|other| other.target == base);
+    Err(Error::from(BrokenChain {
+        file: head.name.clone(),
+        base,
+        after: before.name.clone(),
+        found: before.target,
+        misplaced: belongs_before.map(|other| other.name.clone()),
+    }))
+}
+
+/// The files that were taken so far.
+#[derive(Default)]
+pub struct Chain {
+    links: Vec<Link>,
+}
+
+struct Link {
+    head: Head,
+    copied: Copied,
+}
+
+impl Chain {
+    /// Adds a file that was copied.
+    pub fn push(&mut self, head: Head, copied: Copied) {
+        self.links.push(Link { head, copied });
+    }
+
+    /// The last file.
+    pub fn last(&self) -> Option<&Head> {
+        self.links.last().map(|link| &link.head)
+    }
+
+    /// The first file.
+    pub fn first(&self) -> Option<&Head> {
+        self.links.first().map(|link| &link.head)
+    }
+
+    /// The sum of a count over all files.
+    pub fn sum(&self, count: impl Fn(&Copied) -> u64) -> u64 {
+        self.links.iter().map(|link| count(&link.copied)).fold(0, u64::saturating_add)
+    }
+
+    /// Holds the counts and changes that the files promise against the versions that they lead to.
+    pub fn check(&self, writer: &Writer<'_>) -> Result<()> {
+        self.links.iter().try_for_each(|link| link.check(writer))
+    }
+}
+
+impl Link {
+    fn lie(&self, what: &str, promised: u64, found: u64) -> Error {
+        let detail = format!("it promises {promised} {what}, there are {found}");
+        Error::damaged(self.head.name.clone(), self.copied.closing.offset.get(), detail)
+    }
+
+    fn check(&self, writer: &Writer<'_>) -> Result<()> {
+        let closing = &self.copied.closing;
+        let Some(base) = self.head.base else {
+            let totals = Version::read(writer, &self.head.target)?.totals;
+            let pairs = [
+                ("files", closing.files.get(), totals.files),
+                ("directories", closing.directories.get(), totals.directories),
+            ];
+            let lie = pairs.into_iter().find(|(_, promised, found)| promised != found);
+            return lie
+                .map_or(Ok(()), |(what, promised, found)| Err(self.lie(what, promised, found)));
+        };
+        // Where another version served in place of the base, there is nothing to hold it against.
+        let listed = self.copied.sum;
+        let sum = match sum_of(writer, &base, &self.head.target, listed.changes) {
+            Err(Error::NotFound(_)) => return Ok(()),
+            sum => sum?,
+        };
+        if let Some((what, promised, found)) = listed.contradiction(closing) {
+            return Err(self.lie(what, promised, found));
+        }
+        if sum != listed {
+            let detail = "its list of changes is not what its versions differ in";
+            let name = self.head.name.clone();
+            return Err(Error::damaged(name, closing.offset.get(), detail));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! Part of a version as a version of its own.
+
+use std::collections::BTreeMap;
+
+use crate::db::{Database, Options, Reader};
+use crate::error::{Error, Result};
+use crate::hash::{DirectoryId, Kind, VersionId};
+use crate::object::tree::empty_root;
+use crate::object::{self, Item, Path, Subdirectory, Totals, Version};
+
+/// What `path` is in each of `versions`, as versions that hold nothing else, and a reader that has
+/// them. Paths stay what they are: the directories above are there, with their modes and times and
+/// nothing else in them. A version that does not have the path becomes the empty one;
+/// [`Error::NotFound`] if none has it.
+pub fn subtree(
+    reader: &Reader,
+    versions: &[VersionId],
+    path: &Path,
+) -> Result<(Reader, Vec<VersionId>)> {
+    // What is made anew are a few nodes on the way to the path.
+    let over = Database::over(reader, reader.head(), None, &Options::default())?;
+    let mut writer = over.writer()?;
+    let mut parts = Vec::with_capacity(versions.len());
+    let mut found = false;
+    for id in versions {
+        let version = Version::read(&writer, id)?;
+        let edits = way_to(reader, &version, path)?;
+        found |= path.is_root() || edits.contains_key(path);
+        let part = match path.is_root() {
+            true => version,
+            false => object::apply(writer.entries(), &Version::empty().root, edits)?,
+        };
+        parts.push(writer.add_version(&part)?);
+    }
+    if !found {
+        return Err(Error::not_found(path.to_string()));
+    }
+    writer.commit()?;
+    Ok((over.reader()?, parts))
+}
+
+/// The directories above a path, each of them empty, and what is at the path.
+fn way_to(reader: &Reader, version: &Version, path: &Path) -> Result<BTreeMap<Path, Option<Item>>> {
+    let mut way = BTreeMap::new();
+    let Some(item) = object::resolve(reader.view(), &version.root, path)? else { return Ok(way) };
+    way.insert(path.clone(), Some(item));
+    let mut next = path.parent();
+    while let Some(parent) = next.filter(|parent| !parent.is_root()) {
+        let item = object::resolve(reader.view(), &version.root, &parent)?;
+        if let Some(Item::Directory(Subdirectory { mode, mtime, .. })) = item {
+            let root = DirectoryId(empty_root(Kind::Directory));
+            let empty = Subdirectory::new(root, Totals::default());
+            let item = Item::Directory(Subdirectory { mode, mtime, ..empty });
+            way.insert(parent.clone(), Some(item));
+        }
+        next = parent.parent();
+    }
+    Ok(way)
+}

@@ -1,0 +1,73 @@
+use super::*;
+use crate::error::Error;
+
+fn with_undo(path: PathBuf) -> ImportOptions {
+    ImportOptions { undo: Some(path), ..promote() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_an_import_did_is_undone_exactly(a in trees(), b in trees()) {
+        let (desk, source) = (Desk::new(), memory());
+        let [va, vb] = [&a, &b].map(|tree| commit(&source, tree));
+        let full = desk.full("full", &source, &va);
+        let patch = desk.patch("patch", &source, &va, &vb);
+        let undo = desk.path("undo");
+        // Into the database where the old version is, and into one that has the new one alone.
+        let database = memory();
+        take(&database, &[&full], &promote()).unwrap();
+        let report = take(&database, &[&patch], &with_undo(undo.clone())).unwrap();
+        prop_assert_eq!(report.undo_bytes, Some(std::fs::metadata(&undo).unwrap().len()));
+        let other = memory();
+        take(&other, &[&desk.full("new", &source, &vb)], &promote()).unwrap();
+        for database in [database, other] {
+            prop_assert_eq!(database.reader().unwrap().head(), vb);
+            prop_assert_eq!(take(&database, &[&undo], &promote()).unwrap().version, va);
+            let reader = database.reader().unwrap();
+            prop_assert_eq!(reader.head(), va);
+            prop_assert_eq!(tree_of(&reader, &va), tree_of(&source.reader().unwrap(), &va));
+        }
+    }
+}
+
+#[test]
+fn an_import_that_fails_leaves_no_way_back() {
+    let (desk, source) = (Desk::new(), memory());
+    let a = commit(&source, &tree([("/a", file("a"))]));
+    let b = commit(&source, &tree([("/a", file("b"))]));
+    let full = desk.full("full", &source, &a);
+    let patch = desk.patch("patch", &source, &a, &b);
+    let undo = desk.path("undo");
+    let database = memory();
+    // Another base.
+    assert!(take(&database, &[&patch], &with_undo(undo.clone())).is_err());
+    assert!(!undo.exists());
+    // Found out last: the name is taken.
+    let named = ImportOptions { snapshot: Some("v1".into()), ..with_undo(undo.clone()) };
+    take(&database, &[&full], &named).unwrap();
+    std::fs::remove_file(&undo).unwrap();
+    let error = take(&database, &[&patch], &named).unwrap_err();
+    assert!(matches!(error, Error::Exists(_)), "{error}");
+    assert!(!undo.exists());
+    assert_eq!(database.reader().unwrap().head(), a);
+    // Found out first: the file is there.
+    desk.put("undo", b"mine");
+    assert!(matches!(
+        take(&database, &[&patch], &with_undo(undo.clone())).unwrap_err(),
+        Error::Exists(_)
+    ));
+    assert_eq!(std::fs::read(&undo).unwrap(), b"mine");
+    assert_eq!(database.reader().unwrap().head(), a);
+}
+
+#[test]
+fn where_head_does_not_move_there_is_nothing_to_undo() {
+    let (desk, source) = (Desk::new(), memory());
+    let a = commit(&source, &tree([("/a", file("a"))]));
+    let full = desk.full("full", &source, &a);
+    let kept = ImportOptions { promote: false, ..with_undo(desk.path("undo")) };
+    assert!(matches!(take(&memory(), &[&full], &kept).unwrap_err(), Error::Invalid(_)));
+    assert!(!desk.path("undo").exists());
+}

@@ -1,0 +1,118 @@
+//! Nothing leaves a place that was opened.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+/// A directory with `in` to restore into and `outside` that nothing may touch.
+fn two() -> (TempDir, Place) {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("outside")).unwrap();
+    fs::write(root.path().join("outside/theirs"), "theirs").unwrap();
+    let place = Place::open_or_make(&root.path().join("in")).unwrap();
+    (root, place)
+}
+
+fn outside_is_untouched(root: &TempDir) {
+    let entries: Vec<_> = fs::read_dir(root.path().join("outside")).unwrap().collect();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(fs::read(root.path().join("outside/theirs")).unwrap(), b"theirs");
+}
+
+fn write(place: &Place, file: &str, bytes: &[u8], replace: bool) -> Result<()> {
+    let mut new = place.create(&name(file), 0o640, replace)?;
+    new.file().write_all(bytes).unwrap();
+    new.keep(0o640, Some(-1))
+}
+
+#[test]
+fn a_directory_that_is_swapped_for_a_link_while_it_is_filled_stays_the_directory() {
+    let (root, place) = two();
+    let below = place.enter(&name("below"), false).unwrap();
+    fs::rename(root.path().join("in/below"), root.path().join("in/moved")).unwrap();
+    symlink(root.path().join("outside"), root.path().join("in/below")).unwrap();
+    write(&below, "file", b"ours", false).unwrap();
+    write(&below, "theirs", b"ours", true).unwrap();
+    below.enter(&name("deeper"), true).unwrap();
+    below.link(&name("link"), b"anywhere", Some(5), true).unwrap();
+    below.set_attributes(Some(0o750), Some(7)).unwrap();
+    outside_is_untouched(&root);
+    assert_eq!(fs::read(root.path().join("in/moved/theirs")).unwrap(), b"ours");
+    assert!(root.path().join("in/moved/deeper").is_dir());
+}
+
+#[test]
+fn links_that_are_there_are_never_followed() {
+    let (root, place) = two();
+    let inside = root.path().join("in");
+    symlink("../outside", inside.join("directory")).unwrap();
+    symlink("../outside/theirs", inside.join("file")).unwrap();
+    symlink("../outside/new", inside.join("dangling")).unwrap();
+    assert!(matches!(place.enter(&name("directory"), false), Err(Error::Exists(_))));
+    assert!(matches!(write(&place, "file", b"ours", false), Err(Error::Exists(_))));
+    assert!(matches!(write(&place, "dangling", b"ours", false), Err(Error::Exists(_))));
+    assert!(matches!(Place::open_or_make(&inside.join("directory")), Err(Error::Exists(_))));
+    outside_is_untouched(&root);
+    // They are replaced where that is asked for, not what they lead to.
+    place.enter(&name("directory"), true).unwrap();
+    write(&place, "file", b"ours", true).unwrap();
+    write(&place, "dangling", b"ours", true).unwrap();
+    place.link(&name("file"), b"../outside/theirs", Some(5), true).unwrap();
+    outside_is_untouched(&root);
+    assert!(fs::symlink_metadata(inside.join("directory")).unwrap().is_dir());
+    assert_eq!(fs::symlink_metadata(inside.join("file")).unwrap().mtime_nsec(), 5);
+}
+
+#[test]
+fn a_file_that_is_replaced_is_whole_the_old_one_or_the_new_one() {
+    let (root, place) = two();
+    let (file, other) = (root.path().join("in/file"), root.path().join("in/other"));
+    write(&place, "file", b"old", false).unwrap();
+    fs::hard_link(&file, &other).unwrap();
+    let mut new = place.create(&name("file"), 0o600, true).unwrap();
+    new.file().write_all(b"half").unwrap();
+    assert_eq!(fs::read(&file).unwrap(), b"old");
+    drop(new);
+    assert_eq!(fs::read(&file).unwrap(), b"old");
+    assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 2, "a file was left");
+    write(&place, "file", b"new", true).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), b"new");
+    assert_eq!(fs::read(&other).unwrap(), b"old", "its other name is another file now");
+}
+
+#[test]
+fn a_new_file_that_is_not_kept_goes() {
+    let (root, place) = two();
+    let mut new = place.create(&name("file"), 0o600, false).unwrap();
+    new.file().write_all(b"half").unwrap();
+    drop(new);
+    assert!(!root.path().join("in/file").exists());
+}
+
+#[test]
+fn a_directory_is_not_replaced_by_a_file() {
+    let (root, place) = two();
+    place.enter(&name("directory"), false).unwrap();
+    assert!(matches!(write(&place, "directory", b"", true), Err(Error::Exists(_))));
+    assert!(matches!(place.link(&name("directory"), b"x", None, true), Err(Error::Exists(_))));
+    assert!(root.path().join("in/directory").is_dir());
+}
+
+#[test]
+fn attributes_are_exact_whatever_the_umask_is() {
+    let (root, place) = two();
+    let mut new = place.create(&name("file"), 0o666, false).unwrap();
+    new.file().write_all(b"x").unwrap();
+    new.keep(0o666, Some(-1_500_000_000)).unwrap();
+    let found = fs::metadata(root.path().join("in/file")).unwrap();
+    assert_eq!(found.permissions().mode() & 0o7777, 0o666);
+    assert_eq!((found.mtime(), found.mtime_nsec()), (-2, 500_000_000));
+}

@@ -1,0 +1,87 @@
+//! Local trees in and out, as a whole.
+
+mod damage;
+mod racing;
+mod restoring;
+mod round_trip;
+mod storing;
+mod trees;
+
+use std::path::Path as LocalPath;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::db::{Database, Options};
+use crate::error::Result;
+use crate::files::{GetOptions, GetReport, PutOptions, PutReport, Source, get, put};
+use crate::hash::VersionId;
+use crate::media::MemoryMedia;
+use crate::object::Path;
+use crate::watch::Watch;
+
+/// A database in memory; equal ones have equal bytes.
+struct Desk {
+    media: Arc<MemoryMedia>,
+    database: Database,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Desk::with_workers(2)
+    }
+
+    fn with_workers(workers: usize) -> Self {
+        // Long after all files were made: their times are old enough to be trusted.
+        let clock = Clock::from_fn(|| 9_000_000_000_000_000_000);
+        let media = Arc::new(MemoryMedia::new());
+        let options = Options { clock, workers };
+        let name = LocalPath::new("memory");
+        let database = Database::create_media(media.clone(), name, [7; 16], &options).unwrap();
+        Desk { media, database }
+    }
+
+    fn put_with(&self, local: &LocalPath, path: &str, options: &PutOptions) -> Result<PutReport> {
+        let sources = vec![Source::Path(local.into())];
+        put(&self.database, sources, &at(path), false, options, &Watch::new())
+    }
+
+    fn put(&self, local: &LocalPath) -> PutReport {
+        self.put_with(local, "/", &PutOptions::default()).unwrap()
+    }
+
+    fn mirror(&self, local: &LocalPath) -> PutReport {
+        self.put_with(local, "/", &PutOptions { mirror: true, ..Default::default() }).unwrap()
+    }
+
+    fn get_with(&self, path: &str, local: &LocalPath, options: &GetOptions) -> Result<GetReport> {
+        let reader = self.database.reader().unwrap();
+        get(&reader, &reader.head(), &at(path), local, options, &Arc::new(Watch::new()))
+    }
+
+    fn get(&self, local: &LocalPath) -> GetReport {
+        self.get_with("/", local, &GetOptions::default()).unwrap()
+    }
+
+    fn head(&self) -> VersionId {
+        self.database.reader().unwrap().head()
+    }
+
+    /// The bytes of a file.
+    fn cat(&self, path: &str) -> Vec<u8> {
+        let reader = self.database.reader().unwrap();
+        let Some(crate::object::Item::File(record)) =
+            reader.item(&reader.head(), &at(path)).unwrap()
+        else {
+            panic!("{path} is not a file")
+        };
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut reader.file(&record), &mut bytes).unwrap();
+        assert_eq!(record.size, bytes.len() as u64);
+        assert_eq!(record.content_hash, crate::hash::Hash::of(&bytes));
+        bytes
+    }
+}
+
+fn at(path: &str) -> Path {
+    Path::parse(path.as_bytes()).unwrap()
+}

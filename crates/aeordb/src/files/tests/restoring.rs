@@ -1,0 +1,140 @@
+//! Restores that cannot do all that was asked for.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::Arc;
+
+use super::{Desk, at, trees};
+use crate::error::Error;
+use crate::files::{GetOptions, Overwrite, get};
+use crate::watch::Watch;
+
+/// A desk with `/d/file`, `/link` and `/top`.
+fn desk() -> (tempfile::TempDir, Desk) {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir_all(local.join("d")).unwrap();
+    fs::write(local.join("d/file"), "file").unwrap();
+    fs::write(local.join("top"), "top").unwrap();
+    symlink("top", local.join("link")).unwrap();
+    let desk = Desk::new();
+    desk.put(&local);
+    (place, desk)
+}
+
+const REPLACE: GetOptions = GetOptions { overwrite: Overwrite::Replace, set_ids: false };
+
+#[test]
+fn a_place_that_is_taken_is_refused() {
+    let (place, desk) = desk();
+    let out = place.path().join("out");
+    desk.get(&out);
+    assert!(matches!(desk.get_with("/", &out, &GetOptions::default()), Err(Error::Exists(_))));
+    let top = out.join("top");
+    assert!(matches!(desk.get_with("/top", &top, &GetOptions::default()), Err(Error::Exists(_))));
+    assert!(matches!(desk.get_with("/", &top, &REPLACE), Err(Error::Exists(_))));
+    assert_eq!(fs::read(&top).unwrap(), b"top");
+}
+
+#[test]
+fn what_is_there_is_replaced_where_that_is_asked_for() {
+    let (place, desk) = desk();
+    let out = place.path().join("out");
+    desk.get(&out);
+    let sound = trees::all(&out);
+    fs::write(out.join("top"), "another").unwrap();
+    fs::remove_dir_all(out.join("d")).unwrap();
+    symlink("/", out.join("d")).unwrap();
+    fs::remove_file(out.join("link")).unwrap();
+    fs::write(out.join("link"), "a file").unwrap();
+    let report = desk.get_with("/", &out, &REPLACE).unwrap();
+    assert_eq!((report.files, report.failed), (3, 0));
+    assert_eq!(trees::all(&out), sound);
+}
+
+#[test]
+fn what_cannot_be_restored_is_said_and_the_rest_is_restored() {
+    let (place, desk) = desk();
+    let out = place.path().join("out");
+    fs::create_dir_all(out.join("top/full")).unwrap();
+    let reader = desk.database.reader().unwrap();
+    let watch = Arc::new(Watch::new());
+    let report = get(&reader, &reader.head(), &at("/"), &out, &REPLACE, &watch).unwrap();
+    assert_eq!((report.files, report.failed, report.damaged), (2, 1, 0));
+    let warnings = watch.take_warnings();
+    assert!(warnings[0].contains("top: not restored"), "{warnings:?}");
+    assert_eq!(fs::read(out.join("d/file")).unwrap(), b"file");
+    assert!(out.join("top/full").is_dir());
+}
+
+#[test]
+fn a_file_lands_in_a_directory_that_ends_with_a_slash() {
+    let (place, desk) = desk();
+    let mut inside = place.path().join("into").into_os_string();
+    fs::create_dir(&inside).unwrap();
+    inside.push("/");
+    desk.get_with("/top", inside.as_ref(), &GetOptions::default()).unwrap();
+    assert_eq!(fs::read(place.path().join("into/top")).unwrap(), b"top");
+}
+
+#[test]
+fn bits_that_give_rights_come_back_only_when_asked_for() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir(&local).unwrap();
+    fs::write(local.join("program"), "x").unwrap();
+    fs::set_permissions(local.join("program"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let desk = Desk::new();
+    desk.put(&local);
+    let mode = |name: &str| fs::metadata(place.path().join(name)).unwrap().mode() & 0o7777;
+    desk.get(&place.path().join("plain"));
+    assert_eq!(mode("plain/program"), 0o755);
+    let options = GetOptions { set_ids: true, ..GetOptions::default() };
+    desk.get_with("/", &place.path().join("whole"), &options).unwrap();
+    assert_eq!(mode("whole/program"), 0o4755);
+}
+
+#[test]
+fn a_restore_that_is_cancelled_leaves_no_half_file() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir(&local).unwrap();
+    for number in 0..40 {
+        fs::write(local.join(format!("{number}")), trees::noise(number, 500_000)).unwrap();
+    }
+    let desk = Desk::new();
+    desk.put(&local);
+    let reader = desk.database.reader().unwrap();
+    let watch = Arc::new(Watch::new());
+    let out = place.path().join("out");
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while watch.progress().bytes == 0 {
+                std::thread::yield_now();
+            }
+            watch.cancel();
+        });
+        get(&reader, &reader.head(), &at("/"), &out, &GetOptions::default(), &watch)
+    });
+    // It may have been done before the other thread came to it.
+    assert!(matches!(ended, Err(Error::Interrupted) | Ok(_)), "{ended:?}");
+    for entry in fs::read_dir(&out).unwrap() {
+        let entry = entry.unwrap();
+        let number = entry.file_name().to_string_lossy().parse().unwrap();
+        assert!(fs::read(entry.path()).unwrap() == trees::noise(number, 500_000));
+    }
+}
+
+#[test]
+fn long_runs_of_zeros_take_no_space() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir(&local).unwrap();
+    fs::File::create(local.join("zeros")).unwrap().set_len(20_000_000).unwrap();
+    let desk = Desk::new();
+    desk.put(&local);
+    desk.get(&place.path().join("out"));
+    let found = fs::metadata(place.path().join("out/zeros")).unwrap();
+    assert_eq!(found.len(), 20_000_000);
+    assert!(found.blocks() * 512 < 1_000_000, "{} blocks", found.blocks());
+}

@@ -1,0 +1,145 @@
+//! What is left out of a put, kept, or taken back.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+use super::{Desk, at, trees};
+use crate::error::Error;
+use crate::files::{PutOptions, Source, put};
+use crate::watch::Watch;
+
+/// A stream that asks for the end of the work when some of it was read.
+struct Cancelling {
+    watch: Arc<Watch>,
+    left: usize,
+}
+
+impl Read for Cancelling {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            self.watch.cancel();
+        }
+        self.left = self.left.saturating_sub(1);
+        let noise = trees::noise(self.left as u64, buffer.len());
+        buffer.copy_from_slice(&noise);
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn a_put_that_is_cancelled_leaves_the_database_as_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("file"), "before").unwrap();
+    let desk = Desk::new();
+    desk.put(place.path());
+    let (head, bytes) = (desk.head(), desk.media.to_vec());
+    let watch = Arc::new(Watch::new());
+    let stream = Cancelling { watch: watch.clone(), left: 20 };
+    let sources = vec![Source::Stream(Box::new(stream))];
+    let ended = put(&desk.database, sources, &at("/stream"), false, &PutOptions::default(), &watch);
+    assert!(matches!(ended, Err(Error::Interrupted)), "{ended:?}");
+    assert_eq!(desk.head(), head);
+    assert!(desk.media.to_vec() == bytes, "the file is another");
+    desk.put(place.path());
+    assert_eq!(desk.cat("/file"), b"before");
+}
+
+#[test]
+fn what_has_no_content_is_skipped_and_said() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir(&local).unwrap();
+    let _socket = UnixListener::bind(local.join("socket")).unwrap();
+    nix::unistd::mkfifo(&local.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::write(local.join("file"), "x").unwrap();
+    let desk = Desk::new();
+    let watch = Watch::new();
+    let sources = vec![Source::Path(local)];
+    let report =
+        put(&desk.database, sources, &at("/"), false, &PutOptions::default(), &watch).unwrap();
+    assert_eq!((report.files, report.skipped, report.unreadable), (1, 2, 0));
+    let mut warnings = watch.take_warnings();
+    warnings.sort();
+    assert!(warnings[0].ends_with("fifo: skipped: it is a FIFO"), "{warnings:?}");
+    assert!(warnings[1].ends_with("socket: skipped: it is a socket"), "{warnings:?}");
+}
+
+#[test]
+fn mirroring_removes_what_a_skipped_entry_has_taken_the_place_of() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("entry");
+    fs::write(&path, "x").unwrap();
+    let desk = Desk::new();
+    desk.put(place.path());
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let report = desk.mirror(place.path());
+    assert_eq!((report.files_deleted, report.skipped), (1, 1));
+    let reader = desk.database.reader().unwrap();
+    assert!(reader.item(&reader.head(), &at("/entry")).unwrap().is_none());
+}
+
+#[test]
+fn a_link_is_kept_and_one_that_is_named_is_followed() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir(&local).unwrap();
+    fs::write(local.join("file"), "content").unwrap();
+    symlink("file", local.join("link")).unwrap();
+    symlink(&local, place.path().join("named")).unwrap();
+    let desk = Desk::new();
+    let report = desk.put(&place.path().join("named"));
+    assert_eq!(report.files, 2);
+    desk.put_with(&local.join("link"), "/copy", &PutOptions::default()).unwrap();
+    assert_eq!(desk.cat("/copy"), b"content");
+}
+
+#[test]
+fn a_replaced_file_keeps_its_content_type() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("page");
+    let desk = Desk::new();
+    fs::write(&path, "one").unwrap();
+    let typed = PutOptions { content_type: Some("text/html".into()), ..PutOptions::default() };
+    desk.put_with(&path, "/page", &typed).unwrap();
+    fs::write(&path, "two, longer").unwrap();
+    desk.put_with(&path, "/page", &PutOptions::default()).unwrap();
+    desk.mirror(place.path());
+    let reader = desk.database.reader().unwrap();
+    let item = reader.item(&reader.head(), &at("/page")).unwrap();
+    let Some(crate::object::Item::File(record)) = item else { panic!("{item:?}") };
+    assert_eq!(record.content_type.as_deref(), Some("text/html"));
+    assert_eq!(desk.cat("/page"), b"two, longer");
+}
+
+#[test]
+fn the_database_is_not_put_into_itself() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("file"), "x").unwrap();
+    let path = place.path().join("data.aeordb");
+    let options = crate::db::Options::default();
+    for _ in 0..2 {
+        let database = crate::db::Database::open_or_create(&path, &options).unwrap();
+        let sources = vec![Source::Path(place.path().into())];
+        let report =
+            put(&database, sources, &at("/"), false, &PutOptions::default(), &Watch::new());
+        assert_eq!(report.unwrap().files, 1);
+        database.close().unwrap();
+    }
+}
+
+#[test]
+fn what_is_to_come_is_counted_for_those_who_look() {
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("below")).unwrap();
+    fs::write(place.path().join("file"), "123").unwrap();
+    fs::write(place.path().join("below/file"), "12345").unwrap();
+    let watch = Watch::new();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    crate::files::count::count(&[place.path().into()], &done, &watch);
+    let progress = watch.progress();
+    assert_eq!((progress.files_expected, progress.bytes_expected), (2, 8));
+}

@@ -1,0 +1,340 @@
+//! The walk through a local tree, beside what the database has there: looks at directories in
+//! order, has the crew list directories and read small files ahead, and says in the same order
+//! what is to be done. What it says does not depend on how many worker threads there are.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path as LocalPath, PathBuf};
+use std::sync::Arc;
+
+use crate::crew::{Crew, Ticket};
+use crate::error::{Error, Result};
+use crate::files::cache::Known;
+use crate::files::old::OldEntries;
+use crate::files::read::{ReadFile, SMALL_LEN_MAX, Wanted, read_small};
+use crate::files::scan::{self, Entry, Found, Names, Scanned, Stat};
+use crate::hash::{DirectoryId, Hash};
+use crate::limits::DEPTH_MAX;
+use crate::object::{FileRecord, Item, Name, Symlink};
+use crate::store::ReadEntries;
+use crate::watch::Watch;
+
+/// Bytes and files of one reading job.
+const BATCH_LEN_TARGET: u64 = 512 * 1024;
+const BATCH_FILES_MAX: usize = 64;
+/// Bytes that reading jobs may have under way.
+const UNDER_WAY_LEN_MAX: u64 = 24 * 1024 * 1024;
+/// What a file takes beside its bytes.
+const FILE_LEN: u64 = 4096;
+/// Events that may wait.
+const EVENTS_MAX: usize = 4096;
+/// Directories, or pages of a large one, that are looked at ahead.
+const DIRECTORIES_AHEAD: usize = 16;
+const PAGES_AHEAD: usize = 2;
+
+/// What is to be done next.
+pub enum Event {
+    /// A directory begins.
+    Enter { entry: Entry, old: Option<Item> },
+    /// A file that is surely what the database has, in all.
+    Same { name: Vec<u8>, stat: Stat, hash: Hash },
+    /// A link, or a file of which only mode or time differ from what the database has.
+    Item { name: Vec<u8>, item: Box<Item>, stat: Option<Stat>, old: Option<Box<Item>> },
+    /// The small file that [`Walk::next_read`] gives.
+    Small,
+    /// A file that is to be read in pieces.
+    Large(Wanted),
+    /// Something that the local tree does not have.
+    Gone { name: Name, item: Box<Item> },
+    /// The directory ends.
+    Leave,
+}
+
+/// A local directory that the walk is in.
+struct Listing {
+    path: PathBuf,
+    /// The path below the start, for the cache.
+    key: Vec<u8>,
+    old: OldEntries,
+    page: std::vec::IntoIter<Entry>,
+    /// The names of a large directory, and its next page that nobody looks at yet.
+    names: Option<(Arc<Names>, usize)>,
+    pages: VecDeque<Ticket<Vec<Entry>>>,
+    /// Subdirectories that nobody lists yet, and those that are being listed.
+    to_list: VecDeque<PathBuf>,
+    listed: VecDeque<Ticket<Result<Scanned>>>,
+}
+
+/// How a walk goes.
+pub struct WalkOptions {
+    /// Say what the local tree does not have.
+    pub mirror: bool,
+    /// Device and inode of the database, which is passed over.
+    pub database: Option<(u64, u64)>,
+}
+
+/// A walk through one local tree.
+pub struct Walk<'w> {
+    options: WalkOptions,
+    crew: Arc<Crew>,
+    watch: &'w Watch,
+    known: Known,
+    listings: Vec<Listing>,
+    events: VecDeque<Event>,
+    batch: Vec<Wanted>,
+    batch_len: u64,
+    batches: VecDeque<(Ticket<Vec<ReadFile>>, u64)>,
+    under_way_len: u64,
+    read: std::vec::IntoIter<ReadFile>,
+    /// Entries that cannot be kept: one warning each.
+    pub skipped: u64,
+    /// Entries that could not be read: one warning each.
+    pub unreadable: u64,
+}
+
+impl<'w> Walk<'w> {
+    /// Starts in the directory `path`, whose place in the database has the root `old`.
+    pub fn new(
+        path: PathBuf,
+        old: Option<DirectoryId>,
+        options: WalkOptions,
+        known: Known,
+        crew: &Arc<Crew>,
+        watch: &'w Watch,
+    ) -> Result<Self> {
+        let mut walk = Walk {
+            options,
+            crew: crew.clone(),
+            watch,
+            known,
+            listings: Vec::new(),
+            events: VecDeque::new(),
+            batch: Vec::new(),
+            batch_len: 0,
+            batches: VecDeque::new(),
+            under_way_len: 0,
+            read: Vec::new().into_iter(),
+            skipped: 0,
+            unreadable: 0,
+        };
+        let scanned = scan::scan(&path)?;
+        walk.listings.push(Listing::new(path, Vec::new(), OldEntries::new(old), scanned));
+        Ok(walk)
+    }
+
+    /// What is to be done next; `None` at the end.
+    pub fn next<S: ReadEntries + ?Sized>(&mut self, store: &S) -> Result<Option<Event>> {
+        while !self.listings.is_empty()
+            && self.under_way_len < UNDER_WAY_LEN_MAX
+            && self.events.len() < EVENTS_MAX
+        {
+            self.step(store)?;
+        }
+        Ok(self.events.pop_front())
+    }
+
+    /// The file that an [`Event::Small`] is about.
+    pub fn next_read(&mut self) -> Option<ReadFile> {
+        if let Some(read) = self.read.next() {
+            return Some(read);
+        }
+        if self.batches.is_empty() {
+            self.flush_batch();
+        }
+        let (ticket, len) = self.batches.pop_front()?;
+        self.under_way_len -= len;
+        self.read = ticket.wait().into_iter();
+        self.read.next()
+    }
+
+    fn step<S: ReadEntries + ?Sized>(&mut self, store: &S) -> Result<()> {
+        let Some(listing) = self.listings.last_mut() else { return Ok(()) };
+        let entry = listing.next(&self.crew);
+        if self.options.mirror {
+            let name = entry.as_ref().map(|entry| entry.name.as_slice());
+            while let Some((name, item)) = listing.old.next_below(store, name)? {
+                self.events.push_back(Event::Gone { name, item: Box::new(item) });
+            }
+        }
+        let Some(entry) = entry else {
+            self.listings.pop();
+            self.events.push_back(Event::Leave);
+            return Ok(());
+        };
+        let path = listing.path.join(OsStr::from_bytes(&entry.name));
+        let name = match Name::new(&entry.name) {
+            Ok(name) => name,
+            Err(error) => {
+                self.skip(&path, &error.to_string());
+                return Ok(());
+            }
+        };
+        let old = listing.old.find(store, &entry.name)?;
+        match entry.found.clone() {
+            Found::File(stat) if self.options.database == Some((stat.device, stat.inode)) => {
+                self.skip(&path, "it is the database itself");
+                self.gone(name, old);
+            }
+            Found::File(stat) => self.file(path, entry, stat, old),
+            Found::Symlink(target) => {
+                let item = Box::new(Item::Symlink(Symlink { target, mtime: Some(entry.mtime) }));
+                let old = old.map(Box::new);
+                self.events.push_back(Event::Item { name: entry.name, item, stat: None, old });
+            }
+            Found::Directory => self.enter(path, entry, old)?,
+            Found::Special(what) => {
+                self.skip(&path, &format!("it is {what}"));
+                self.gone(name, old);
+            }
+            Found::Unreadable(why) => self.unreadable(&path, &why),
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, path: &LocalPath, why: &str) {
+        self.watch.warn(format!("{}: skipped: {why}", path.display()));
+        self.skipped += 1;
+    }
+
+    /// What could not be read stays as it is in the database, also when mirroring.
+    fn unreadable(&mut self, path: &LocalPath, why: &str) {
+        self.watch.warn(format!("{}: not read: {why}", path.display()));
+        self.unreadable += 1;
+    }
+
+    fn gone(&mut self, name: Name, old: Option<Item>) {
+        if let Some(item) = old.filter(|_| self.options.mirror) {
+            self.events.push_back(Event::Gone { name, item: Box::new(item) });
+        }
+    }
+
+    fn enter(&mut self, path: PathBuf, entry: Entry, old: Option<Item>) -> Result<()> {
+        if self.listings.len() >= DEPTH_MAX {
+            let (what, limit) = (format!("the depth of {}", path.display()), DEPTH_MAX as u64);
+            return Err(Error::Limit { what, limit, found: limit + 1 });
+        }
+        let Some(listing) = self.listings.last_mut() else { return Ok(()) };
+        listing.list_ahead(&self.crew);
+        let scanned = match listing.listed.pop_front() {
+            Some(ticket) => ticket.wait(),
+            None => scan::scan(&path),
+        };
+        let key = listing.key_of(&entry.name);
+        match scanned {
+            Ok(scanned) => {
+                let root = match &old {
+                    Some(Item::Directory(directory)) => Some(directory.root),
+                    _ => None,
+                };
+                self.listings.push(Listing::new(path, key, OldEntries::new(root), scanned));
+                self.events.push_back(Event::Enter { entry, old });
+            }
+            Err(error) => self.unreadable(&path, &error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: PathBuf, entry: Entry, stat: Stat, old: Option<Item>) {
+        let key = self.listings.last().map(|listing| listing.key_of(&entry.name));
+        let known = self.known.find(&key.unwrap_or_default(), &stat);
+        let old = match old {
+            Some(Item::File(old)) if old.size == stat.size && known == Some(old.content_hash) => {
+                self.events.push_back(unchanged(entry, stat, old));
+                return;
+            }
+            old => old.map(Box::new),
+        };
+        let wanted = Wanted { path, name: entry.name, old };
+        if stat.size > SMALL_LEN_MAX {
+            self.events.push_back(Event::Large(wanted));
+            return;
+        }
+        self.events.push_back(Event::Small);
+        self.batch.push(wanted);
+        self.batch_len += stat.size;
+        if self.batch_len >= BATCH_LEN_TARGET || self.batch.len() >= BATCH_FILES_MAX {
+            self.flush_batch();
+        }
+    }
+
+    fn flush_batch(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let len = std::mem::take(&mut self.batch_len) + FILE_LEN * batch.len() as u64;
+        let ticket = self.crew.submit(move || batch.into_iter().map(read_small).collect());
+        self.under_way_len += len;
+        self.batches.push_back((ticket, len));
+    }
+}
+
+/// A file whose bytes are what the database has.
+fn unchanged(entry: Entry, stat: Stat, old: FileRecord) -> Event {
+    let Entry { name, mode, mtime, .. } = entry;
+    if (old.mode, old.mtime) == (Some(mode), Some(mtime)) {
+        return Event::Same { name, stat, hash: old.content_hash };
+    }
+    let new = FileRecord { mode: Some(mode), mtime: Some(mtime), ..old.clone() };
+    let (item, old) = (Box::new(Item::File(new)), Some(Box::new(Item::File(old))));
+    Event::Item { name, item, stat: Some(stat), old }
+}
+
+impl Listing {
+    fn new(path: PathBuf, key: Vec<u8>, old: OldEntries, scanned: Scanned) -> Self {
+        let mut listing = Listing {
+            path,
+            key,
+            old,
+            page: Vec::new().into_iter(),
+            names: None,
+            pages: VecDeque::new(),
+            to_list: VecDeque::new(),
+            listed: VecDeque::new(),
+        };
+        match scanned {
+            Scanned::Few(entries) => listing.turn(entries),
+            Scanned::Many(names) => listing.names = Some((Arc::new(names), 0)),
+        }
+        listing
+    }
+
+    /// The next entry.
+    fn next(&mut self, crew: &Crew) -> Option<Entry> {
+        loop {
+            if let Some(entry) = self.page.next() {
+                return Some(entry);
+            }
+            let (names, next) = self.names.as_mut()?;
+            while self.pages.len() < PAGES_AHEAD && *next < names.pages() {
+                let (names, number) = (names.clone(), *next);
+                self.pages.push_back(crew.submit(move || names.page(number)));
+                *next += 1;
+            }
+            let entries = self.pages.pop_front()?.wait();
+            self.turn(entries);
+        }
+    }
+
+    /// Turns to a page.
+    fn turn(&mut self, entries: Vec<Entry>) {
+        let directories = entries
+            .iter()
+            .filter(|entry| entry.found == Found::Directory && Name::new(&entry.name).is_ok());
+        let paths = directories.map(|entry| self.path.join(OsStr::from_bytes(&entry.name)));
+        self.to_list.extend(paths);
+        self.page = entries.into_iter();
+    }
+
+    fn list_ahead(&mut self, crew: &Crew) {
+        while self.listed.len() < DIRECTORIES_AHEAD {
+            let Some(path) = self.to_list.pop_front() else { break };
+            self.listed.push_back(crew.submit(move || scan::scan(&path)));
+        }
+    }
+
+    fn key_of(&self, name: &[u8]) -> Vec<u8> {
+        crate::files::cache::key(&self.key, name)
+    }
+}
