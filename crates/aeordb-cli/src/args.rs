@@ -2,6 +2,7 @@
 //! example in `help`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -26,6 +27,10 @@ pub struct Global {
     #[arg(short, long, value_name = "FILE", env = "AEORDB_DATABASE")]
     #[arg(default_value = "data.aeordb", global = true, help_heading = GLOBAL)]
     pub database: PathBuf,
+    /// Work through this server instead of on a file; its key is in AEORDB_API_KEY
+    #[arg(long, value_name = "URL", env = "AEORDB_SERVER")]
+    #[arg(global = true, help_heading = GLOBAL)]
+    pub server: Option<String>,
     /// Print JSON: one object, or one a line for listings
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
@@ -63,6 +68,10 @@ pub enum Verb {
     Info(Info),
     Verify(Verify),
     Gc(Gc),
+    Serve(Serve),
+    /// Make, list and revoke the API keys of a server
+    #[command(subcommand, after_help = help::KEY)]
+    Key(Key),
     Completions(Completions),
     Man(Man),
 }
@@ -412,6 +421,67 @@ pub struct Gc {
     /// Only say what would be collected
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Serve the database over HTTP
+#[derive(Args, Debug)]
+#[command(after_help = help::SERVE)]
+pub struct Serve {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    /// The directory of backups; `backups` beside the database if not given
+    #[arg(long, value_name = "DIRECTORY")]
+    pub backup_dir: Option<PathBuf>,
+    /// The chain of certificates, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Listen without TLS where others than this machine can hear it
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// What is logged to standard error, as JSON lines
+    #[arg(long, value_enum, default_value = "changes")]
+    pub log: LogLevel,
+}
+
+/// What a server logs.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogLevel {
+    /// Only what the server failed at
+    Errors,
+    /// Also every request that changes something or fails
+    Changes,
+    /// Every request
+    Requests,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Key {
+    /// Make a key and print it, this once
+    #[command(after_help = help::KEY_CREATE)]
+    Create {
+        /// What the key is called
+        #[arg(long)]
+        name: String,
+        /// What it may do: scopes and presets, separated by commas
+        #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPE")]
+        scope: Vec<String>,
+        /// When it stops to open anything: 90d, 12h, or a time
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+    },
+    /// List all keys, without their secrets
+    #[command(after_help = help::KEY_LIST)]
+    List,
+    /// Make a key open nothing from now on
+    #[command(after_help = help::KEY_REVOKE)]
+    Revoke {
+        /// The public id: the middle part of the key
+        id: String,
+    },
 }
 
 /// Print the completion script of a shell

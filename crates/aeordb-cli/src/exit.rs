@@ -13,12 +13,35 @@ pub const DONE: u8 = 0;
 pub const USAGE: u8 = 2;
 /// Done, but some inputs could not be read or applied.
 pub const UNREADABLE: u8 = 3;
+/// The key is missing or does not allow this.
+pub const DENIED: u8 = 12;
 /// Stored bytes are damaged.
 pub const DAMAGED: u8 = 14;
 /// What a shell reports of a program that was stopped by Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 /// What a shell reports of a program that was stopped by a closed pipe.
 pub const PIPE: u8 = 141;
+
+/// A server refused the key, or there is none.
+#[derive(Debug)]
+pub struct Denied(pub String);
+
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Denied {}
+
+/// True if a key is missing or does not allow what was asked.
+fn is_denied(error: &Error) -> bool {
+    let inner = match error {
+        Error::Io { source, .. } => source.get_ref(),
+        _ => None,
+    };
+    inner.is_some_and(|inner| inner.is::<Denied>())
+}
 
 /// What an error is about: the library names the thing, the verb knows what part it plays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,6 +63,8 @@ pub enum Subject {
     Backup,
     /// An export or patch that is made.
     Output,
+    /// An API key.
+    Key,
 }
 
 /// Why a command did not end well.
@@ -99,11 +124,15 @@ pub fn is_closed_pipe(error: &Error) -> bool {
 pub fn code(error: &Error) -> u8 {
     match error {
         _ if is_closed_pipe(error) => PIPE,
+        _ if is_denied(error) => DENIED,
         Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => 10,
         Error::Invalid(_) => USAGE,
         Error::NotFound(_) => 10,
         Error::Locked { .. } => 11,
-        Error::BaseMismatch { .. } | Error::BrokenChain(_) | Error::HeadMoved { .. } => 13,
+        Error::BaseMismatch { .. }
+        | Error::BrokenChain(_)
+        | Error::HeadMoved { .. }
+        | Error::Changed { .. } => 13,
         Error::Damaged { .. } => DAMAGED,
         Error::Exists(_) => 15,
         Error::Incomplete { .. } => 16,
@@ -119,6 +148,7 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
             ("not-found", "Not found")
         }
         _ if error.is_no_space() => ("no-space", "No space left"),
+        _ if is_denied(error) => ("denied", "The key does not allow this"),
         Error::Io { .. } => ("io", "The operating system refused"),
         Error::NotFound(_) => ("not-found", "Not found"),
         Error::Invalid(_) => ("invalid", "Invalid request"),
@@ -127,6 +157,7 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
         Error::BaseMismatch { .. } => ("base-mismatch", "HEAD is not the patch's base"),
         Error::BrokenChain(_) => ("broken-chain", "The files do not follow each other"),
         Error::HeadMoved { .. } => ("head-moved", "HEAD is not what was expected"),
+        Error::Changed { .. } => ("changed", "Not what was expected"),
         Error::Damaged { .. } => ("damaged", "Damaged"),
         Error::Incomplete { .. } => ("incomplete", "The version would be incomplete"),
         Error::Foreign { .. } => ("foreign", "Not a file of this format"),
@@ -147,6 +178,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Io { source, .. }, _) if source.kind() == ErrorKind::PermissionDenied => {
             "the permissions of this file or directory do not allow it".into()
         }
+        _ if is_denied(error) => "set AEORDB_API_KEY to a key of the server that has the scope; \
+             `aeordb key create` makes one"
+            .into(),
         _ if error.is_no_space() => "free some space, `aeordb gc` may release some".into(),
         (Error::NotFound(_), Subject::Database) => format!(
             "name the database with --database FILE or AEORDB_DATABASE; \
@@ -159,6 +193,7 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::NotFound(_), Subject::Path) => {
             "`aeordb ls -r [--at VERSION]` lists what is there".into()
         }
+        (Error::NotFound(_), Subject::Key) => "`aeordb key list` shows all keys".into(),
         (Error::NotFound(_) | Error::Io { .. }, _) if code(error) == 10 => {
             "check the name; `-` is standard input".into()
         }
@@ -172,8 +207,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
             "--force replaces it".into()
         }
         (Error::Exists(_), _) => "`aeordb ls -l PATH` shows what is there".into(),
-        (Error::Locked { .. }, _) => "try again when that process has ended; `aeordb ls`, `get`, \
-             `export` and all other readers work meanwhile"
+        (Error::Locked { .. }, _) => "try again when that process has ended, or, if it is a \
+             server, go through it with --server URL; `aeordb ls`, `get`, `export` and all other \
+             readers work meanwhile"
             .into(),
         (Error::BaseMismatch { .. }, _) => "Use --force to apply anyway.".into(),
         (Error::BrokenChain(broken), _) if broken.misplaced.is_some() => {

@@ -37,6 +37,42 @@ Exit codes:
   130  interrupted
   141  whoever read the output stopped reading";
 
+pub const SERVE: &str = "\
+Makes the database if it is not there. If it has no key yet, one that may do everything is made \
+and shown once. Everything but /healthz needs a key: Authorization: Bearer KEY. GET /openapi.json \
+describes all calls. SIGTERM ends the server when it has finished what it accepted, SIGHUP reads \
+the certificate again.
+
+Examples:
+  aeordb serve --database data.aeordb
+  aeordb serve --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
+  curl -H \"Authorization: Bearer $AEORDB_API_KEY\" http://127.0.0.1:3000/files/";
+
+pub const KEY: &str = "\
+Scopes: read, write, snapshot, export, import, promote, gc, keys, admin (all of them). Presets: \
+append-only (write and snapshot, nothing that removes or replaces), backup (export only).
+
+While a server serves the database, keys are made through it: --server URL, with a key in \
+AEORDB_API_KEY that has the scope keys.
+
+Examples:
+  aeordb key create --name laptop --scope read,write
+  aeordb key list
+  aeordb key revoke 5f0q9d1u2k7v3m8s";
+
+pub const KEY_CREATE: &str = "\
+Examples:
+  aeordb key create --name laptop --scope read,write --expires 90d
+  aeordb key create --name nightly --scope backup --server http://127.0.0.1:3000";
+
+pub const KEY_LIST: &str = "\
+Examples:
+  aeordb key list";
+
+pub const KEY_REVOKE: &str = "\
+Examples:
+  aeordb key revoke 5f0q9d1u2k7v3m8s";
+
 pub const PUT: &str = "\
 One directory's content lands under PATH. One file lands at PATH, or inside it when PATH is a \
 directory or ends with a slash. Several land inside PATH under their own names. Everything is one \

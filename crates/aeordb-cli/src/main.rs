@@ -18,6 +18,7 @@ mod location;
 mod out;
 mod output;
 mod progress;
+mod remote;
 mod render;
 mod text;
 mod view;

@@ -61,6 +61,14 @@ pub enum Error {
         /// What the caller had said.
         expected: VersionId,
     },
+    /// What is at a path is not what the caller expected there.
+    #[error("{what} is not what was expected: {detail}")]
+    Changed {
+        /// The path.
+        what: String,
+        /// What was expected and what was found.
+        detail: String,
+    },
     /// Stored bytes are not what they must be.
     #[error("{what} is damaged at offset {offset}: {detail}")]
     Damaged {

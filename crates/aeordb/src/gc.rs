@@ -15,7 +15,10 @@ use crate::db::{Database, FileKind, HistoryEntry, Reader, Writer};
 use crate::error::{Error, Result};
 use crate::gc::mark::Roots;
 use crate::gc::survey::Survey;
+use crate::hash::Hash;
 use crate::log::appender::Appender;
+use crate::log::index::Index;
+use crate::store::Bitmap;
 use crate::watch::Watch;
 
 /// History entries that are always kept.
@@ -63,7 +66,8 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     let roots = Roots::of_writer(&writer)?;
     let appender = writer.entries();
     let written = appender.snapshot();
-    let live = roots.mark(&written, database.path(), watch)?;
+    let mut live = roots.mark(&written, database.path(), watch)?;
+    keep_uploads(database, written.index(), &mut live)?;
     let survey = Survey::new(written.index(), written.source(), live, watch)?;
     let mut report = survey.report();
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
@@ -97,7 +101,8 @@ fn foresee(database: &Database, reader: &Reader, watch: &Watch) -> Result<GcRepo
     let gone = outlived(&history.into_iter().rev().collect::<Vec<_>>(), database.clock().now());
     roots.forget(&gone);
     let view = reader.view();
-    let live = roots.mark(view, database.path(), watch)?;
+    let mut live = roots.mark(view, database.path(), watch)?;
+    keep_uploads(database, view.index(), &mut live)?;
     let survey = Survey::new(view.index(), view.source(), live, watch)?;
     let mut report = survey.report();
     if report.entries_collected > 0 || survey.sparse().next().is_some() {
@@ -122,6 +127,18 @@ fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(
         return Ok((0, bytes));
     }
     Ok((log.release(&waiting)?, 0))
+}
+
+/// Marks what uploads under way may have written: nothing reaches it yet.
+fn keep_uploads(database: &Database, index: &Index, live: &mut Bitmap) -> Result<()> {
+    let Some(start) = database.uploads().start() else { return Ok(()) };
+    for record in index.all_records() {
+        let place = index.locate(&Hash::new(record?.hash))?;
+        if let Some(place) = place.filter(|place| place.block >= start) {
+            live.insert(place.number);
+        }
+    }
+    Ok(())
 }
 
 /// The oldest entries of history that are old in number and in time.

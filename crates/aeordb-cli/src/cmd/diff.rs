@@ -39,13 +39,16 @@ pub fn run(app: &mut App, args: &Diff) -> Outcome {
 }
 
 fn list(app: &mut App, reader: &Reader, from: &VersionId, to: &VersionId) -> Outcome {
-    let json = app.global.json;
-    let out = &mut app.out;
-    backup::changes(reader, from, to, &mut |change| {
-        if json { out.json(&object(&change)) } else { line(out, &change) }
-    })
-    .about(Subject::Database)?;
+    backup::changes(reader, from, to, &mut |change| show(app, &change)).about(Subject::Database)?;
     Ok(exit::DONE)
+}
+
+/// One change.
+pub fn show(app: &mut App, change: &Change) -> Result<()> {
+    match app.global.json {
+        true => app.out.json(&object(change)),
+        false => line(&mut app.out, change),
+    }
 }
 
 /// A letter, a space and the path; a rename has the old path, a tab and the new one.

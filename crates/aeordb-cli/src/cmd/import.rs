@@ -25,6 +25,7 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
     let options = ImportOptions {
         promote: args.promote,
         force: args.force,
+        expect: None,
         snapshot: args.snapshot,
         merge: args.merge.then_some(match (args.theirs, args.ours) {
             (true, _) => OnConflict::Theirs,

@@ -1,5 +1,6 @@
 //! `log`
 
+use aeordb::db::HistoryEntry;
 use serde_json::json;
 
 use crate::app::{App, Outcome};
@@ -11,20 +12,23 @@ pub fn run(app: &mut App, args: &Log) -> Outcome {
     let opened = app.open()?;
     let history = opened.reader.history().about(Subject::Database)?;
     for entry in history.take(args.max_count.unwrap_or(usize::MAX)) {
-        let entry = entry.about(Subject::Database)?;
-        if app.global.json {
-            app.out.json(&json!({
-                "sequence": entry.sequence,
-                "time": text::exact_time(entry.time),
-                "version": entry.version.to_string(),
-                "what": entry.what,
-                "promoted": entry.promoted,
-            }))?;
-            continue;
-        }
-        let note = if entry.promoted { "" } else { "  (HEAD was not changed)" };
-        let what = text::printable(&entry.what);
-        app.out.line(&format!("{}  {}  {what}{note}", entry.version, text::time(entry.time)))?;
+        show(app, &entry.about(Subject::Database)?)?;
     }
     Ok(exit::DONE)
+}
+
+/// One entry of history.
+pub fn show(app: &mut App, entry: &HistoryEntry) -> aeordb::Result<()> {
+    if app.global.json {
+        return app.out.json(&json!({
+            "sequence": entry.sequence,
+            "time": text::exact_time(entry.time),
+            "version": entry.version.to_string(),
+            "what": entry.what,
+            "promoted": entry.promoted,
+        }));
+    }
+    let note = if entry.promoted { "" } else { "  (HEAD was not changed)" };
+    let what = text::printable(&entry.what);
+    app.out.line(&format!("{}  {}  {what}{note}", entry.version, text::time(entry.time)))
 }

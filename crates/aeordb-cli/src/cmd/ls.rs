@@ -39,14 +39,15 @@ pub fn run(app: &mut App, args: &Ls) -> Outcome {
     Ok(exit::DONE)
 }
 
-struct Lister {
-    long: bool,
-    json: bool,
+/// Shows what is listed.
+pub struct Lister {
+    pub long: bool,
+    pub json: bool,
 }
 
 impl Lister {
     /// One line; `shown` is what stands for `path` in it.
-    fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: &Item) -> Result<()> {
+    pub fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: &Item) -> Result<()> {
         let view = View::of(item);
         if self.json {
             let mut object = view::object(path.as_bytes());

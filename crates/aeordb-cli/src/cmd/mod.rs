@@ -1,32 +1,37 @@
 //! One file per verb: what was typed becomes one call of the library, its answer a report.
 
 use crate::app::{App, Outcome};
-use crate::args::{Snapshot, Verb};
+use crate::args::{Key, Snapshot, Verb};
 
 mod cat;
 mod combine;
 mod completions;
 mod cp;
-mod diff;
+pub mod diff;
 mod du;
 mod export;
 mod gc;
 mod get;
 mod import;
 mod info;
-mod log;
-mod ls;
+pub mod key;
+pub mod log;
+pub mod ls;
 mod man;
 mod mv;
 mod promote;
 mod put;
 mod rm;
-mod snapshot;
-mod stat;
+mod serve;
+pub mod snapshot;
+pub mod stat;
 mod verify;
 
 /// Runs a verb.
 pub fn run(app: &mut App, verb: Verb) -> Outcome {
+    if let Some(url) = app.global.server.clone().filter(|_| !matches!(verb, Verb::Serve(_))) {
+        return crate::remote::run(app, &url, verb);
+    }
     match verb {
         Verb::Put(args) => put::run(app, args),
         Verb::Get(args) => get::run(app, &args),
@@ -47,6 +52,8 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Info(args) => info::run(app, args),
         Verb::Verify(args) => verify::run(app, &args),
         Verb::Gc(args) => gc::run(app, &args),
+        Verb::Serve(args) => serve::run(app, args),
+        Verb::Key(args) => key::run(app, args),
         Verb::Completions(args) => completions::run(app, &args),
         Verb::Man(args) => man::run(app, &args),
     }
@@ -76,6 +83,10 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Info(_) => "info",
         Verb::Verify(_) => "verify",
         Verb::Gc(_) => "gc",
+        Verb::Serve(_) => "serve",
+        Verb::Key(Key::Create { .. }) => "key create",
+        Verb::Key(Key::List) => "key list",
+        Verb::Key(Key::Revoke { .. }) => "key revoke",
         Verb::Completions(_) => "completions",
         Verb::Man(_) => "man",
     }

@@ -33,18 +33,18 @@ fn create(app: &mut App, name: &str, at: &At, meta: Vec<(String, String)>) -> Ou
 fn list(app: &mut App) -> Outcome {
     let opened = app.open()?;
     for snapshot in opened.reader.snapshots().about(Subject::Database)? {
-        if app.global.json {
-            app.out.json(&render::snapshot_json(&snapshot))?;
-            continue;
-        }
-        let created = text::time(snapshot.created_at);
-        app.out.line(&format!(
-            "{}  {created}  {}",
-            snapshot.version,
-            text::printable(&snapshot.name)
-        ))?;
+        show(app, &snapshot)?;
     }
     Ok(exit::DONE)
+}
+
+/// One line of the list.
+pub fn show(app: &mut App, snapshot: &Kept) -> aeordb::Result<()> {
+    if app.global.json {
+        return app.out.json(&render::snapshot_json(snapshot));
+    }
+    let (version, name) = (snapshot.version, text::printable(&snapshot.name));
+    app.out.line(&format!("{version}  {}  {name}", text::time(snapshot.created_at)))
 }
 
 fn delete(app: &mut App, name: &str, dry_run: bool) -> Outcome {

@@ -27,7 +27,8 @@ pub fn run(app: &mut App, args: &Stat) -> Outcome {
     Ok(exit::DONE)
 }
 
-fn describe(path: &Path, version: &VersionId, item: &Item) -> Report {
+/// What there is to say of an item.
+pub fn describe(path: &Path, version: &VersionId, item: &Item) -> Report {
     let view = View::of(item);
     let mut object = view::object(path.as_bytes());
     view.insert_into(&mut object);

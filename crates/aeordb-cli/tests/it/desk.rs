@@ -85,6 +85,8 @@ impl Desk {
             .args(arguments)
             .current_dir(self.directory.path())
             .env_remove("AEORDB_DATABASE")
+            .env_remove("AEORDB_SERVER")
+            .env_remove("AEORDB_API_KEY")
             .env("XDG_CACHE_HOME", self.path("cache"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -141,7 +143,7 @@ impl Desk {
 }
 
 impl Run {
-    fn new<S: AsRef<OsStr>>(arguments: &[S], output: Output) -> Self {
+    pub fn new<S: AsRef<OsStr>>(arguments: &[S], output: Output) -> Self {
         let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
         Run {
             code: output.status.code().unwrap_or(-1),

@@ -12,6 +12,8 @@ mod names;
 mod pipes;
 mod readers;
 mod refusals;
+mod server;
+mod server_manual;
 mod transcripts;
 mod trees;
 mod writers;

@@ -26,6 +26,8 @@ pub struct ImportOptions {
     pub promote: bool,
     /// Do not ask that HEAD is the base of a patch. Hashes and completeness are always proved.
     pub force: bool,
+    /// Only if HEAD is still this version.
+    pub expect: Option<VersionId>,
     /// Name the imported version.
     pub snapshot: Option<String>,
     /// Apply the changes to HEAD, whatever it is, and import what comes out.
@@ -86,6 +88,9 @@ pub fn import(
     let mut writer = database.writer()?;
     let start = writer.entries().end();
     let head = writer.head();
+    if let Some(expected) = options.expect.filter(|expected| *expected != head) {
+        return Err(Error::HeadMoved { head, expected });
+    }
     let mut known = head;
     let mut chain = Chain::default();
     for input in inputs {

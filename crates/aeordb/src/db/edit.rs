@@ -1,11 +1,15 @@
-//! Changes of paths within the database: removing, renaming, copying.
+//! Changes of paths within the database: putting, removing, renaming, copying, alone or many as
+//! one commit.
 
 use std::collections::BTreeMap;
 
-use crate::db::{Database, Writer};
+use bytes::Bytes;
+
+use crate::db::upload::Uploaded;
+use crate::db::{Database, Draft};
 use crate::error::{Error, Result};
-use crate::hash::VersionId;
-use crate::object::{self, Item, Path, Version};
+use crate::hash::{Hash, Kind, VersionId};
+use crate::object::{Item, Path, Totals};
 
 /// What a change of paths did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,57 +18,136 @@ pub struct EditReport {
     pub version: VersionId,
     /// HEAD before.
     pub previous: VersionId,
-    /// Files that were removed, moved or copied.
+    /// Files that were put, removed, moved or copied.
     pub files: u64,
-    /// Directories that were removed, moved or copied.
+    /// Directories that were put, removed, moved or copied.
     pub directories: u64,
     /// Bytes of those files.
     pub bytes: u64,
 }
 
-impl EditReport {
-    fn count(&mut self, item: &Item) {
-        let totals = item.totals();
-        self.files += totals.files;
-        self.directories += totals.directories;
-        self.bytes += totals.bytes;
+/// Changes a draft and says what was touched. It may be called again, from the start.
+pub type Plan = dyn Fn(&mut Draft<'_, '_>) -> Result<Totals> + Send;
+
+/// An entry with its name.
+pub(super) type Entry = (Kind, Hash, Bytes);
+
+/// One change of HEAD, all or nothing, that may share its commit with others.
+pub struct Edit {
+    what: &'static str,
+    plan: Box<Plan>,
+    /// Entries that the change needs.
+    pub(super) entries: Vec<Entry>,
+    /// What was written for it before.
+    pub(super) uploaded: Option<Uploaded>,
+}
+
+impl Edit {
+    /// A change that history shows as `what`, of entries that are in the database.
+    pub fn new(
+        what: &'static str,
+        plan: impl Fn(&mut Draft<'_, '_>) -> Result<Totals> + Send + 'static,
+    ) -> Self {
+        Edit { what, plan: Box::new(plan), entries: Vec::new(), uploaded: None }
     }
+
+    /// Bytes of the entries that come with it.
+    pub(super) fn len(&self) -> usize {
+        self.entries.iter().map(|(_, _, bytes)| bytes.len()).sum()
+    }
+}
+
+/// Puts `item` at `path` in place of whatever is there.
+pub fn put(draft: &mut Draft<'_, '_>, path: &Path, item: Item) -> Result<Totals> {
+    let totals = item.totals();
+    draft.set(path, Some(item))?;
+    Ok(totals)
+}
+
+/// Removes paths. A directory goes only with `recursive`.
+pub fn remove(draft: &mut Draft<'_, '_>, paths: &[Path], recursive: bool) -> Result<Totals> {
+    let mut gone = BTreeMap::new();
+    for path in paths {
+        let item = draft.whole(path)?;
+        if matches!(item, Item::Directory(_)) && !recursive {
+            return Err(Error::invalid(format!("{path} is a directory")));
+        }
+        gone.insert(path, item);
+    }
+    let mut removed = Totals::default();
+    let mut last: Option<&Path> = None;
+    for (path, item) in gone {
+        // What goes with a directory that goes is counted with it.
+        if last.is_none_or(|last| !last.contains(path)) {
+            draft.set(path, None)?;
+            removed = sum(removed, item.totals())?;
+            last = Some(path);
+        }
+    }
+    Ok(removed)
+}
+
+/// Moves what is at `from` to `to`; with `force` a file that is there is replaced.
+pub fn rename(draft: &mut Draft<'_, '_>, from: &Path, to: &Path, force: bool) -> Result<Totals> {
+    let item = draft.whole(from)?;
+    if from == to {
+        return Err(same(from));
+    }
+    if from.contains(to) {
+        return Err(Error::invalid(format!("{to} lies within {from}")));
+    }
+    free(draft, to, force)?;
+    let totals = item.totals();
+    draft.set(from, None)?;
+    draft.set(to, Some(item))?;
+    Ok(totals)
+}
+
+/// Copies what is at `from`, in HEAD or another version, to `to`; with `force` a file that is
+/// there is replaced. Content is shared, not copied.
+pub fn copy(
+    draft: &mut Draft<'_, '_>,
+    version: Option<&VersionId>,
+    from: &Path,
+    to: &Path,
+    force: bool,
+) -> Result<Totals> {
+    let item = match version {
+        Some(version) => draft.item_of(version, from)?,
+        None => draft.whole(from)?,
+    };
+    if from == to && (version.is_none() || version == Some(&draft.version()?)) {
+        return Err(same(from));
+    }
+    free(draft, to, force)?;
+    put(draft, to, item)
+}
+
+fn free(draft: &Draft<'_, '_>, to: &Path, force: bool) -> Result<()> {
+    match draft.item(to)? {
+        None => Ok(()),
+        Some(Item::File(_) | Item::Symlink(_)) if force => Ok(()),
+        Some(_) => Err(Error::Exists(to.to_string())),
+    }
+}
+
+/// The totals of several changes.
+pub fn sum(a: Totals, b: Totals) -> Result<Totals> {
+    let limit = u64::MAX;
+    a.checked_add(b).ok_or_else(|| Error::Limit { what: "a change".into(), limit, found: limit })
 }
 
 impl Database {
     /// Removes paths. A directory goes only with `recursive`.
     pub fn remove(&self, paths: &[Path], recursive: bool) -> Result<EditReport> {
-        self.change("rm", |head, writer, report| {
-            let mut changes = BTreeMap::new();
-            for path in paths {
-                let item = existing(writer, head, path)?;
-                if matches!(item, Item::Directory(_)) && !recursive {
-                    return Err(Error::invalid(format!("{path} is a directory")));
-                }
-                // What goes with a directory that goes is counted with it.
-                let covered = paths.iter().any(|other| other != path && other.contains(path));
-                if !covered && changes.insert(path.clone(), None).is_none() {
-                    report.count(&item);
-                }
-            }
-            Ok(changes)
-        })
+        let paths = paths.to_vec();
+        self.edit(&Edit::new("rm", move |draft| remove(draft, &paths, recursive)))
     }
 
     /// Moves what is at `from` to `to`; with `force` a file that is there is replaced.
     pub fn rename(&self, from: &Path, to: &Path, force: bool) -> Result<EditReport> {
-        self.change("mv", |head, writer, report| {
-            let item = existing(writer, head, from)?;
-            if from == to {
-                return Err(same(from));
-            }
-            if from.contains(to) {
-                return Err(Error::invalid(format!("{to} lies within {from}")));
-            }
-            free(writer, head, to, force)?;
-            report.count(&item);
-            Ok(BTreeMap::from([(from.clone(), None), (to.clone(), Some(item))]))
-        })
+        let (from, to) = (from.clone(), to.clone());
+        self.edit(&Edit::new("mv", move |draft| rename(draft, &from, &to, force)))
     }
 
     /// Copies what is at `from` in a version to `to` in HEAD; with `force` a file that is there is
@@ -76,62 +159,70 @@ impl Database {
         to: &Path,
         force: bool,
     ) -> Result<EditReport> {
-        self.change("cp", |head, writer, report| {
-            let source = Version::read(writer, from_version)?;
-            let item = existing(writer, &source, from)?;
-            if from == to && *from_version == writer.head() {
-                return Err(same(from));
-            }
-            free(writer, head, to, force)?;
-            report.count(&item);
-            Ok(BTreeMap::from([(to.clone(), Some(item))]))
-        })
+        let (version, from, to) = (*from_version, from.clone(), to.clone());
+        self.edit(&Edit::new("cp", move |draft| copy(draft, Some(&version), &from, &to, force)))
     }
 
-    /// Applies the changes that `plan` makes of HEAD as one commit.
-    fn change(
-        &self,
-        what: &str,
-        plan: impl FnOnce(
-            &Version,
-            &Writer<'_>,
-            &mut EditReport,
-        ) -> Result<BTreeMap<Path, Option<Item>>>,
-    ) -> Result<EditReport> {
+    /// Makes one change, durable when this returns.
+    pub fn edit(&self, edit: &Edit) -> Result<EditReport> {
+        let mut outcomes = self.commit_together(std::slice::from_ref(edit))?;
+        outcomes.pop().unwrap_or(Err(Error::Interrupted))
+    }
+
+    /// Makes many changes, each all or nothing, with one commit, one version and one entry of
+    /// history. If that fails, each is tried alone, so that none pays for another.
+    pub fn edit_all(&self, edits: &[Edit]) -> Vec<Result<EditReport>> {
+        match self.commit_together(edits) {
+            Ok(outcomes) => outcomes,
+            Err(error) if edits.len() == 1 => vec![Err(error)],
+            Err(_) => edits.iter().map(|edit| self.edit(edit)).collect(),
+        }
+    }
+
+    fn commit_together(&self, edits: &[Edit]) -> Result<Vec<Result<EditReport>>> {
         let mut writer = self.writer()?;
         let previous = writer.head();
-        let head = writer.head_version()?;
-        let mut report =
-            EditReport { version: previous, previous, files: 0, directories: 0, bytes: 0 };
-        let changes = plan(&head, &writer, &mut report)?;
-        let version = object::apply(writer.entries(), &head.root, changes)?;
-        report.version = writer.add_version(&version)?;
-        if report.version != previous {
-            writer.set_head(report.version, what)?;
+        for uploaded in edits.iter().filter_map(|edit| edit.uploaded.as_ref()) {
+            uploaded.check(&writer)?;
+        }
+        let mut draft = Draft::new(&mut writer)?;
+        let mut touched = Vec::with_capacity(edits.len());
+        for edit in edits {
+            touched.push(draft.attempt(&edit.plan));
+        }
+        let version = draft.finish()?;
+        for (edit, _) in edits.iter().zip(&touched).filter(|(_, done)| done.is_ok()) {
+            for (kind, hash, bytes) in &edit.entries {
+                writer.entries().append_hashed(*kind, *hash, bytes)?;
+            }
+        }
+        let version = writer.add_version(&version)?;
+        if version != previous {
+            writer.set_head(version, &name_of_all(edits))?;
             writer.commit()?;
         }
-        Ok(report)
+        let report = |Totals { files, directories, bytes }| EditReport {
+            version,
+            previous,
+            files,
+            directories,
+            bytes,
+        };
+        Ok(touched.into_iter().map(|done| done.map(report)).collect())
     }
-}
-
-fn existing(writer: &Writer<'_>, version: &Version, path: &Path) -> Result<Item> {
-    if path.is_root() {
-        return Ok(Item::Directory(version.root_directory()));
-    }
-    object::resolve(writer, &version.root, path)?.ok_or_else(|| Error::not_found(path.to_string()))
 }
 
 fn same(path: &Path) -> Error {
     Error::invalid(format!("{path} and {path} are the same"))
 }
 
-fn free(writer: &Writer<'_>, head: &Version, to: &Path, force: bool) -> Result<()> {
-    if to.is_root() {
-        return Err(Error::Exists(to.to_string()));
-    }
-    match object::resolve(writer, &head.root, to)? {
-        None => Ok(()),
-        Some(Item::File(_) | Item::Symlink(_)) if force => Ok(()),
-        Some(_) => Err(Error::Exists(to.to_string())),
+/// What history says of a commit: the verb, and of how many edits, if of more than one.
+fn name_of_all(edits: &[Edit]) -> String {
+    let mut words: Vec<&str> = edits.iter().map(|edit| edit.what).collect();
+    words.sort_unstable();
+    words.dedup();
+    match edits.len() {
+        1 => words.concat(),
+        many => format!("{} ({many} edits)", words.join(", ")),
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
 use crate::hash::{Hash, VersionId};
 use crate::limits::METADATA_LEN_MAX;
@@ -128,6 +130,25 @@ pub fn snapshots(store: &dyn ReadEntries, root: &Hash) -> Result<Vec<Snapshot>> 
     tree::iterate::<SystemMap, _>(store, root, None)?
         .map(|entry| entry.and_then(|(key, value)| Snapshot::decode(&key, &value)))
         .collect()
+}
+
+/// The system data whose keys start with `prefix`, in the order of keys.
+pub fn system(store: &dyn ReadEntries, root: &Hash, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>> {
+    if root.is_zero() {
+        return Ok(Vec::new());
+    }
+    // A prefix is below everything that it starts, so only itself is passed over.
+    tree::iterate::<SystemMap, _>(store, root, Some(prefix))?
+        .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+        .collect()
+}
+
+/// Number of entries of a map: one node is read.
+pub fn len(store: &dyn ReadEntries, root: &Hash) -> Result<u64> {
+    if root.is_zero() {
+        return Ok(0);
+    }
+    Ok(tree::summary::<SystemMap, _>(store, root)?.entries)
 }
 
 /// The history entries whose numbers lie in `range`, oldest first.

@@ -39,6 +39,7 @@ impl Database {
             clock: options.clock.clone(),
             appender: Some(Mutex::new(appender)),
             unpublished: None,
+            uploads: Arc::default(),
         })
     }
 }

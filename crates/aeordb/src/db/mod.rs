@@ -1,10 +1,15 @@
 //! A database: versions of a tree of files, HEAD, snapshots and history, in one file.
 
-mod edit;
+mod draft;
+pub mod edit;
+mod group;
 mod journal;
 mod layered;
 mod reader;
 mod resolve;
+#[cfg(test)]
+mod tests;
+mod upload;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -12,9 +17,12 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use edit::EditReport;
+pub use draft::Draft;
+pub use edit::{Edit, EditReport};
+pub use group::{CommitStats, Committer};
 pub use journal::{HistoryEntry, Snapshot};
 pub use reader::{FileReader, Reader};
+pub use upload::{Upload, Uploads};
 pub use writer::Writer;
 
 use crate::clock::Clock;
@@ -56,6 +64,7 @@ pub struct Database {
     appender: Option<Mutex<Appender>>,
     /// The file as long as it has no name yet: it gets it with its first commit.
     unpublished: Option<Unpublished>,
+    uploads: Arc<Uploads>,
 }
 
 struct Unpublished {
@@ -84,6 +93,7 @@ impl Database {
             clock: options.clock.clone(),
             appender: None,
             unpublished: None,
+            uploads: Arc::default(),
         })
     }
 
@@ -116,6 +126,7 @@ impl Database {
             clock: options.clock.clone(),
             appender: Some(Mutex::new(appender)),
             unpublished: None,
+            uploads: Arc::default(),
         })
     }
 
@@ -171,6 +182,16 @@ impl Database {
         &self.log
     }
 
+    /// The uploads under way.
+    pub fn uploads(&self) -> &Arc<Uploads> {
+        &self.uploads
+    }
+
+    /// The number of the last commit.
+    pub fn sequence(&self) -> u64 {
+        self.log.sequence()
+    }
+
     /// The worker threads that long verbs share.
     pub fn crew(&self) -> &Arc<Crew> {
         &self.crew
@@ -197,6 +218,16 @@ impl Database {
             why: "it was opened for reading".into(),
         })?;
         Ok(appender.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// [`Error::ReadOnly`] if nothing can be written any more. Waits for nobody: while a writer is
+    /// at work, that it can write is taken for granted.
+    pub fn check_writable(&self) -> Result<()> {
+        match self.appender.as_ref().map(Mutex::try_lock) {
+            Some(Ok(appender)) => appender.check_usable(),
+            Some(Err(_)) => Ok(()),
+            None => self.appender().map(drop),
+        }
     }
 
     /// Gives a new database its name, now that it has a commit.

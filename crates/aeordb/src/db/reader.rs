@@ -117,9 +117,33 @@ impl Reader {
         journal::snapshots(&self.view, &self.view.root().snapshots)
     }
 
+    /// The snapshot of this name.
+    pub fn snapshot(&self, name: &str) -> Result<Option<Snapshot>> {
+        journal::snapshot(&self.view, &self.view.root().snapshots, name)
+    }
+
+    /// The system data whose keys start with `prefix`, in the order of keys.
+    pub fn system(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>> {
+        journal::system(&self.view, &self.view.root().system, prefix)
+    }
+
+    /// Number of entries of history.
+    pub fn history_len(&self) -> Result<u64> {
+        journal::len(&self.view, &self.view.root().history)
+    }
+
     /// History, newest first.
     pub fn history(&self) -> Result<impl Iterator<Item = Result<HistoryEntry>> + '_> {
-        let mut end = self.view.root().sequence + 1;
+        self.history_before(None)
+    }
+
+    /// History before the entry of this number, newest first.
+    pub fn history_before(
+        &self,
+        before: Option<u64>,
+    ) -> Result<impl Iterator<Item = Result<HistoryEntry>> + '_> {
+        let newest = self.view.root().sequence + 1;
+        let mut end = before.map_or(newest, |before| before.min(newest));
         let mut page_len = HISTORY_PAGE;
         let mut page: Vec<HistoryEntry> = Vec::new();
         Ok(std::iter::from_fn(move || {

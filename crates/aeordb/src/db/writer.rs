@@ -2,6 +2,8 @@
 
 use std::sync::MutexGuard;
 
+use bytes::Bytes;
+
 use crate::db::journal::{self, HistoryEntry, Snapshot};
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
@@ -122,6 +124,17 @@ impl<'a> Writer<'a> {
         Ok(snapshot)
     }
 
+    /// The system data under `key`.
+    pub fn system(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        tree::get::<SystemMap, _>(&*self.appender, &self.root.system, key)
+    }
+
+    /// Keeps system data under `key`, or removes it: it is in no version and in no export.
+    pub fn set_system(&mut self, key: &[u8], value: Option<Vec<u8>>) -> Result<()> {
+        self.root.system = self.edit_map(self.root.system, key, value)?;
+        Ok(())
+    }
+
     /// Stores a version and returns its name.
     pub fn add_version(&mut self, version: &Version) -> Result<VersionId> {
         Ok(VersionId(self.appender.append(Kind::Version, &version.encode())?))
@@ -225,7 +238,7 @@ impl ReadEntries for Writer<'_> {
         self.appender.locate(hash)
     }
 
-    fn read(&self, kind: Kind, hash: &Hash) -> Result<bytes::Bytes> {
+    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
         self.appender.read(kind, hash)
     }
 

@@ -121,6 +121,11 @@ impl Appender {
         &self.source
     }
 
+    /// [`Error::ReadOnly`] once nothing can be written until the file is opened again.
+    pub fn check_usable(&self) -> Result<()> {
+        self.usable()
+    }
+
     fn usable(&self) -> Result<()> {
         if let Some(why) = &self.latched {
             let what = self.source.name().to_owned();
@@ -426,6 +431,9 @@ impl Appender {
 
     /// Takes back everything since the last commit.
     pub fn rollback(&mut self) {
+        if !self.broken && !self.is_dirty() {
+            return;
+        }
         self.packer = Packer::new(self.crew.clone());
         self.index = self.state.index.clone();
         self.index.forget_from(self.state.end);

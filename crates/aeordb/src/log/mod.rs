@@ -240,6 +240,11 @@ impl Log {
         &self.damages
     }
 
+    /// The number of the last commit.
+    pub fn sequence(&self) -> u64 {
+        self.published.read().unwrap_or_else(PoisonError::into_inner).root.sequence
+    }
+
     /// A view of the last commit, pinned: no collection releases what it reaches.
     pub fn view(&self) -> Result<View> {
         let published = || self.published.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,0 +1,208 @@
+//! Requests to a server, and its problems as errors of ours.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use aeordb::error::Context;
+use aeordb::hash::VersionId;
+use aeordb::{Error, Result};
+use serde_json::Value;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body, SendBody};
+
+use crate::exit::Denied;
+
+/// Longest reply of JSON, in bytes.
+const REPLY_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A server, and the key to it.
+pub struct Client {
+    agent: Agent,
+    base: String,
+    key: String,
+}
+
+/// What is sent.
+pub enum Payload<'a> {
+    /// Nothing.
+    Empty,
+    /// JSON.
+    Json(Value),
+    /// Bytes of this type.
+    Bytes(&'a mut dyn Read, &'a str),
+}
+
+impl Client {
+    /// The server at `url`; the key comes from the environment.
+    pub fn new(url: &str) -> Result<Self> {
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(Error::invalid(format!("'{url}' is no http:// or https:// URL")));
+        }
+        let key = std::env::var("AEORDB_API_KEY").unwrap_or_default();
+        if key.is_empty() {
+            return Err(denied("AEORDB_API_KEY is not set: a server asks for a key"));
+        }
+        let tls = ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+            .build();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT))
+            .tls_config(tls)
+            .build()
+            .into();
+        Ok(Client { agent, base: url.trim_end_matches('/').to_owned(), key })
+    }
+
+    /// Sends a request; a reply that is a problem is an error.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        payload: Payload<'_>,
+    ) -> Result<Response<Body>> {
+        let url = format!("{}{path}", self.base);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("authorization", format!("Bearer {}", self.key));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let kind = match &payload {
+            Payload::Empty => None,
+            Payload::Json(_) => Some("application/json"),
+            Payload::Bytes(_, kind) => Some(*kind),
+        };
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        let bad = |error: ureq::http::Error| Error::invalid(error.to_string());
+        let reply = match payload {
+            Payload::Empty => self.agent.run(request.body(()).map_err(bad)?),
+            Payload::Json(value) => self.agent.run(request.body(value.to_string()).map_err(bad)?),
+            Payload::Bytes(reader, _) => {
+                let body = SendBody::from_reader(reader);
+                self.agent.run(request.body(body).map_err(bad)?)
+            }
+        };
+        let reply = reply.map_err(|error| self.unreachable(error))?;
+        if reply.status().is_success() {
+            return Ok(reply);
+        }
+        let status = reply.status().as_u16();
+        let problem = self.value(reply).unwrap_or(Value::Null);
+        Err(error_of(&problem, status, &self.base))
+    }
+
+    /// Sends a request without a body and reads a reply of JSON.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.value(self.send(Method::GET, path, &[], Payload::Empty)?)
+    }
+
+    /// Sends JSON and reads a reply of JSON.
+    pub fn post(&self, path: &str, body: Value) -> Result<Value> {
+        self.value(self.send(Method::POST, path, &[], Payload::Json(body))?)
+    }
+
+    /// Reads a reply of JSON.
+    pub fn value(&self, mut reply: Response<Body>) -> Result<Value> {
+        let body = reply.body_mut().with_config().limit(REPLY_LEN_MAX).read_to_vec();
+        let body = body.map_err(|error| self.unreachable(error))?;
+        serde_json::from_slice(&body).map_err(|error| {
+            Error::invalid(format!("{} did not reply with JSON: {error}", self.base))
+        })
+    }
+
+    /// All items of pages that follow each other; `path` has its parameters, if any.
+    pub fn pages(&self, path: &str, mut each: impl FnMut(&Value) -> Result<bool>) -> Result<()> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let mut at = path.to_owned();
+        loop {
+            let page = self.get(&at)?;
+            for item in page["items"].as_array().into_iter().flatten() {
+                if !each(item)? {
+                    return Ok(());
+                }
+            }
+            match page["next"].as_str() {
+                Some(next) => at = format!("{path}{joint}cursor={}", encoded(next)),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn unreachable(&self, error: ureq::Error) -> Error {
+        let what = format!("asking {}", self.base);
+        match error {
+            ureq::Error::Io(source) => Error::Io { what, source },
+            other => Error::Io { what, source: io::Error::other(other.to_string()) },
+        }
+    }
+}
+
+/// Text as the value of a parameter.
+pub fn encoded(text: &str) -> String {
+    aeordb_server::percent_encoded(text.as_bytes())
+}
+
+fn denied(why: &str) -> Error {
+    Error::Io { what: "the server refuses".into(), source: io::Error::other(Denied(why.into())) }
+}
+
+/// The error that a problem document tells of.
+fn error_of(problem: &Value, status: u16, url: &str) -> Error {
+    let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+    let version = |name: &str| problem[name].as_str()?.parse::<VersionId>().ok();
+    let detail = text("detail");
+    let kind = text("type");
+    let kind = kind.rsplit(':').next().unwrap_or_default();
+    match (kind, status) {
+        ("base-mismatch", _) => match (version("head"), version("base"), version("target")) {
+            (Some(head), Some(base), Some(target)) => Error::BaseMismatch { head, base, target },
+            _ => Error::invalid(detail),
+        },
+        ("head-moved", _) => match (version("head"), version("expected")) {
+            (Some(head), Some(expected)) => Error::HeadMoved { head, expected },
+            _ => Error::invalid(detail),
+        },
+        ("incomplete", _) => {
+            let missing = problem["missing"].as_u64().unwrap_or(1);
+            let version = version("version").unwrap_or(VersionId(aeordb::hash::Hash::of(b"")));
+            let supplier = problem["base"].as_str().and_then(|base| base.parse().ok());
+            Error::Incomplete { version, missing, supplier }
+        }
+        ("not-found", _) => Error::not_found(detail.trim_end_matches(" not found")),
+        ("exists", _) => Error::Exists(detail.trim_end_matches(" already exists").to_owned()),
+        ("locked", _) => Error::Locked { path: url.into(), holder: "another process".into() },
+        ("damaged" | "stored-damaged", _) => {
+            Error::damaged(url, problem["offset"].as_u64().unwrap_or(0), detail)
+        }
+        (_, 401 | 403) => denied(&detail),
+        ("invalid", _) => Error::Invalid(detail),
+        _ if detail.is_empty() => Error::Io {
+            what: format!("asking {url}"),
+            source: io::Error::other(format!("it replied with status {status}")),
+        },
+        _ => Error::Io { what: url.into(), source: io::Error::other(detail) },
+    }
+}
+
+/// Copies the body of a reply to where it goes.
+pub fn copy(reply: Response<Body>, out: &mut dyn io::Write) -> Result<u64> {
+    let mut body = reply.into_body().into_reader();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut copied = 0;
+    loop {
+        let read = body.read(&mut buffer).context(|| "reading the reply".into())?;
+        if read == 0 {
+            return Ok(copied);
+        }
+        let piece = buffer.get(..read).unwrap_or_default();
+        out.write_all(piece).context(|| "writing what the server sent".into())?;
+        copied += read as u64;
+    }
+}

@@ -1,0 +1,251 @@
+//! The directory of backups: bare names beneath a handle that is opened once. No link is
+//! followed, nothing outside is reached, nothing is replaced.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aeordb::Error;
+use aeordb::clock;
+use aeordb::db::FileKind;
+use aeordb::error::Context;
+use aeordb::format::seal::{CLOSING_FRAME_LEN, Closing};
+use aeordb::format::superblock::{SUPERBLOCK_LEN, Superblock};
+use aeordb::format::{FRAME_HEADER_LEN, FrameHeader};
+use aeordb::hash::{Hash, VersionId};
+use aeordb::media::NewFile;
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag, OpenHow, ResolveFlag};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde_json::{Value, json};
+
+use crate::json;
+use crate::outgoing::Source;
+use crate::problem::Problem;
+
+/// Longest name of a backup, in bytes.
+const NAME_LEN_MAX: usize = 128;
+/// Bytes that are read at once.
+const PIECE_LEN: usize = 256 * 1024;
+
+/// A directory of backups.
+#[derive(Debug)]
+pub struct BackupDirectory {
+    handle: File,
+}
+
+/// A sealed file of the directory.
+pub struct Backup {
+    /// The open file.
+    pub file: File,
+    /// Its bytes.
+    pub size: u64,
+    /// The hash that it was sealed with: no other file has it.
+    pub seal: Hash,
+    kind: FileKind,
+    version: VersionId,
+    base: Option<VersionId>,
+    modified: i64,
+}
+
+impl BackupDirectory {
+    /// Opens the directory, made with mode 0700 if it is not there.
+    pub fn open(path: &Path) -> aeordb::Result<Self> {
+        let what = || format!("opening the backup directory {}", path.display());
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::Io { what: what(), source: error });
+            }
+            _ => {}
+        }
+        let flags = (OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).bits();
+        let handle = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+        Ok(BackupDirectory { handle: handle.context(what)? })
+    }
+
+    /// The handle as a path: it leads to this very directory, whatever it is called meanwhile.
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()))
+    }
+
+    /// Starts a new file, which appears under `name` when it is published.
+    pub fn create(&self, name: &str) -> Result<NewFile, Problem> {
+        check_name(name)?;
+        NewFile::create(self.path().join(name)).map_err(|error| named(error, name))
+    }
+
+    /// Gives a new file its name.
+    pub fn publish(file: NewFile, name: &str) -> Result<(), Problem> {
+        file.publish().map_err(|error| named(error, name))
+    }
+
+    /// A file without a name, gone when it is closed.
+    pub fn spool(&self) -> Result<File, Problem> {
+        let spool = tempfile::tempfile_in(self.path());
+        Ok(spool.context(|| "making a temporary file beside the backups".into())?)
+    }
+
+    /// Opens a regular file for reading.
+    pub fn open_file(&self, name: &str) -> Result<File, Problem> {
+        check_name(name)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let beneath = ResolveFlag::RESOLVE_BENEATH
+            | ResolveFlag::RESOLVE_NO_SYMLINKS
+            | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(beneath);
+        let opened = match fcntl::openat2(&self.handle, name, how) {
+            // An older kernel: a bare name that is not followed stays beneath as well.
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                fcntl::openat(&self.handle, name, flags, nix::sys::stat::Mode::empty())
+            }
+            opened => opened,
+        };
+        let file = match opened {
+            Ok(opened) => File::from(opened),
+            Err(Errno::ENOENT) => return Err(Problem::not_found(format!("backup '{name}'"))),
+            Err(Errno::ELOOP | Errno::EXDEV | Errno::ENXIO) => return Err(not_regular(name)),
+            Err(errno) => return Err(io_problem(errno.into())),
+        };
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(file),
+            Ok(_) => Err(not_regular(name)),
+            Err(error) => Err(io_problem(error)),
+        }
+    }
+
+    /// Opens a sealed file.
+    pub fn get(&self, name: &str) -> Result<Backup, Problem> {
+        let file = self.open_file(name)?;
+        Backup::read(file).map_err(|error| match error {
+            Error::Io { source, .. } if source.kind() != io::ErrorKind::UnexpectedEof => {
+                io_problem(source)
+            }
+            _ => Problem::not_found(format!("backup '{name}' (what is there is not a whole one)")),
+        })
+    }
+
+    /// What is there after the name `after`, by name, at most `limit`.
+    pub fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, Value)>, Problem> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path()).map_err(io_problem)? {
+            let name = entry.map_err(io_problem)?.file_name().into_string().unwrap_or_default();
+            if check_name(&name).is_ok() && after.is_none_or(|after| name.as_str() > after) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        let backups = names.into_iter().filter_map(|name| {
+            let backup = self.get(&name).ok()?;
+            Some((name.clone(), backup.json(&name)))
+        });
+        Ok(backups.take(limit).collect())
+    }
+
+    /// Removes a sealed file.
+    pub fn remove(&self, name: &str) -> Result<(), Problem> {
+        self.get(name)?;
+        match unlinkat(&self.handle, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => self.handle.sync_all().map_err(io_problem),
+            Err(Errno::ENOENT) => Err(Problem::not_found(format!("backup '{name}'"))),
+            Err(errno) => Err(io_problem(errno.into())),
+        }
+    }
+}
+
+impl Backup {
+    fn read(file: File) -> aeordb::Result<Self> {
+        let what = || "reading a backup".to_owned();
+        let metadata = file.metadata().context(what)?;
+        let size = metadata.len();
+        let mut head = [0; SUPERBLOCK_LEN];
+        file.read_exact_at(&mut head, 0).context(what)?;
+        let superblock = Superblock::parse("the backup", 0, &head)?;
+        let at = size.saturating_sub(CLOSING_FRAME_LEN as u64);
+        let mut frame = [0; CLOSING_FRAME_LEN];
+        file.read_exact_at(&mut frame, at).context(what)?;
+        let cut_off = || Error::damaged("the backup", at, "expected the closing superblock");
+        let header = FrameHeader::parse(&frame).ok_or_else(cut_off)?;
+        let closing = Closing::parse(at, &header, frame.get(FRAME_HEADER_LEN..).unwrap_or(&[]))?;
+        let version = VersionId(Hash::new(superblock.target));
+        let base = VersionId(Hash::new(superblock.base));
+        let kind = superblock.file_kind().ok_or_else(cut_off)?;
+        Ok(Backup {
+            size,
+            seal: Hash::new(closing.content),
+            kind,
+            version,
+            base: (kind == FileKind::Patch).then_some(base),
+            modified: metadata.modified().map_or(0, clock::nanoseconds),
+            file,
+        })
+    }
+
+    /// The tag of its bytes.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.seal)
+    }
+
+    fn json(&self, name: &str) -> Value {
+        json!({
+            "name": name,
+            "kind": self.kind.name(),
+            "version": self.version.to_string(),
+            "base": self.base.map(|base| base.to_string()),
+            "size": self.size,
+            "modified": json::time(self.modified),
+            "seal": self.seal.to_string(),
+        })
+    }
+}
+
+/// Bytes of a file from a place on.
+pub struct FileBytes {
+    /// The file.
+    pub file: File,
+    /// Where the next piece starts.
+    pub offset: u64,
+}
+
+impl Source for FileBytes {
+    fn next_piece(&mut self) -> io::Result<Bytes> {
+        let mut piece = vec![0; PIECE_LEN];
+        let read = self.file.read_at(&mut piece, self.offset)?;
+        piece.truncate(read);
+        self.offset += read as u64;
+        Ok(piece.into())
+    }
+}
+
+/// Bare names of letters, digits, `.`, `_` and `-`, that do not begin with a dot.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let good = (1..=NAME_LEN_MAX).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with('.');
+    if good {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        "a backup is named by 1 to 128 letters, digits, '.', '_' and '-', not beginning with '.': \
+         no path",
+    ))
+}
+
+fn not_regular(name: &str) -> Problem {
+    Problem::invalid(format!("'{name}' is not a regular file"))
+}
+
+fn io_problem(source: io::Error) -> Problem {
+    Error::Io { what: "in the backup directory".into(), source }.into()
+}
+
+/// An error about a file of the directory, by its bare name.
+fn named(error: Error, name: &str) -> Problem {
+    match error {
+        Error::Exists(_) => Problem::exists(format!("backup '{name}'")),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Bodies: taken in with a deadline and a limit, given out as they are read.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::patience::Patience;
+use crate::problem::Problem;
+
+/// Longest body of JSON, in bytes.
+const JSON_LEN_MAX: usize = 1024 * 1024;
+/// Pieces of an output that may wait for a slow reader.
+const PIECES_WAITING: usize = 4;
+/// Bytes of such a piece.
+const PIECE_LEN: usize = 256 * 1024;
+
+/// The body of a request.
+pub struct Incoming {
+    body: Body,
+    patience: Patience,
+    app: Arc<App>,
+}
+
+impl Incoming {
+    /// Takes `body` in.
+    pub fn new(app: &Arc<App>, body: Body) -> Self {
+        let patience = Patience::new(app.deadlines.body);
+        Incoming { body, patience, app: app.clone() }
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let since = Instant::now();
+            let frame = tokio::time::timeout(self.patience.left(), self.body.frame()).await;
+            let frame = match frame.map_err(|_| Problem::too_slow())? {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Problem::damaged_upload("the body was cut off")),
+                Some(Ok(frame)) => frame,
+            };
+            // Trailers say nothing that we know.
+            let Ok(bytes) = frame.into_data() else { continue };
+            self.patience.account(since.elapsed(), bytes.len());
+            self.app.metrics.bytes_in.fetch_add(bytes.len() as u64, Relaxed);
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+
+    /// The whole body, of at most `limit` bytes.
+    pub async fn all(mut self, limit: usize) -> Result<Vec<u8>, Problem> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            if whole.len() + bytes.len() > limit {
+                return Err(Problem::too_large("this body", limit as u64));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
+
+    /// The body as JSON, whatever its Content-Type says. No body at all is an empty object.
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        let whole = self.all(JSON_LEN_MAX).await?;
+        let text: &[u8] = if whole.is_empty() { b"{}" } else { &whole };
+        serde_json::from_slice(text).map_err(|error| {
+            Problem::invalid(format!("the body is not the JSON that is wanted here: {error}"))
+        })
+    }
+}
+
+/// What a thread writes and a client reads, as slowly as it likes within its deadline.
+pub struct Pipe {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    piece: Vec<u8>,
+    app: Arc<App>,
+}
+
+/// The other end of a [`Pipe`].
+pub type PipeEnd = mpsc::Receiver<io::Result<Bytes>>;
+
+impl Pipe {
+    /// A pipe and its end.
+    pub fn new(app: &Arc<App>) -> (Self, PipeEnd) {
+        let (pieces, end) = mpsc::channel(PIECES_WAITING);
+        (Pipe { pieces, piece: Vec::new(), app: app.clone() }, end)
+    }
+
+    /// Says that what was written is not whole: the connection is aborted, never ended cleanly.
+    pub fn fail(self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) {
+        let _ = self.pieces.blocking_send(Err(io::Error::other(error)));
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.piece));
+        self.app.metrics.bytes_out.fetch_add(piece.len() as u64, Relaxed);
+        // Nobody reads any more: whoever writes stops.
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl io::Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_LEN {
+            self.send()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()
+    }
+}

@@ -1,0 +1,156 @@
+//! Long work that a client starts and looks at now and then.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aeordb::watch::Watch;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::json;
+use crate::problem::Problem;
+
+/// Jobs that run at once.
+const RUNNING_MAX: usize = 2;
+/// Jobs that are remembered.
+const KEPT_MAX: usize = 100;
+
+/// One piece of long work.
+pub struct Job {
+    /// Its number.
+    pub id: u64,
+    kind: &'static str,
+    started: i64,
+    watch: Watch,
+    end: Mutex<Option<End>>,
+}
+
+/// How a job ended.
+struct End {
+    state: &'static str,
+    time: i64,
+    result: Value,
+    problem: Value,
+}
+
+/// The jobs of a server.
+#[derive(Default)]
+pub struct Jobs(Mutex<BTreeMap<u64, Arc<Job>>>);
+
+impl Jobs {
+    /// Starts `work` on a thread of its own.
+    pub fn start(
+        &self,
+        app: &Arc<App>,
+        kind: &'static str,
+        work: impl FnOnce(&Arc<App>, &Watch) -> Result<Value, Problem> + Send + 'static,
+    ) -> Result<Arc<Job>, Problem> {
+        let job = {
+            let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if jobs.values().filter(|job| job.is_running()).count() >= RUNNING_MAX {
+                return Err(Problem::busy("as many jobs as the server runs at once are under way"));
+            }
+            while jobs.len() >= KEPT_MAX {
+                let done = jobs.iter().find(|(_, job)| !job.is_running()).map(|(id, _)| *id);
+                let Some(done) = done else { break };
+                jobs.remove(&done);
+            }
+            let id = jobs.keys().next_back().map_or(1, |last| last + 1);
+            let (watch, started) = (Watch::new(), app.database.clock().now());
+            let job = Arc::new(Job { id, kind, started, watch, end: Mutex::default() });
+            jobs.insert(id, job.clone());
+            job
+        };
+        let (app, running) = (app.clone(), job.clone());
+        tokio::task::spawn_blocking(move || {
+            // Whatever happens to the work, the job ends.
+            let _ended = Ended(&running, &app);
+            let done = work(&app, &running.watch);
+            running.finish(app.database.clock().now(), done);
+        });
+        Ok(job)
+    }
+
+    /// The job of this number.
+    pub fn get(&self, id: u64) -> Option<Arc<Job>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// All jobs that are remembered, newest first.
+    pub fn list(&self) -> Vec<Arc<Job>> {
+        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.values().rev().cloned().collect()
+    }
+
+    /// Forgets a job that has ended; false if it still runs.
+    pub fn forget(&self, job: &Job) -> bool {
+        let ended = !job.is_running();
+        if ended {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job.id);
+        }
+        ended
+    }
+
+    /// Stops all of them.
+    pub fn cancel_all(&self) {
+        self.list().iter().for_each(|job| job.cancel());
+    }
+}
+
+struct Ended<'a>(&'a Job, &'a App);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if self.0.is_running() {
+            let died = Err(Problem::internal("a job ended without a result"));
+            self.0.finish(self.1.database.clock().now(), died);
+        }
+    }
+}
+
+impl Job {
+    fn finish(&self, time: i64, done: Result<Value, Problem>) {
+        let end = match done {
+            Ok(result) => End { state: "done", time, result, problem: Value::Null },
+            Err(_) if self.watch.check().is_err() => {
+                End { state: "cancelled", time, result: Value::Null, problem: Value::Null }
+            }
+            Err(problem) => {
+                End { state: "failed", time, result: Value::Null, problem: problem.document() }
+            }
+        };
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    /// True until it has ended.
+    pub fn is_running(&self) -> bool {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Asks it to stop at its next safe point.
+    pub fn cancel(&self) {
+        self.watch.cancel();
+    }
+
+    /// How far it is.
+    pub fn json(&self) -> Value {
+        let progress = self.watch.progress();
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = end.as_ref();
+        json!({
+            "id": self.id.to_string(),
+            "kind": self.kind,
+            "state": end.map_or("running", |end| end.state),
+            "started_at": json::time(self.started),
+            "ended_at": end.map(|end| json::time(end.time)),
+            "progress": {
+                "files": progress.files,
+                "bytes": progress.bytes,
+                "files_expected": progress.files_expected,
+                "bytes_expected": progress.bytes_expected,
+            },
+            "result": end.map(|end| end.result.clone()),
+            "problem": end.map(|end| end.problem.clone()),
+        })
+    }
+}

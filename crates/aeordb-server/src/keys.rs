@@ -1,0 +1,301 @@
+//! API keys: `aeor_<public id>_<secret>`. The secret is shown once; the database keeps its hash,
+//! in system data, which is in no version and in no export.
+
+use std::collections::HashMap;
+
+use aeordb::db::{Database, Reader};
+use aeordb::error::{Context, Error, Result};
+use aeordb::object::encoding::{Decoder, Encoder};
+use data_encoding::BASE32_DNSSEC;
+
+/// What the keys of system data start with.
+const PREFIX: &[u8] = b"key/";
+/// First part of every API key.
+const BRAND: &str = "aeor_";
+/// Random bytes of a public id.
+const ID_LEN: usize = 10;
+/// Random bytes of a secret.
+const SECRET_LEN: usize = 32;
+/// Longest name of a key, in bytes.
+const NAME_LEN_MAX: usize = 255;
+
+/// One thing that a key may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Read files, versions and what there is of them.
+    Read,
+    /// Change files.
+    Write,
+    /// Name versions.
+    Snapshot,
+    /// Make and fetch backups.
+    Export,
+    /// Take backups in.
+    Import,
+    /// Move HEAD to another version.
+    Promote,
+    /// Collect garbage.
+    Gc,
+    /// Make and revoke keys.
+    Keys,
+    /// All of it.
+    Admin,
+}
+
+/// All scopes by name; the position is the bit that is stored.
+const SCOPES: [(&str, Scope); 9] = [
+    ("read", Scope::Read),
+    ("write", Scope::Write),
+    ("snapshot", Scope::Snapshot),
+    ("export", Scope::Export),
+    ("import", Scope::Import),
+    ("promote", Scope::Promote),
+    ("gc", Scope::Gc),
+    ("keys", Scope::Keys),
+    ("admin", Scope::Admin),
+];
+
+/// What a key may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rights {
+    scopes: u16,
+    /// It may add, but not remove or replace, nor move HEAD back.
+    pub append_only: bool,
+}
+
+impl Rights {
+    /// The right to do everything.
+    pub fn admin() -> Self {
+        Rights { scopes: Scope::Admin.bit(), append_only: false }
+    }
+
+    /// Reads `read,write` or a preset: `append-only` (write and snapshot, nothing that removes),
+    /// `backup` (export, nothing that removes).
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut rights = Rights::default();
+        for word in words {
+            let word = word.trim();
+            match word {
+                "append-only" => {
+                    rights.scopes |= Scope::Write.bit() | Scope::Snapshot.bit();
+                    rights.append_only = true;
+                }
+                "backup" => {
+                    rights.scopes |= Scope::Export.bit();
+                    rights.append_only = true;
+                }
+                _ => match SCOPES.iter().find(|(name, _)| *name == word) {
+                    Some((_, scope)) => rights.scopes |= scope.bit(),
+                    None => return Err(unknown_scope(word)),
+                },
+            }
+        }
+        if rights.scopes == 0 {
+            return Err(Error::invalid("a key needs a scope"));
+        }
+        if rights.append_only && rights.has(Scope::Gc) {
+            return Err(Error::invalid("a key that only appends cannot have gc or admin"));
+        }
+        Ok(rights)
+    }
+
+    /// True if `scope` is among them.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes & (scope.bit() | Scope::Admin.bit()) != 0
+    }
+
+    /// True if whoever has these may give `others` away.
+    pub fn include(&self, others: &Rights) -> bool {
+        SCOPES.iter().all(|(_, scope)| others.scopes & scope.bit() == 0 || self.has(*scope))
+            && (others.append_only || !self.append_only)
+    }
+
+    /// The names of the scopes, and `append-only` where that holds.
+    pub fn names(&self) -> Vec<&'static str> {
+        let scopes = SCOPES.iter().filter(|(_, scope)| self.scopes & scope.bit() != 0);
+        let restriction = self.append_only.then_some("append-only");
+        scopes.map(|(name, _)| *name).chain(restriction).collect()
+    }
+}
+
+fn unknown_scope(word: &str) -> Error {
+    let names: Vec<&str> = SCOPES.iter().map(|(name, _)| *name).collect();
+    let names = names.join(", ");
+    Error::invalid(format!("scope '{word}' is none of {names}, append-only, backup"))
+}
+
+impl Scope {
+    fn bit(self) -> u16 {
+        SCOPES.iter().position(|(_, scope)| *scope == self).map_or(0, |position| 1 << position)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        SCOPES.iter().find(|(_, scope)| *scope == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// What is kept of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// The public id: names the key in logs and lists.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// When it was made, in nanoseconds since 1970.
+    pub created_at: i64,
+    /// From when on it opens nothing.
+    pub expires_at: Option<i64>,
+    /// Since when it opens nothing.
+    pub revoked_at: Option<i64>,
+    /// BLAKE3 of the secret.
+    hash: [u8; 32],
+}
+
+/// A key that is wanted.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// From when on it opens nothing, in nanoseconds since 1970.
+    pub expires_at: Option<i64>,
+}
+
+/// Makes a key, durable when this returns. The text is the key itself, known nowhere else.
+pub fn create(database: &Database, new: NewKey) -> Result<(Key, String)> {
+    let NewKey { name, rights, expires_at } = new;
+    if name.is_empty() || name.len() > NAME_LEN_MAX || name.chars().any(char::is_control) {
+        return Err(Error::invalid("the name of a key must have 1 to 255 bytes, none for control"));
+    }
+    let created_at = database.clock().now();
+    if expires_at.is_some_and(|end| end <= created_at) {
+        return Err(Error::invalid("a key cannot expire before it is made"));
+    }
+    let (id, secret) = (random::<ID_LEN>()?, random::<SECRET_LEN>()?);
+    let hash = *blake3::hash(secret.as_bytes()).as_bytes();
+    let key = Key { id, name, rights, created_at, expires_at, revoked_at: None, hash };
+    let mut writer = database.writer()?;
+    writer.set_system(&key.place(), Some(key.encode()))?;
+    writer.commit()?;
+    let text = format!("{BRAND}{}_{secret}", key.id);
+    Ok((key, text))
+}
+
+/// All keys, revoked ones too, by id.
+pub fn list(reader: &Reader) -> Result<Vec<Key>> {
+    let found = reader.system(PREFIX)?;
+    found.iter().map(|(place, value)| Key::decode(place, value)).collect()
+}
+
+/// Makes a key open nothing from now on. Revoking it again changes nothing.
+pub fn revoke(database: &Database, id: &str) -> Result<Key> {
+    let mut writer = database.writer()?;
+    let place = [PREFIX, id.as_bytes()].concat();
+    let value = writer.system(&place)?.ok_or_else(|| Error::not_found(format!("key {id}")))?;
+    let mut key = Key::decode(&place, &value)?;
+    if key.revoked_at.is_none() {
+        key.revoked_at = Some(database.clock().now());
+        writer.set_system(&place, Some(key.encode()))?;
+        writer.commit()?;
+    }
+    Ok(key)
+}
+
+fn random<const LEN: usize>() -> Result<String> {
+    let mut bytes = [0; LEN];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| std::io::Error::other(error.to_string()))
+        .context(|| "asking for random bytes".into())?;
+    Ok(BASE32_DNSSEC.encode(&bytes))
+}
+
+impl Key {
+    fn place(&self) -> Vec<u8> {
+        [PREFIX, self.id.as_bytes()].concat()
+    }
+
+    /// True if it opens something at `now`, in nanoseconds since 1970.
+    pub fn is_valid(&self, now: i64) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut value = Vec::new();
+        let mut encoder = Encoder::new(&mut value);
+        encoder.varint(0);
+        encoder.bytes(self.name.as_bytes());
+        encoder.varint(self.rights.scopes.into());
+        encoder.varint(self.rights.append_only.into());
+        encoder.i64(self.created_at);
+        for time in [self.expires_at, self.revoked_at] {
+            encoder.varint(time.is_some().into());
+            encoder.i64(time.unwrap_or_default());
+        }
+        encoder.hash(&aeordb::hash::Hash::new(self.hash));
+        value
+    }
+
+    fn decode(place: &[u8], value: &[u8]) -> Result<Self> {
+        let mut decoder = Decoder::new("a key", value);
+        decoder.varint_in("the version of a key", 0, 0)?;
+        let name = String::from_utf8_lossy(decoder.bytes_in("a name", 1, NAME_LEN_MAX)?).into();
+        let scopes = decoder.varint_in("scopes", 0, u64::from(u16::MAX))?;
+        let append_only = decoder.varint_in("a flag", 0, 1)? == 1;
+        let created_at = decoder.i64()?;
+        let mut times = [None; 2];
+        for time in &mut times {
+            let is_some = decoder.varint_in("a flag", 0, 1)? == 1;
+            let value = decoder.i64()?;
+            *time = is_some.then_some(value);
+        }
+        let hash = *decoder.hash()?.as_bytes();
+        decoder.finish()?;
+        let [expires_at, revoked_at] = times;
+        let id = place.strip_prefix(PREFIX).unwrap_or(place);
+        Ok(Key {
+            id: String::from_utf8_lossy(id).into(),
+            name,
+            rights: Rights { scopes: u16::try_from(scopes).unwrap_or(0), append_only },
+            created_at,
+            expires_at,
+            revoked_at,
+            hash,
+        })
+    }
+}
+
+/// The keys that a server knows.
+#[derive(Default, Debug)]
+pub struct KeyRing(HashMap<String, Key>);
+
+impl KeyRing {
+    /// The keys of a database.
+    pub fn read(reader: &Reader) -> Result<Self> {
+        Ok(KeyRing(list(reader)?.into_iter().map(|key| (key.id.clone(), key)).collect()))
+    }
+
+    /// True if there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The key that `text` is, if it opens something at `now`. Takes as long for an unknown id as
+    /// for a wrong secret; hashes are compared in constant time.
+    pub fn open(&self, text: &str, now: i64) -> Option<&Key> {
+        let (id, secret) =
+            text.strip_prefix(BRAND).and_then(|rest| rest.split_once('_')).unwrap_or(("", text));
+        let found = blake3::hash(secret.as_bytes());
+        let key = self.0.get(id);
+        let stored = key.map_or([0; 32], |key| key.hash);
+        // The comparison of this type is constant in time.
+        let same = found == blake3::Hash::from_bytes(stored);
+        key.filter(|key| same && key.is_valid(now))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use aeordb::db::Options;
+use aeordb::media::MemoryMedia;
+
+use super::*;
+
+fn database() -> Database {
+    let path = std::path::Path::new("test.aeordb");
+    Database::create_media(Arc::new(MemoryMedia::new()), path, [1; 16], &Options::default())
+        .unwrap()
+}
+
+fn new(words: &str) -> NewKey {
+    NewKey { name: "n".into(), rights: Rights::parse(words.split(',')).unwrap(), expires_at: None }
+}
+
+#[test]
+fn a_key_opens_with_its_secret_and_with_nothing_else() {
+    let database = database();
+    let (key, text) = create(&database, new("read")).unwrap();
+    assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{text}");
+    assert_eq!(text.split('_').count(), 3);
+    let ring = KeyRing::read(&database.reader().unwrap()).unwrap();
+    assert_eq!(ring.open(&text, 0).unwrap(), &key);
+    let wrong = format!("{}x", &text[..text.len() - 1]);
+    for text in [wrong.as_str(), "", "aeor_", "aeor__", &format!("aeor_{}_", key.id), &key.id] {
+        assert!(ring.open(text, 0).is_none(), "{text}");
+    }
+    assert!(!format!("{ring:?}").contains(text.rsplit('_').next().unwrap()));
+}
+
+#[test]
+fn a_key_that_expired_or_was_revoked_opens_nothing_and_is_still_listed() {
+    let database = database();
+    let end = database.clock().now() + 1_000_000_000;
+    let wanted = NewKey { expires_at: Some(end), ..new("read") };
+    let (first, expiring) = create(&database, wanted).unwrap();
+    let (second, revoked) = create(&database, new("write,gc")).unwrap();
+    revoke(&database, &second.id).unwrap();
+    let ring = KeyRing::read(&database.reader().unwrap()).unwrap();
+    assert!(ring.open(&expiring, end - 1).is_some());
+    assert!(ring.open(&expiring, end).is_none());
+    assert!(ring.open(&revoked, 0).is_none());
+    let mut ids: Vec<String> =
+        list(&database.reader().unwrap()).unwrap().into_iter().map(|key| key.id).collect();
+    let mut expected = [first.id, second.id];
+    ids.sort();
+    expected.sort();
+    assert_eq!(ids, expected);
+    assert!(matches!(revoke(&database, "nobody"), Err(Error::NotFound(_))));
+}
+
+#[test]
+fn presets_append_and_do_not_remove_and_nobody_gives_more_than_they_have() {
+    let rights = |words: &str| Rights::parse(words.split(','));
+    let appending = rights("append-only").unwrap();
+    assert_eq!(appending.names(), ["write", "snapshot", "append-only"]);
+    assert_eq!(rights("backup").unwrap().names(), ["export", "append-only"]);
+    assert!(rights("append-only,gc").is_err());
+    assert!(rights("").is_err());
+    assert!(rights("root").is_err());
+    assert!(Rights::admin().include(&appending));
+    assert!(!appending.include(&Rights::admin()));
+    assert!(!appending.include(&rights("write").unwrap()));
+    assert!(rights("write,snapshot,keys").unwrap().include(&appending));
+    assert!(!rights("write,keys").unwrap().include(&appending));
+}

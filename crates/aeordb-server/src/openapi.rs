@@ -1,0 +1,139 @@
+//! The description of the interface, OpenAPI 3.1, made from the table of routes.
+
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::routes::{Content, Needs, Route, table};
+use crate::schema::{object, text};
+
+/// The document.
+pub fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(make)
+}
+
+fn make() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in table() {
+        let path = route.path.replace("{*", "{");
+        let operations = paths.entry(path).or_insert_with(|| json!({}));
+        if let Some(operations) = operations.as_object_mut() {
+            operations.insert(route.method.as_str().to_lowercase(), operation(&route));
+        }
+    }
+    let problem = object(&[
+        ("type", text()),
+        ("title", text()),
+        ("status", json!({ "type": "integer" })),
+        ("detail", text()),
+    ]);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "aeordb",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A content-addressed, versioned file database. A version is named by \
+                a snapshot, a hash or its beginning, HEAD or HEAD~n.",
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "Problem": problem },
+        },
+        "security": [{ "key": [] }],
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut parameters = Vec::new();
+    if let Some((_, rest)) = route.path.split_once('{') {
+        let name = rest.trim_start_matches('*').trim_end_matches('}');
+        parameters.push(json!({
+            "name": name, "in": "path", "required": true,
+            "schema": { "type": "string", "minLength": 1 },
+        }));
+    }
+    for (name, meaning) in route.query {
+        parameters.push(json!({
+            "name": name, "in": "query", "description": meaning, "schema": text(),
+        }));
+    }
+    let mut operation = json!({
+        "summary": route.summary,
+        "operationId": operation_id(route),
+        "description": needs(route.needs),
+        "parameters": parameters,
+        "responses": responses(route),
+    });
+    if let Some(members) = operation.as_object_mut() {
+        if !route.body.is_empty() {
+            let content = media(route.body.iter());
+            members.insert("requestBody".into(), json!({ "content": content }));
+        }
+        if route.needs == Needs::Nothing {
+            members.insert("security".into(), json!([]));
+        }
+    }
+    operation
+}
+
+fn operation_id(route: &Route) -> String {
+    let words: Vec<&str> = route.path.split(['/', '{', '}', '*', '.']).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("{}_{}", route.method.as_str().to_lowercase(), words.join("_"))
+}
+
+fn needs(needs: Needs) -> String {
+    match needs {
+        Needs::Nothing => "Needs no key.".into(),
+        Needs::Key => "Needs any key.".into(),
+        Needs::Scope(scope) => format!("Needs the scope {}.", scope.name()),
+        Needs::Removal(scope) => {
+            format!("Needs the scope {}, of a key that is not append-only.", scope.name())
+        }
+    }
+}
+
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    for (status, what, content) in &route.answers {
+        let answer =
+            responses.entry(status.to_string()).or_insert_with(|| json!({ "description": what }));
+        let content = media(std::iter::once(content));
+        match (answer.get_mut("content").and_then(Value::as_object_mut), content.is_empty()) {
+            (_, true) => {}
+            (Some(kinds), false) => kinds.extend(content),
+            (None, false) => {
+                if let Some(answer) = answer.as_object_mut() {
+                    answer.insert("content".into(), content.into());
+                }
+            }
+        }
+    }
+    let problem = json!({ "$ref": "#/components/schemas/Problem" });
+    responses.insert(
+        "default".into(),
+        json!({
+            "description": "A problem",
+            "content": { "application/problem+json": { "schema": problem } },
+        }),
+    );
+    responses.into()
+}
+
+fn media<'a>(contents: impl Iterator<Item = &'a Content>) -> Map<String, Value> {
+    let mut kinds = Map::new();
+    for content in contents {
+        match content {
+            Content::None => {}
+            Content::Json(schema) => {
+                kinds.insert("application/json".into(), json!({ "schema": schema }));
+            }
+            Content::Bytes(kind) => {
+                kinds.insert((*kind).into(), json!({ "schema": {} }));
+            }
+        }
+    }
+    kinds
+}

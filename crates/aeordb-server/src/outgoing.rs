@@ -1,0 +1,119 @@
+//! Bodies of answers that are made while they are sent.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::body::PipeEnd;
+
+/// What a thread writes into a [`crate::body::Pipe`].
+pub struct Piped {
+    first: Option<Bytes>,
+    end: PipeEnd,
+}
+
+impl Piped {
+    /// The body that starts with `first`, which was taken out already.
+    pub fn body(first: Option<Bytes>, end: PipeEnd) -> Body {
+        Body::new(Piped { first, end })
+    }
+}
+
+impl HttpBody for Piped {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let piece = ready!(self.end.poll_recv(context));
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+}
+
+/// Gives bytes piece by piece; may wait for the disk.
+pub trait Source: Send + Unpin + 'static {
+    /// The next piece; empty at the end.
+    fn next_piece(&mut self) -> io::Result<Bytes>;
+}
+
+/// What a source gives, read on a blocking thread one piece ahead of the client: one that reads
+/// slowly holds no thread.
+pub struct Pulled<S> {
+    reading: Option<JoinHandle<(S, io::Result<Bytes>)>>,
+    left: u64,
+    app: Arc<App>,
+}
+
+impl<S: Source> Pulled<S> {
+    /// The body of `len` bytes of `source`, which has so many at least.
+    pub fn body(app: &Arc<App>, source: S, len: u64) -> Body {
+        let reading = (len > 0).then(|| read(source));
+        Body::new(Pulled { reading, left: len, app: app.clone() })
+    }
+
+    fn take(&mut self, source: S, piece: io::Result<Bytes>) -> io::Result<Bytes> {
+        let mut piece = piece?;
+        piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if piece.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= piece.len() as u64;
+        self.app.metrics.bytes_out.fetch_add(piece.len() as u64, Relaxed);
+        if self.left > 0 {
+            self.reading = Some(read(source));
+        }
+        Ok(piece)
+    }
+}
+
+fn read<S: Source>(mut source: S) -> JoinHandle<(S, io::Result<Bytes>)> {
+    tokio::task::spawn_blocking(move || {
+        let piece = source.next_piece();
+        (source, piece)
+    })
+}
+
+impl<S: Source> HttpBody for Pulled<S> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let read = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        // An error aborts the connection: what was sent must not look complete.
+        let piece = match read {
+            Ok((source, piece)) => self.take(source, piece),
+            Err(error) => Err(io::Error::other(error)),
+        };
+        if let Err(error) = &piece {
+            crate::log::event("aborted", &[("detail", error.to_string().into())]);
+        }
+        Poll::Ready(Some(piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0 && self.reading.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

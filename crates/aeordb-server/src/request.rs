@@ -1,0 +1,227 @@
+//! A request as handlers see it: who asks, for what, with which body.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aeordb::hash::VersionId;
+use aeordb::object::Path;
+use axum::body::Body;
+use axum::http::header::IF_MATCH;
+use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use axum::response::Response;
+
+use crate::app::App;
+use crate::body::Incoming;
+use crate::keys::{Rights, Scope};
+use crate::problem::Problem;
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// A request whose key was checked.
+pub struct Request {
+    /// What all requests share.
+    pub app: Arc<App>,
+    /// What the key may do.
+    pub rights: Rights,
+    /// The method.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
+    uri: Uri,
+    /// The pattern of the route, up to what varies.
+    prefix: &'static str,
+    query: Vec<(String, Vec<u8>)>,
+    /// Locked by nobody: it lets a request be shared between threads, which a body alone cannot.
+    body: Mutex<Body>,
+}
+
+impl Request {
+    /// A request of the route at `pattern`, which knows the parameters `known`.
+    pub fn new(
+        app: Arc<App>,
+        rights: Rights,
+        request: axum::extract::Request,
+        pattern: &'static str,
+        known: &[(&str, &str)],
+    ) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let query = parse_query(parts.uri.query().unwrap_or_default(), known)?;
+        let prefix = pattern.split('{').next().unwrap_or(pattern);
+        let (method, headers, uri) = (parts.method, parts.headers, parts.uri);
+        let body = Mutex::new(body);
+        Ok(Request { app, rights, method, headers, uri, prefix, query, body })
+    }
+
+    /// The value of a parameter that is text; what is not UTF-8 was refused.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.query_bytes(name)?).ok()
+    }
+
+    /// The value of a parameter that may be a path.
+    pub fn query_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// True for `?name`, `?name=true` and `?name=1`.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.query(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("" | "true" | "1") => Ok(true),
+            Some(other) => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
+        }
+    }
+
+    /// How many items a page may have.
+    pub fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
+        let Some(text) = self.query("limit") else { return Ok(default) };
+        match text.parse::<usize>() {
+            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+            _ => Err(Problem::invalid(format!("limit={text} is not a number from 1 to {max}"))),
+        }
+    }
+
+    /// What of the path varies, as bytes.
+    pub fn tail(&self) -> Result<Cow<'_, [u8]>, Problem> {
+        let tail = self.uri.path().strip_prefix(self.prefix).unwrap_or_default();
+        percent_decoded(tail, false)
+    }
+
+    /// What of the path varies, as a name.
+    pub fn name(&self) -> Result<String, Problem> {
+        match String::from_utf8(self.tail()?.into_owned()) {
+            Ok(name) if !name.is_empty() => Ok(name),
+            _ => Err(Problem::invalid("expected a name in UTF-8")),
+        }
+    }
+
+    /// What of the path varies, as a path of the database; true if it names a directory by its
+    /// slash. Empty segments, `.` and `..` are refused.
+    pub fn path(&self) -> Result<(Path, bool), Problem> {
+        let tail = self.tail()?;
+        if tail.is_empty() {
+            return Ok((Path::root(), true));
+        }
+        // The parser takes one slash at the start as the root's.
+        if tail.starts_with(b"/") {
+            return Err(Problem::invalid("the path has an empty segment"));
+        }
+        Ok(Path::parse_with_slash(&tail)?)
+    }
+
+    /// The body.
+    pub fn incoming(&mut self) -> Incoming {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        Incoming::new(&self.app, std::mem::take(body))
+    }
+
+    /// The text of a header, if it is text.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// HEAD's version as `If-Match` expects it.
+    pub fn expected_head(&self) -> Result<Option<VersionId>, Problem> {
+        let Some(tag) = self.header(IF_MATCH).filter(|tag| *tag != "*") else { return Ok(None) };
+        let hash = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+        hash.parse()
+            .map(Some)
+            .map_err(|_| Problem::invalid("expected the hash of a version, in quotes, in If-Match"))
+    }
+
+    /// Refuses a key that may not do this too.
+    pub fn need(&self, scope: Scope) -> Result<(), Problem> {
+        if self.rights.has(scope) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this needs the scope {}", scope.name())))
+    }
+}
+
+/// A handler's future.
+pub type Future =
+    std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
+
+/// Parameters whose values are bytes: paths, and where a page of names starts.
+const BYTES: [&str; 4] = ["rename-to", "copy-to", "prefix", "path"];
+
+fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    let mut parsed: Vec<(String, Vec<u8>)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = String::from_utf8_lossy(&percent_decoded(key, true)?).into_owned();
+        let value = percent_decoded(value, true)?.into_owned();
+        if !known.iter().any(|(name, _)| *name == key) {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            let detail = format!("the parameter '{key}' is none of: {}", names.join(", "));
+            return Err(Problem::invalid(detail));
+        }
+        if parsed.iter().any(|(other, _)| *other == key) {
+            return Err(Problem::invalid(format!("the parameter '{key}' is there twice")));
+        }
+        if !BYTES.contains(&key.as_str()) && std::str::from_utf8(&value).is_err() {
+            return Err(Problem::invalid(format!("the parameter '{key}' is not UTF-8")));
+        }
+        parsed.push((key, value));
+    }
+    Ok(parsed)
+}
+
+/// Bytes of a part of a URL. In a query a plus is a space.
+pub fn percent_decoded(text: &str, plus: bool) -> Result<Cow<'_, [u8]>, Problem> {
+    let plain = |byte| byte != b'%' && (byte != b'+' || !plus);
+    if text.bytes().all(plain) {
+        return Ok(Cow::Borrowed(text.as_bytes()));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                let digits = digit(rest.next()).zip(digit(rest.next()));
+                let byte = digits.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+                byte.ok_or_else(|| Problem::invalid("expected two hexadecimal digits after %"))?
+            }
+            b'+' if plus => b' ',
+            other => other,
+        });
+    }
+    Ok(Cow::Owned(decoded))
+}
+
+/// Bytes as a part of a URL's path, slashes as they are.
+pub fn percent_encoded(bytes: &[u8]) -> String {
+    let mut encoded = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
+            encoded.push(char::from(*byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_percent_encoded_is_decoded_to_the_same_bytes() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(percent_decoded(&percent_encoded(&all), true).unwrap(), all);
+        assert!(percent_decoded("%4", false).is_err());
+        assert!(percent_decoded("%+4", false).is_err());
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_knows_or_that_is_there_twice_is_refused() {
+        let known = [("a", "")];
+        assert_eq!(parse_query("a=b%20c+d", &known).unwrap(), [("a".into(), "b c d".into())]);
+        assert!(parse_query("b=1", &known).is_err());
+        assert!(parse_query("a=1&a=2", &known).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! Directories in pages.
+
+use aeordb::db::Reader;
+use aeordb::hash::VersionId;
+use aeordb::limits::NAME_LEN_MAX;
+use aeordb::object::{Item, Name, Path};
+use axum::http::StatusCode;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+use super::files::version_of;
+use super::{json_answer, page};
+use crate::json;
+use crate::problem::{Answer, Problem};
+use crate::request::Request;
+
+/// Items of a page that does not say how many.
+const LIMIT: usize = 1000;
+/// Most items of a page.
+const LIMIT_MAX: usize = 10_000;
+
+/// Lists the directory at `path`, or says what is recorded of what is there.
+pub async fn get(request: Request, path: Path) -> Answer {
+    let app = request.app.clone();
+    let reader = app.reader()?;
+    let version = version_of(&app, &reader, &request).await?;
+    let limit = request.limit(LIMIT, LIMIT_MAX)?;
+    let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
+    let prefix = request.query_bytes("prefix").unwrap_or_default().to_vec();
+    let cursor = request.query("cursor").map(|cursor| {
+        let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
+        BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
+    });
+    let cursor = cursor.transpose()?;
+    app.blocking(move |_| {
+        if stat {
+            return describe(&reader, &version, &path);
+        }
+        let directory = reader.directory(&version, &path);
+        directory.map_err(|error| match error {
+            aeordb::Error::Invalid(_) => Problem::not_found(format!("directory {path}/")),
+            other => other.into(),
+        })?;
+        match recursive {
+            true => tree(&reader, &version, &path, &prefix, cursor, limit),
+            false => list(&reader, &version, &path, &prefix, cursor, limit),
+        }
+    })
+    .await
+}
+
+fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {
+    let item = reader.item(version, path)?.ok_or_else(|| Problem::not_found(path))?;
+    let mut object = json::named("path", path.as_bytes());
+    json::insert_item(&mut object, &item);
+    object.insert("version".into(), version.to_string().into());
+    Ok(json_answer(StatusCode::OK, &Value::Object(object)))
+}
+
+fn list(
+    reader: &Reader,
+    version: &VersionId,
+    path: &Path,
+    prefix: &[u8],
+    cursor: Option<Vec<u8>>,
+    limit: usize,
+) -> Answer {
+    let after = cursor.or_else(|| before(prefix));
+    let mut items = Vec::new();
+    let mut last: Option<Name> = None;
+    for entry in reader.list(version, path, after.as_deref())? {
+        let (name, item) = entry?;
+        if !name.as_bytes().starts_with(prefix) {
+            break;
+        }
+        if items.len() == limit {
+            return Ok(page(items, last.map(|name| BASE64URL_NOPAD.encode(name.as_bytes()))));
+        }
+        let mut object = json::named("name", name.as_bytes());
+        json::insert_item(&mut object, &item);
+        items.push(Value::Object(object));
+        last = Some(name);
+    }
+    Ok(page(items, None))
+}
+
+/// The last name that sorts before every name that starts with `prefix`.
+fn before(prefix: &[u8]) -> Option<Vec<u8>> {
+    let (last, start) = prefix.split_last()?;
+    let mut name = start.to_vec();
+    name.push(last.checked_sub(1)?);
+    name.resize(NAME_LEN_MAX.max(name.len()), 0xff);
+    Some(name)
+}
+
+/// Everything below a directory whose path below it starts with `prefix`, each directory before
+/// what it holds.
+fn tree(
+    reader: &Reader,
+    version: &VersionId,
+    top: &Path,
+    prefix: &[u8],
+    cursor: Option<Vec<u8>>,
+    limit: usize,
+) -> Answer {
+    let cursor = cursor.map(|cursor| Path::parse(&cursor)).transpose()?;
+    if cursor.as_ref().is_some_and(|cursor| !top.contains(cursor) || cursor == top) {
+        return Err(Problem::invalid("the cursor is of another directory"));
+    }
+    let mut walk = Walk::start(reader, version, top, cursor.as_ref())?;
+    let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
+    let mut items = Vec::new();
+    let mut last: Option<Path> = None;
+    while let Some((path, item)) = walk.next()? {
+        let below = path.as_bytes().get(start..).unwrap_or_default();
+        let may_hold = prefix.starts_with(below) && matches!(item, Item::Directory(_));
+        let wanted = below.starts_with(prefix);
+        if matches!(item, Item::Directory(_)) && (wanted || may_hold) {
+            walk.enter(&path)?;
+        }
+        if !wanted {
+            continue;
+        }
+        if items.len() == limit {
+            return Ok(page(items, last.map(|path| BASE64URL_NOPAD.encode(path.as_bytes()))));
+        }
+        let mut object = json::named("path", path.as_bytes());
+        json::insert_item(&mut object, &item);
+        items.push(Value::Object(object));
+        last = Some(path);
+    }
+    Ok(page(items, None))
+}
+
+/// A directory that is being listed, and what of it is still to come.
+type Level<'r> = (Path, Box<dyn Iterator<Item = aeordb::Result<(Name, Item)>> + 'r>);
+
+/// Goes through a tree, from any place on.
+struct Walk<'r> {
+    reader: &'r Reader,
+    version: &'r VersionId,
+    levels: Vec<Level<'r>>,
+}
+
+impl<'r> Walk<'r> {
+    /// Everything below `top` after the path `after`.
+    fn start(
+        reader: &'r Reader,
+        version: &'r VersionId,
+        top: &Path,
+        after: Option<&Path>,
+    ) -> Result<Self, Problem> {
+        let mut walk = Walk { reader, version, levels: Vec::new() };
+        let Some(after) = after else {
+            walk.open(top, None)?;
+            return Ok(walk);
+        };
+        // The directories on the way, each from the name on the way on.
+        let mut directory = top.clone();
+        for name in after.components().skip(top.components().count()) {
+            walk.open(&directory, Some(name))?;
+            directory = directory.join(&Name::new(name)?)?;
+        }
+        if let Some(Item::Directory(_)) = reader.item(version, after)? {
+            walk.open(after, None)?;
+        }
+        Ok(walk)
+    }
+
+    fn open(&mut self, path: &Path, after: Option<&[u8]>) -> Result<(), Problem> {
+        let entries = self.reader.list(self.version, path, after)?;
+        self.levels.push((path.clone(), Box::new(entries)));
+        Ok(())
+    }
+
+    /// Goes into a directory that was given last.
+    fn enter(&mut self, path: &Path) -> Result<(), Problem> {
+        self.open(path, None)
+    }
+
+    fn next(&mut self) -> Result<Option<(Path, Item)>, Problem> {
+        while let Some((directory, entries)) = self.levels.last_mut() {
+            match entries.next().transpose()? {
+                Some((name, item)) => return Ok(Some((directory.join(&name)?, item))),
+                None => drop(self.levels.pop()),
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before;
+
+    #[test]
+    fn what_is_before_a_prefix_is_above_all_that_does_not_start_with_it() {
+        let name = before(b"ab").unwrap();
+        assert!(name.as_slice() < b"ab".as_slice());
+        assert!(name.as_slice() > b"aazzz".as_slice());
+        assert_eq!(name.len(), 255);
+        assert_eq!(before(b""), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! The routes, each once: the router, the check of keys and the OpenAPI document are all made
+//! from this table.
+
+mod admin;
+mod archive;
+mod backups;
+mod batch;
+mod download;
+mod files;
+mod jobs;
+mod keys;
+mod listing;
+mod meta;
+mod streams;
+mod upload;
+mod versions;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::keys::{Rights, Scope};
+use crate::log::{self, Level};
+use crate::problem::{Answer, Problem};
+use crate::request::{Future, Peer, Request};
+
+/// What a key needs for a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Needs {
+    /// No key at all.
+    Nothing,
+    /// Any key that is valid.
+    Key,
+    /// A key with this scope.
+    Scope(Scope),
+    /// A key with this scope that is not restricted to appending.
+    Removal(Scope),
+}
+
+/// What a body or an answer consists of.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Nothing.
+    None,
+    /// JSON of this schema.
+    Json(Value),
+    /// Bytes of this type.
+    Bytes(&'static str),
+}
+
+/// One route.
+pub struct Route {
+    /// The method; GET answers HEAD too.
+    pub method: Method,
+    /// The path; what varies is in braces.
+    pub path: &'static str,
+    /// What a key needs.
+    pub needs: Needs,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Parameters and what they mean.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The bodies that it takes.
+    pub body: Vec<Content>,
+    /// The answers of success.
+    pub answers: Vec<(u16, &'static str, Content)>,
+    handler: fn(Request) -> Future,
+}
+
+impl Route {
+    /// A route.
+    pub fn new(
+        method: Method,
+        path: &'static str,
+        needs: Needs,
+        summary: &'static str,
+        handler: fn(Request) -> Future,
+    ) -> Self {
+        let (query, body, answers): (&[(&str, &str)], _, _) = (&[], Vec::new(), Vec::new());
+        Route { method, path, needs, summary, query, body, answers, handler }
+    }
+
+    /// With these parameters.
+    pub fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// With this body, or one of these.
+    pub fn body(mut self, content: Content) -> Self {
+        self.body.push(content);
+        self
+    }
+
+    /// With this answer.
+    pub fn answer(mut self, status: u16, what: &'static str, content: Content) -> Self {
+        self.answers.push((status, what, content));
+        self
+    }
+}
+
+/// All routes.
+pub fn table() -> Vec<Route> {
+    let parts = [
+        meta::routes(),
+        files::routes(),
+        admin::routes(),
+        streams::routes(),
+        backups::routes(),
+        versions::routes(),
+        jobs::routes(),
+        keys::routes(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// The router of all routes.
+pub fn router(app: &Arc<App>) -> Router {
+    let mut by_path: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
+    for route in table() {
+        by_path.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in by_path {
+        let (app, routes): (_, Arc<[Route]>) = (app.clone(), routes.into());
+        let handler = move |request| answer(app.clone(), routes.clone(), request);
+        // A path that ends in anything also ends in nothing: the root directory.
+        if let Some(root) = path.strip_suffix("{*path}") {
+            router = router.route(root, any(handler.clone()));
+        }
+        router = router.route(path, any(handler));
+    }
+    let app = app.clone();
+    router.fallback(move |request| answer(app.clone(), Arc::from([]), request))
+}
+
+/// Answers a request, counts and logs it.
+async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Request) -> Response {
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().clone());
+    let (key, answered) = dispatch(&app, &routes, request).await;
+    let status = answered.as_ref().map_or_else(Problem::status, Response::status);
+    let took = started.elapsed();
+    app.metrics.request(&method, status, took);
+    let failed = !(status.is_success() || status.is_redirection());
+    let reads = matches!(method, Method::GET | Method::HEAD);
+    if app.level == Level::Requests || (app.level == Level::Changes && (failed || !reads)) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        log::event(
+            "request",
+            &[
+                ("method", method.as_str().into()),
+                ("path", path.path().into()),
+                ("status", status.as_u16().into()),
+                ("key", key.into()),
+                ("micros", micros.into()),
+            ],
+        );
+    }
+    answered.into_response()
+}
+
+/// The public id of the key, and the answer.
+async fn dispatch(
+    app: &Arc<App>,
+    routes: &[Route],
+    request: axum::extract::Request,
+) -> (Option<String>, Answer) {
+    let (key, rights) = match check_key(app, &request) {
+        Ok((key, rights)) => (Some(key), rights),
+        Err(_) if routes.iter().any(|route| route.needs == Needs::Nothing) => {
+            (None, Rights::default())
+        }
+        Err(problem) => return (None, Err(problem)),
+    };
+    (key, handle(app, routes, request, rights).await)
+}
+
+async fn handle(
+    app: &Arc<App>,
+    routes: &[Route],
+    request: axum::extract::Request,
+    rights: Rights,
+) -> Answer {
+    if routes.is_empty() {
+        return Err(Problem::not_found("this resource"));
+    }
+    let method = match request.method() {
+        &Method::HEAD => &Method::GET,
+        other => other,
+    };
+    let Some(route) = routes.iter().find(|route| route.method == *method) else {
+        return Ok(method_not_allowed(routes));
+    };
+    check_rights(route.needs, &rights)?;
+    let request = Request::new(app.clone(), rights, request, route.path, route.query)?;
+    (route.handler)(request).await
+}
+
+fn method_not_allowed(routes: &[Route]) -> Response {
+    let mut response = Problem::method_not_allowed().into_response();
+    let mut methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// The key of a request and what it may do. Nothing else of the request is looked at before.
+fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rights), Problem> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let text = header.and_then(|header| {
+        let (scheme, text) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
+    });
+    let keys = app.keys();
+    let now = app.database.clock().now();
+    if let Some(key) = keys.open(text.unwrap_or_default(), now) {
+        return Ok((key.id.clone(), key.rights));
+    }
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    match peer.is_none_or(|address| app.refuse(address)) {
+        true => Err(Problem::unauthorized()),
+        false => Err(Problem::slow_down()),
+    }
+}
+
+fn check_rights(needs: Needs, rights: &Rights) -> Result<(), Problem> {
+    let (scope, removes) = match needs {
+        Needs::Nothing | Needs::Key => return Ok(()),
+        Needs::Scope(scope) => (scope, false),
+        Needs::Removal(scope) => (scope, true),
+    };
+    if !rights.has(scope) {
+        return Err(Problem::forbidden(format!("this needs the scope {}", scope.name())));
+    }
+    if removes && rights.append_only {
+        return Err(Problem::forbidden("this key may only append"));
+    }
+    Ok(())
+}
+
+/// An answer of JSON.
+pub fn json_answer(status: StatusCode, value: &Value) -> Response {
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// A page of items, and where the next one starts.
+pub fn page(items: Vec<Value>, next: Option<String>) -> Response {
+    json_answer(StatusCode::OK, &json!({ "items": items, "next": next }))
+}
+
+/// An answer without content.
+pub fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// True while the server is to stop.
+pub fn is_stopping(app: &App) -> bool {
+    app.stopping.load(Relaxed)
+}

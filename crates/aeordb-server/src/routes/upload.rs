@@ -1,0 +1,213 @@
+//! Files that are put: their bytes are taken in batches, and nothing is visible before all of
+//! them are there and the commit is durable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use aeordb::Error;
+use aeordb::db::{Draft, Edit, Upload};
+use aeordb::hash::{DirectoryId, Kind};
+use aeordb::limits::CONTENT_TYPE_LEN_MAX;
+use aeordb::object::{FileRecord, Item, Path, Subdirectory, Totals, tree};
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+
+use super::files::{Conditions, etag, insert_version};
+use super::{archive, json_answer};
+use crate::app::App;
+use crate::body::Incoming;
+use crate::json;
+use crate::problem::{Answer, Problem};
+use crate::request::Request;
+
+/// Bodies up to this are hashed where they arrive, without a thread of their own.
+const SMALL_LEN: usize = 64 * 1024;
+/// Bytes that are collected before a thread takes them.
+const BATCH_LEN: usize = 1024 * 1024;
+/// Permissions of a file that is new.
+const MODE: u32 = 0o644;
+
+pub async fn put(mut request: Request) -> Answer {
+    let (path, slash) = request.path()?;
+    match request.query("archive") {
+        Some("tar") if slash => return archive::put(request, path).await,
+        None => {}
+        Some(_) => return Err(Problem::invalid("?archive=tar goes with a path that ends in /")),
+    }
+    if slash {
+        return make_directory(request, path).await;
+    }
+    let content_type = content_type(&request.headers)?;
+    let conditions = Conditions::of(&request);
+    let append_only = request.rights.append_only;
+    let body = request.incoming();
+    let (upload, record) = take(&request.app, body).await?;
+    let target = Target {
+        path,
+        content_type,
+        conditions,
+        append_only,
+        now: request.app.database.clock().now(),
+        created: Arc::default(),
+    };
+    let (created, shown) = (target.created.clone(), target.path.clone());
+    let (size, hash, tag) = (record.size, record.content_hash, etag(&record));
+    let kept = target.content_type.clone();
+    let edit = upload.into_edit("put", move |draft| target.put(draft, &record));
+    let report = request.app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
+    let mut object = json::named("path", shown.as_bytes());
+    object.insert("size".into(), size.into());
+    object.insert("content_hash".into(), hash.to_string().into());
+    object.insert("version".into(), report.version.to_string().into());
+    object.insert("content_type".into(), kept.into());
+    let status = if created.load(Relaxed) { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = json_answer(status, &object.into());
+    response.headers_mut().insert(ETAG, tag);
+    insert_version(response.headers_mut(), &report.version);
+    Ok(response)
+}
+
+/// That something is there already is a matter of rights for a key that may only append.
+fn refused(problem: Problem, append_only: bool) -> Problem {
+    match append_only && problem.status() == StatusCode::CONFLICT {
+        true => Problem::forbidden("this key may only append, and something is there"),
+        false => problem,
+    }
+}
+
+/// Takes a body in as one file.
+async fn take(app: &Arc<App>, mut body: Incoming) -> Result<(Upload, FileRecord), Problem> {
+    let mut upload = Upload::new(app.database.clone());
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut len = 0;
+    while let Some(bytes) = body.next().await? {
+        len += bytes.len();
+        pieces.push(bytes);
+        if len > SMALL_LEN {
+            return take_large(app, upload, pieces, body).await;
+        }
+    }
+    // So few bytes never fill a batch, so nothing is written here.
+    pieces.iter().try_for_each(|bytes| upload.write(bytes))?;
+    let record = upload.finish_file()?;
+    Ok((upload, record))
+}
+
+async fn take_large(
+    app: &Arc<App>,
+    mut upload: Upload,
+    mut pieces: Vec<Bytes>,
+    mut body: Incoming,
+) -> Result<(Upload, FileRecord), Problem> {
+    let _permit = app.upload_permit().await?;
+    let mut len: usize = pieces.iter().map(Bytes::len).sum();
+    loop {
+        let next = body.next().await?;
+        let ended = next.is_none();
+        len += next.as_ref().map_or(0, Bytes::len);
+        pieces.extend(next);
+        if ended || len >= BATCH_LEN {
+            let batch = std::mem::take(&mut pieces);
+            len = 0;
+            let write = move |_: &Arc<App>| {
+                batch.iter().try_for_each(|bytes| upload.write(bytes))?;
+                let record = ended.then(|| upload.finish_file()).transpose()?;
+                Ok((upload, record))
+            };
+            let (written, record) = app.blocking(write).await?;
+            upload = written;
+            if let Some(record) = record {
+                return Ok((upload, record));
+            }
+        }
+    }
+}
+
+/// The type that a sender means: what forms and tools send of themselves says nothing.
+fn content_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::invalid("Content-Type is not ASCII"))?;
+    if text.len() > CONTENT_TYPE_LEN_MAX {
+        return Err(Problem::invalid(format!(
+            "Content-Type has {} bytes, the limit is {CONTENT_TYPE_LEN_MAX}",
+            text.len()
+        )));
+    }
+    let told = !text.is_empty() && text != "application/x-www-form-urlencoded";
+    Ok(told.then(|| text.to_owned()))
+}
+
+/// Where a file is put, and how.
+struct Target {
+    path: Path,
+    content_type: Option<String>,
+    conditions: Conditions,
+    append_only: bool,
+    now: i64,
+    created: Arc<AtomicBool>,
+}
+
+impl Target {
+    fn put(&self, draft: &mut Draft<'_, '_>, uploaded: &FileRecord) -> aeordb::Result<Totals> {
+        let found = draft.item(&self.path)?;
+        self.conditions.check(&self.path, found.as_ref())?;
+        self.created.store(found.is_none(), Relaxed);
+        let before = match found {
+            Some(_) if self.append_only => return Err(Error::Exists(self.path.to_string())),
+            Some(Item::Directory(_)) => {
+                return Err(Error::Exists(format!("directory {}/", self.path)));
+            }
+            Some(Item::File(record)) => Some(record),
+            Some(Item::Symlink(_)) | None => None,
+        };
+        let mut record = uploaded.clone();
+        record.content_type = self.content_type.clone();
+        record.mode = Some(MODE);
+        record.mtime = Some(self.now);
+        if let Some(before) = before {
+            record.content_type = record.content_type.or_else(|| before.content_type.clone());
+            record.mode = before.mode;
+            record.metadata = before.metadata.clone();
+            // Putting the same again changes nothing, not even the time.
+            if (before.content_hash, &before.content_type)
+                == (record.content_hash, &record.content_type)
+            {
+                record = before;
+            }
+        }
+        let totals = Totals { files: 1, directories: 0, bytes: record.size };
+        draft.set(&self.path, Some(Item::File(record)))?;
+        Ok(totals)
+    }
+}
+
+async fn make_directory(mut request: Request, path: Path) -> Answer {
+    if !request.incoming().all(1).await?.is_empty() {
+        return Err(Problem::invalid("a path that ends in / is a directory: it takes no body"));
+    }
+    let created: Arc<AtomicBool> = Arc::default();
+    let (made, shown) = (created.clone(), path.clone());
+    let edit = Edit::new("mkdir", move |draft: &mut Draft<'_, '_>| {
+        let found = draft.item(&path)?;
+        made.store(found.is_none(), Relaxed);
+        match found {
+            Some(Item::Directory(_)) => Ok(Totals::default()),
+            Some(_) => Err(Error::Exists(path.to_string())),
+            None => aeordb::db::edit::put(draft, &path, Item::Directory(empty_directory())),
+        }
+    });
+    let report = request.app.edit(edit).await?;
+    let mut object = json::named("path", shown.as_bytes());
+    object.insert("version".into(), report.version.to_string().into());
+    let status = if created.load(Relaxed) { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json_answer(status, &object.into()))
+}
+
+/// A directory without entries.
+pub fn empty_directory() -> Subdirectory {
+    let root = DirectoryId(tree::empty_root(Kind::Directory));
+    let mut directory = Subdirectory::new(root, Totals::default());
+    directory.mode = Some(0o755);
+    directory
+}

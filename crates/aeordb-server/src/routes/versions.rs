@@ -1,0 +1,205 @@
+//! Versions: their names, the history of HEAD, and what changed between two of them.
+
+use std::collections::BTreeMap;
+
+use aeordb::Error;
+use aeordb::backup;
+use axum::http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Content, Needs, Route, json_answer, no_content, page};
+use crate::json;
+use crate::keys::Scope;
+use crate::problem::{Answer, Problem};
+use crate::request::Request;
+use crate::schema;
+use crate::schema::{count, flag, hash, map, object, text, text_or_null};
+
+const PAGE: &[(&str, &str)] =
+    &[("cursor", "the `next` of the page before"), ("limit", "1 to 10000 items")];
+
+pub fn routes() -> Vec<Route> {
+    let snapshot = object(&[
+        ("name", text()),
+        ("version", hash()),
+        ("created_at", text()),
+        ("metadata", map()),
+    ]);
+    let entry = object(&[
+        ("sequence", count()),
+        ("time", text()),
+        ("version", hash()),
+        ("what", text()),
+        ("promoted", flag()),
+    ]);
+    let change = json!({ "enum": ["added", "modified", "deleted", "renamed"] });
+    let change = object(&[("path", text()), ("change", change), ("from?", text())]);
+    let items = json!({ "type": "array", "items": change });
+    let listed =
+        object(&[("from", hash()), ("to", hash()), ("items", items), ("next", text_or_null())]);
+    let new = object(&[("name", text()), ("version?", text()), ("metadata?", map())]);
+    vec![
+        Route::new(
+            Method::GET,
+            "/admin/snapshots",
+            Needs::Scope(Scope::Read),
+            "List the snapshots",
+            |request| Box::pin(list(request)),
+        )
+        .query(PAGE)
+        .answer(
+            200,
+            "A page of them, by name",
+            Content::Json(schema::page(snapshot.clone())),
+        ),
+        Route::new(
+            Method::POST,
+            "/admin/snapshots",
+            Needs::Scope(Scope::Snapshot),
+            "Name HEAD, or another version",
+            |request| Box::pin(create(request)),
+        )
+        .body(Content::Json(new))
+        .answer(201, "The snapshot", Content::Json(snapshot)),
+        Route::new(
+            Method::DELETE,
+            "/admin/snapshots/{name}",
+            Needs::Removal(Scope::Snapshot),
+            "Take a name away",
+            |request| Box::pin(delete(request)),
+        )
+        .answer(204, "It is gone", Content::None),
+        Route::new(
+            Method::GET,
+            "/admin/history",
+            Needs::Scope(Scope::Read),
+            "What HEAD was, newest first, and what was imported",
+            |request| Box::pin(history(request)),
+        )
+        .query(PAGE)
+        .answer(200, "A page of it", Content::Json(schema::page(entry))),
+        Route::new(
+            Method::GET,
+            "/admin/changes",
+            Needs::Scope(Scope::Read),
+            "The changes between two versions",
+            |request| Box::pin(changes(request)),
+        )
+        .query(&[
+            ("from", "the version to start from"),
+            ("to", "the version to arrive at; HEAD"),
+            ("cursor", "the `next` of the page before"),
+            ("limit", "1 to 10000 items"),
+        ])
+        .answer(200, "A page of them, by path", Content::Json(listed)),
+    ]
+}
+
+async fn list(request: Request) -> Answer {
+    let limit = request.limit(1000, 10_000)?;
+    let after = request.query("cursor").map(str::to_owned);
+    request
+        .app
+        .blocking(move |app| {
+            let found = app.reader()?.snapshots()?;
+            let after = |name: &str| after.as_deref().is_none_or(|after| name > after);
+            let mut found = found.into_iter().filter(|one| after(&one.name));
+            let items: Vec<_> = found.by_ref().take(limit).collect();
+            let more = found.next().is_some();
+            let next = items.last().filter(|_| more).map(|one| one.name.clone());
+            Ok(page(items.iter().map(json::snapshot).collect(), next))
+        })
+        .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSnapshot {
+    name: String,
+    version: Option<String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+async fn create(mut request: Request) -> Answer {
+    let NewSnapshot { name, version, metadata } = request.incoming().json().await?;
+    let answer = request.app.blocking(move |app| {
+        let reader = app.database.reader()?;
+        let version = reader.resolve(version.as_deref().unwrap_or("HEAD"))?;
+        let made = app.database.create_snapshot(&name, &version, metadata)?;
+        Ok(json_answer(StatusCode::CREATED, &json::snapshot(&made)))
+    });
+    answer.await
+}
+
+async fn delete(request: Request) -> Answer {
+    let name = request.name()?;
+    request.app.blocking(move |app| Ok(app.database.delete_snapshot(&name)?)).await?;
+    Ok(no_content())
+}
+
+async fn history(request: Request) -> Answer {
+    let limit = request.limit(100, 10_000)?;
+    let cursor = request.query("cursor").map(|cursor| {
+        let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
+        cursor.parse::<u64>().map_err(bad)
+    });
+    let before = cursor.transpose()?;
+    request
+        .app
+        .blocking(move |app| {
+            let reader = app.reader()?;
+            let mut items: Vec<Value> = Vec::new();
+            let mut last = None;
+            for entry in reader.history_before(before)? {
+                let entry = entry?;
+                if items.len() == limit {
+                    return Ok(page(items, last));
+                }
+                last = Some(entry.sequence.to_string());
+                items.push(json::history(&entry));
+            }
+            Ok(page(items, None))
+        })
+        .await
+}
+
+async fn changes(request: Request) -> Answer {
+    let limit = request.limit(1000, 10_000)?;
+    let name = |name| request.query(name).map(str::to_owned);
+    let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
+    let to = name("to").unwrap_or_else(|| "HEAD".into());
+    let cursor = request.query("cursor").unwrap_or("0").parse::<usize>();
+    let skip = cursor.map_err(|_| Problem::invalid("the cursor is not the `next` of a page"))?;
+    request
+        .app
+        .blocking(move |app| {
+            let reader = app.reader()?;
+            let (from, to) = (reader.resolve(&from)?, reader.resolve(&to)?);
+            let (mut items, mut seen, mut more) = (Vec::new(), 0, false);
+            let listed = backup::changes(&reader, &from, &to, &mut |change| {
+                if items.len() == limit {
+                    more = true;
+                    return Err(Error::Interrupted);
+                }
+                if seen >= skip {
+                    items.push(json::change(&change));
+                }
+                seen += 1;
+                Ok(())
+            });
+            match listed {
+                Err(Error::Interrupted) if more => {}
+                other => other?,
+            }
+            let reply = json!({
+                "from": from.to_string(),
+                "to": to.to_string(),
+                "items": items,
+                "next": more.then(|| seen.to_string()),
+            });
+            Ok(json_answer(StatusCode::OK, &reply))
+        })
+        .await
+}

@@ -1,0 +1,77 @@
+//! Pieces of JSON schemas, as the OpenAPI document shows them.
+
+use serde_json::{Map, Value, json};
+
+/// An object with these members; those whose name ends in `?` may be missing.
+pub fn object(members: &[(&str, Value)]) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (name, schema) in members {
+        match name.strip_suffix('?') {
+            Some(name) => drop(properties.insert(name.into(), schema.clone())),
+            None => {
+                properties.insert((*name).into(), schema.clone());
+                required.push(*name);
+            }
+        }
+    }
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+/// Text.
+pub fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+/// Text or null.
+pub fn text_or_null() -> Value {
+    json!({ "type": ["string", "null"] })
+}
+
+/// A count.
+pub fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// True or false.
+pub fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+/// The hash of a version or of bytes.
+pub fn hash() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+}
+
+/// Names with text.
+pub fn map() -> Value {
+    json!({ "type": "object", "additionalProperties": { "type": "string" } })
+}
+
+/// A page of items.
+pub fn page(item: Value) -> Value {
+    object(&[("items", json!({ "type": "array", "items": item })), ("next", text_or_null())])
+}
+
+/// A file, symbolic link or directory; its name or path stands before.
+pub fn item(name: &str) -> Value {
+    object(&[
+        (name, text()),
+        ("kind", json!({ "enum": ["file", "symlink", "directory"] })),
+        ("size", count()),
+        ("modified", text_or_null()),
+        ("content_type", text_or_null()),
+        ("hash", text_or_null()),
+    ])
+}
+
+/// What a change of paths did.
+pub fn edit() -> Value {
+    object(&[
+        ("version", hash()),
+        ("previous", hash()),
+        ("files", count()),
+        ("directories", count()),
+        ("bytes", count()),
+    ])
+}

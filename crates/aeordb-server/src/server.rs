@@ -1,0 +1,195 @@
+//! A server from its start to its end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aeordb::db::{Database, Options};
+use aeordb::error::{Context, Error, Result};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::accept::{self, TlsFiles};
+use crate::app::{App, Deadlines};
+use crate::backups::BackupDirectory;
+use crate::keys::{self, KeyRing, NewKey, Rights};
+use crate::log::{self, Level};
+use crate::routes;
+
+/// Threads for work that waits for the disk or for another thread.
+const BLOCKING_THREADS_MAX: usize = 128;
+
+/// How a database is served.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database; it is made if it is not there.
+    pub database: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Where backups are by name; `backups` beside the database if not said.
+    pub backup_directory: Option<PathBuf>,
+    /// The certificate, if the listener speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// Listen in plain text where others than this machine can hear it.
+    pub allow_plaintext: bool,
+    /// How long clients may take.
+    pub deadlines: Deadlines,
+    /// What is logged.
+    pub level: Level,
+}
+
+impl Config {
+    /// The defaults for a database and an address.
+    pub fn new(database: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        Config {
+            database: database.into(),
+            listen,
+            backup_directory: None,
+            tls: None,
+            allow_plaintext: false,
+            deadlines: Deadlines::default(),
+            level: Level::default(),
+        }
+    }
+}
+
+/// A server that listens.
+pub struct Server {
+    runtime: Runtime,
+    app: Arc<App>,
+    address: SocketAddr,
+    first_key: Option<String>,
+    tls: Option<TlsFiles>,
+    acceptor: watch::Sender<Option<tokio_rustls::TlsAcceptor>>,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+/// Stops a server from another thread.
+#[derive(Clone)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    /// Asks the server to finish what it accepted, and to end.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Server {
+    /// Opens the database and begins to serve it.
+    pub fn start(config: Config) -> Result<Self> {
+        let plain = config.tls.is_none() && !config.allow_plaintext;
+        if plain && !config.listen.ip().is_loopback() {
+            return Err(Error::invalid(format!(
+                "keys and files would go over the network in plain text: {} is not a loopback \
+                 address and there is no certificate",
+                config.listen
+            )));
+        }
+        let acceptor = config.tls.as_ref().map(TlsFiles::acceptor).transpose()?;
+        accept::raise_descriptor_limit();
+        // Whoever cannot listen leaves no database behind.
+        let listener = accept::bind(config.listen)?;
+        let address = listener.local_addr().context(|| "asking for the address".into())?;
+        let database = Database::open_or_create(&config.database, &Options::default())?;
+        let beside = || config.database.with_file_name("backups");
+        let backups = config.backup_directory.clone().unwrap_or_else(beside);
+        let backups = BackupDirectory::open(&backups)?;
+        let first_key = first_key(&database)?;
+        let app = App::new(Arc::new(database), backups, config.deadlines, config.level)?;
+        let runtime = Builder::new_multi_thread()
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .thread_name("http")
+            .enable_all()
+            .build()
+            .context(|| "starting the threads of the server".into())?;
+        let (acceptor, acceptors) = watch::channel(acceptor);
+        let (stop, stopped) = watch::channel(false);
+        let served = {
+            let _inside = runtime.enter();
+            let listener = TcpListener::from_std(listener).context(|| "listening".into())?;
+            let router = routes::router(&app);
+            runtime.spawn(accept::serve(app.clone(), router, listener, acceptors, stopped))
+        };
+        log::event("listening", &[("address", address.to_string().into())]);
+        let tls = config.tls;
+        Ok(Server { runtime, app, address, first_key, tls, acceptor, stop, served })
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The key that was made because there was none. It is known nowhere else.
+    pub fn first_key(&self) -> Option<&str> {
+        self.first_key.as_deref()
+    }
+
+    /// What stops the server.
+    pub fn stop(&self) -> Stop {
+        Stop(self.stop.clone())
+    }
+
+    /// Serves until SIGTERM or SIGINT. SIGHUP reads the certificate again.
+    pub fn run_until_signal(self) -> Result<()> {
+        let stop = self.stop();
+        let (tls, acceptor) = (self.tls.clone(), self.acceptor.clone());
+        {
+            let _inside = self.runtime.enter();
+            let what = || "listening for signals".to_owned();
+            let mut term = signal(SignalKind::terminate()).context(what)?;
+            let mut int = signal(SignalKind::interrupt()).context(what)?;
+            let mut hup = signal(SignalKind::hangup()).context(what)?;
+            self.runtime.spawn(async move {
+                loop {
+                    tokio::select! {
+                        _ = term.recv() => break,
+                        _ = int.recv() => break,
+                        _ = hup.recv() => reload(tls.as_ref(), &acceptor),
+                    }
+                }
+                stop.stop();
+            });
+        }
+        self.run()
+    }
+
+    /// Serves until it is stopped, and closes the database.
+    pub fn run(self) -> Result<()> {
+        let Server { runtime, app, served, .. } = self;
+        let ended = runtime.block_on(served);
+        // Work that waits for nobody comes to its end; what does not is cut off by this.
+        runtime.shutdown_timeout(app.deadlines.shutdown);
+        let database = app.database.clone();
+        // The committer makes durable what it took before it ends.
+        drop(app);
+        log::event("stopped", &[]);
+        ended.map_err(|error| Error::invalid(format!("the server failed: {error}")))?;
+        match Arc::try_unwrap(database) {
+            Ok(database) => database.close(),
+            // Something still reads: what was committed is safe anyway.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn reload(tls: Option<&TlsFiles>, acceptor: &watch::Sender<Option<tokio_rustls::TlsAcceptor>>) {
+    match tls.map(TlsFiles::acceptor).transpose() {
+        Ok(new) => drop(acceptor.send_replace(new)),
+        // The certificate before stays in use.
+        Err(error) => log::event("error", &[("detail", error.to_string().into())]),
+    }
+}
+
+/// The first key of a database without keys, which may do everything.
+fn first_key(database: &Database) -> Result<Option<String>> {
+    if !KeyRing::read(&database.reader()?)?.is_empty() {
+        return Ok(None);
+    }
+    let new = NewKey { name: "first".into(), rights: Rights::admin(), expires_at: None };
+    Ok(Some(keys::create(database, new)?.1))
+}

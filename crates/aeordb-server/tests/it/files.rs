@@ -1,0 +1,269 @@
+//! Files by path.
+
+use serde_json::{Value, json};
+
+use crate::house::{House, noise};
+
+#[test]
+fn a_file_is_put_replaced_read_and_removed() {
+    let house = House::new();
+    let reply = house.send("PUT", "/files/docs/a.json", &[], b"{}").expect(201);
+    let made = reply.json();
+    assert_eq!(made["path"], "/docs/a.json");
+    assert_eq!(made["size"], 2);
+    assert_eq!(made["content_hash"], blake3::hash(b"{}").to_string());
+    assert_eq!(made["version"], house.head());
+
+    let read = house.get("/files/docs/a.json").expect(200);
+    assert_eq!(read.text(), "{}");
+    assert_eq!(read.headers["content-type"], "application/json");
+    assert_eq!(read.headers["etag"], format!("\"{}\"", blake3::hash(b"{}")));
+    assert!(read.headers["last-modified"].ends_with(" GMT"));
+
+    let kind = [("content-type", "text/plain")];
+    house.send("PUT", "/files/docs/a.json", &kind, b"[]").expect(200);
+    house.send("PUT", "/files/docs/a.json", &[], b"[1]").expect(200);
+    let read = house.get("/files/docs/a.json").expect(200);
+    assert_eq!(
+        (read.text().as_str(), read.headers["content-type"].as_str()),
+        ("[1]", "text/plain")
+    );
+
+    let head = house.send("HEAD", "/files/docs/a.json", &[], b"").expect(200);
+    assert_eq!((head.headers["content-length"].as_str(), head.body.len()), ("3", 0));
+
+    house.send("DELETE", "/files/docs/a.json", &[], b"").expect(204);
+    house.get("/files/docs/a.json").problem(404, "not-found");
+    house.send("DELETE", "/files/docs/a.json", &[], b"").problem(404, "not-found");
+}
+
+#[test]
+fn putting_the_same_again_makes_no_version() {
+    let house = House::new();
+    house.put("/files/a", b"same");
+    let head = house.head();
+    assert_eq!(house.put("/files/a", b"same")["version"], head);
+    assert_eq!(house.head(), head);
+}
+
+#[test]
+fn files_of_any_size_come_back_and_parts_of_them_do() {
+    let house = House::new();
+    let bytes = noise(9_000_000);
+    for len in [0, 1, 65_536, 65_537, 300_000, bytes.len()] {
+        let body = &bytes[..len];
+        let made = house.put("/files/f", body);
+        assert_eq!(made["content_hash"], blake3::hash(body).to_string());
+        assert!(house.get("/files/f").expect(200).body == body, "{len} bytes");
+    }
+    for (range, part) in [
+        ("bytes=0-0", 0..1),
+        ("bytes=4000000-5000000", 4_000_000..5_000_001),
+        ("bytes=8999990-", 8_999_990..9_000_000),
+        ("bytes=-5", 8_999_995..9_000_000),
+    ] {
+        let reply = house.send("GET", "/files/f", &[("range", range)], b"").expect(206);
+        assert!(reply.body == bytes[part.clone()], "{range}");
+        let shown = format!("bytes {}-{}/9000000", part.start, part.end - 1);
+        assert_eq!(reply.headers["content-range"], shown);
+    }
+    let beyond = house.send("GET", "/files/f", &[("range", "bytes=9000000-")], b"");
+    assert_eq!(beyond.headers["content-range"], "bytes */9000000");
+    beyond.problem(416, "range");
+    let other = [("range", "bytes=0-0"), ("if-range", "\"other\"")];
+    assert_eq!(house.send("GET", "/files/f", &other, b"").expect(200).body.len(), bytes.len());
+}
+
+#[test]
+fn conditions_hold_or_nothing_happens() {
+    let house = House::new();
+    house.put("/files/a", b"one");
+    let one = format!("\"{}\"", blake3::hash(b"one"));
+    let put = |headers: &[(&str, &str)], body: &[u8]| house.send("PUT", "/files/a", headers, body);
+    put(&[("if-none-match", "*")], b"two").problem(412, "changed");
+    put(&[("if-match", "\"other\"")], b"two").problem(412, "changed");
+    put(&[("if-match", &one)], b"two").expect(200);
+    put(&[("if-match", &one)], b"three").problem(412, "changed");
+    house.send("DELETE", "/files/a", &[("if-match", &one)], b"").problem(412, "changed");
+    assert_eq!(house.get("/files/a").text(), "two");
+    let two = format!("\"{}\"", blake3::hash(b"two"));
+    let fresh = house.send("GET", "/files/a", &[("if-none-match", &two)], b"").expect(304);
+    assert!(fresh.body.is_empty());
+    house.send("GET", "/files/a", &[("if-match", &one)], b"").problem(412, "changed");
+    house.send("PUT", "/files/new", &[("if-match", "*")], b"x").problem(412, "changed");
+    house.send("PUT", "/files/new", &[("if-none-match", "*")], b"x").expect(201);
+}
+
+#[test]
+fn earlier_versions_are_read_by_version_and_by_snapshot() {
+    let house = House::with_versions();
+    assert_eq!(house.get("/files/docs/a.txt?snapshot=v1").expect(200).text(), "alpha");
+    assert_eq!(house.get("/files/docs/gone.txt?version=v1").expect(200).text(), "gone");
+    assert_eq!(house.get("/files/docs/a.txt?version=HEAD").expect(200).text(), "alpha, changed");
+    house.get("/files/docs/a.txt?snapshot=v3").problem(404, "not-found");
+    house.get("/files/docs/a.txt?snapshot=v1&version=v1").problem(400, "invalid");
+    house.get("/files/docs/a.txt?verson=v1").problem(400, "invalid");
+}
+
+#[test]
+fn paths_that_cannot_be_meant_are_refused() {
+    let house = House::new();
+    let long = format!("/files/{}", "x".repeat(256));
+    let deep = format!("/files{}", "/xxxxxxx".repeat(600));
+    for path in [
+        "/files//a",
+        "/files/a//b",
+        "/files/./a",
+        "/files/a/..",
+        "/files/a%00b",
+        "/files/a%2",
+        "/files/%2e%2e/a",
+        &long,
+        &deep,
+    ] {
+        house.send("PUT", path, &[], b"x").problem(400, "invalid");
+        house.get(path).problem(400, "invalid");
+    }
+    house.put("/files/file", b"x");
+    house.send("PUT", "/files/file/below", &[], b"x").problem(400, "invalid");
+    house.put("/files/dir/file", b"x");
+    house.send("PUT", "/files/dir", &[], b"x").problem(409, "exists");
+    house.send("DELETE", "/files/dir", &[], b"").problem(400, "invalid");
+    house.send("DELETE", "/files/dir?recursive", &[], b"").expect(204);
+}
+
+#[test]
+fn names_of_any_bytes_make_the_round_trip() {
+    let house = House::new();
+    for (url, name) in
+        [("%FFx%20%25", None), ("gr%C3%BC%C3%9Fe", Some("grüße")), ("a+b", Some("a+b"))]
+    {
+        let path = format!("/files/d/{url}");
+        house.put(&path, url.as_bytes());
+        assert_eq!(house.get(&path).expect(200).text(), url);
+        if let Some(name) = name {
+            assert_eq!(house.get(&format!("{path}?stat")).json()["path"], format!("/d/{name}"));
+        }
+    }
+    let items = house.get("/files/d/").expect(200).json();
+    let raw = items["items"].as_array().unwrap().iter().find(|item| item["name_b64"].is_string());
+    assert_eq!(raw.unwrap()["name_b64"], "/3ggJQ==");
+}
+
+#[test]
+fn a_directory_is_listed_in_pages_by_name_and_by_prefix() {
+    let house = House::new();
+    let changes: Vec<Value> = (0..25)
+        .map(|n| json!({ "op": "put", "path": format!("/d/f{n:02}"), "content": "x" }))
+        .chain([json!({ "op": "put", "path": "/d/sub/deep/x", "content": "x" })])
+        .collect();
+    house.post("/batch", &json!({ "changes": changes }).to_string()).expect(200);
+    let reply = house.get("/files/d/?limit=2").expect(200);
+    assert_eq!(reply.members(), ["items", "next"]);
+    let item = reply.json()["items"][0].clone();
+    let members: Vec<&String> = item.as_object().unwrap().keys().collect();
+    assert_eq!(&members[..6], ["name", "kind", "size", "modified", "content_type", "hash"]);
+
+    let all = |path: &str, member: &str| {
+        let mut names: Vec<String> = Vec::new();
+        let mut at = path.to_owned();
+        loop {
+            let page = house.get(&at).expect(200).json();
+            let items = page["items"].as_array().unwrap();
+            names.extend(items.iter().map(|item| item[member].as_str().unwrap().to_owned()));
+            match page["next"].as_str() {
+                Some(next) => at = format!("{path}&cursor={next}"),
+                None => return names,
+            }
+        }
+    };
+    let mut expected: Vec<String> = (0..25).map(|n| format!("f{n:02}")).collect();
+    expected.push("sub".into());
+    for limit in [1, 7, 26, 100] {
+        assert_eq!(all(&format!("/files/d/?limit={limit}"), "name"), expected);
+    }
+    assert_eq!(all("/files/d/?prefix=f1&limit=3", "name"), expected[10..20]);
+    let mut below: Vec<String> = (0..25).map(|n| format!("/d/f{n:02}")).collect();
+    below.extend(["/d/sub".into(), "/d/sub/deep".into(), "/d/sub/deep/x".into()]);
+    for limit in [1, 2, 26, 100] {
+        assert_eq!(all(&format!("/files/d/?recursive&limit={limit}"), "path"), below);
+        let rooted = all(&format!("/files/?recursive&limit={limit}"), "path");
+        assert_eq!((rooted[0].as_str(), &rooted[1..]), ("/d", below.as_slice()));
+    }
+    assert_eq!(all("/files/d/?recursive&prefix=sub/d&limit=1", "path"), below[26..]);
+    house.get("/files/d/?limit=0").problem(400, "invalid");
+    house.get("/files/d/?cursor=!").problem(400, "invalid");
+    house.get("/files/nothing/").problem(404, "not-found");
+}
+
+#[test]
+fn files_and_directories_are_renamed_and_copied() {
+    let house = House::with_versions();
+    let post = |path: &str| house.send("POST", path, &[], b"");
+    post("/files/docs?rename-to=/papers").expect(200);
+    assert_eq!(house.get("/files/papers/a.txt").text(), "alpha, changed");
+    house.get("/files/docs/a.txt").problem(404, "not-found");
+    post("/files/docs/gone.txt?copy-to=/back.txt&version=v1").expect(200);
+    assert_eq!(house.get("/files/back.txt").text(), "gone");
+    post("/files/back.txt?rename-to=/papers/a.txt").problem(409, "exists");
+    post("/files/back.txt?rename-to=/papers/a.txt&force").expect(200);
+    assert_eq!(house.get("/files/papers/a.txt").text(), "gone");
+    post("/files/papers").problem(400, "invalid");
+    post("/files/papers?rename-to=/papers/below").problem(400, "invalid");
+}
+
+#[test]
+fn a_batch_is_one_version_or_nothing() {
+    let house = House::with_versions();
+    let head = house.head();
+    let history =
+        |house: &House| house.get("/admin/history").json()["items"].as_array().unwrap().len();
+    let before = history(&house);
+    let failing = json!({ "changes": [
+        { "op": "put", "path": "/x", "content": "x" },
+        { "op": "delete", "path": "/nothing" },
+    ]});
+    house.post("/batch", &failing.to_string()).problem(404, "not-found");
+    assert_eq!(house.head(), head);
+    let batch = json!({ "changes": [
+        { "op": "put", "path": "/x", "content_b64": "AP8=" },
+        { "op": "rename", "from": "/docs", "to": "/d" },
+        { "op": "copy", "from": "/docs/gone.txt", "to": "/d/gone.txt", "version": "v1" },
+        { "op": "delete", "path": "/d/b.txt" },
+    ]})
+    .to_string();
+    let stale = [("if-match", format!("\"{}\"", "0".repeat(64)))];
+    let stale: Vec<(&str, &str)> = stale.iter().map(|(a, b)| (*a, b.as_str())).collect();
+    house.send("POST", "/batch", &stale, batch.as_bytes()).problem(412, "head-moved");
+    let tag = format!("\"{head}\"");
+    house.send("POST", "/batch", &[("if-match", &tag)], batch.as_bytes()).expect(200);
+    assert_eq!(history(&house), before + 1);
+    assert_eq!(house.get("/files/x").body, [0, 255]);
+    assert_eq!(house.get("/files/d/gone.txt").text(), "gone");
+    house.get("/files/d/b.txt").problem(404, "not-found");
+}
+
+#[test]
+fn many_clients_put_at_once_and_every_file_is_there() {
+    let house = House::new();
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let house = &house;
+            scope.spawn(move || {
+                for n in 0..20 {
+                    house
+                        .put(&format!("/files/c{client}/f{n}"), format!("{client} {n}").as_bytes());
+                }
+            });
+        }
+    });
+    let stat = house.get("/files/?stat").json();
+    assert_eq!(stat["files"], 160);
+    let metrics = house.get("/metrics").text();
+    let value = |name: &str| -> u64 {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(value("aeordb_group_edits_total"), 160);
+    assert!(value("aeordb_group_commits_total") <= 160);
+}

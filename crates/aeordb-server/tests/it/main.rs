@@ -1,0 +1,14 @@
+//! Real servers on loopback, each with a database of its own.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod backups;
+mod files;
+mod house;
+mod keys;
+mod meta;
+mod page;
+mod slow;
+mod streams;
+mod tar;
+mod versions;

@@ -1,0 +1,115 @@
+//! The server itself: health, description, how it starts and ends.
+
+use std::io::{Read, Write};
+
+use aeordb_server::routes::table;
+use aeordb_server::{Config, Server};
+
+use crate::house::{House, Reply};
+
+#[test]
+fn health_needs_no_key_and_tells_nothing() {
+    let house = House::new();
+    let reply = house.bare("GET", "/healthz", &[], b"").expect(200);
+    assert_eq!(reply.text(), r#"{"status":"ok"}"#);
+    house.bare("GET", "/readyz", &[], b"").problem(401, "unauthorized");
+    assert_eq!(house.get("/readyz").expect(200).json()["status"], "ready");
+}
+
+#[test]
+fn the_description_has_every_route() {
+    let house = House::new();
+    let document = house.get("/openapi.json").expect(200).json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let routes = table();
+    let mut ids = std::collections::BTreeSet::new();
+    for route in &routes {
+        let path = route.path.replace("{*", "{");
+        let operation = &document["paths"][&path][route.method.as_str().to_lowercase()];
+        assert_eq!(operation["summary"], route.summary);
+        ids.insert(operation["operationId"].as_str().unwrap().to_owned());
+        assert!(!route.answers.is_empty(), "{} {}", route.method, route.path);
+    }
+    assert_eq!(ids.len(), routes.len());
+}
+
+#[test]
+fn counters_are_text_that_prometheus_reads() {
+    let house = House::with_versions();
+    house.get("/files/docs/a.txt").expect(200);
+    let reply = house.get("/metrics").expect(200);
+    assert!(reply.headers["content-type"].starts_with("text/plain; version=0.0.4"));
+    let text = reply.text();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("aeordb_"), "{line}");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+    assert!(text.contains("aeordb_history_entries 5"), "{text}");
+    assert!(text.contains("aeordb_snapshots 2"), "{text}");
+}
+
+#[test]
+fn only_a_loopback_address_is_served_in_plain_text_unless_that_is_allowed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.aeordb");
+    let config = Config::new(&path, "0.0.0.0:0".parse().unwrap());
+    let error = Server::start(config.clone()).err().unwrap().to_string();
+    assert!(error.contains("plain text"), "{error}");
+    assert!(!path.exists());
+    let allowed = Config { allow_plaintext: true, ..config };
+    let server = Server::start(allowed).unwrap();
+    server.stop().stop();
+    server.run().unwrap();
+}
+
+#[test]
+fn what_was_accepted_is_finished_when_the_server_is_stopped() {
+    let house = House::new();
+    let mut stream = house.connect();
+    let key = &house.key;
+    write!(
+        stream,
+        "PUT /files/late HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-length: 10\r\n\r\nfirst"
+    )
+    .unwrap();
+    let idle = house.connect();
+    // So that the request is under way when the server is stopped.
+    house.get("/readyz").expect(200);
+    house.stop();
+    // No connection is taken any more, once the idle one is closed.
+    let mut nothing = Vec::new();
+    (&idle).read_to_end(&mut nothing).unwrap();
+    stream.write_all(b" last").unwrap();
+    let reply = Reply::read(&mut stream, false).expect(201);
+    assert_eq!(reply.json()["size"], 10);
+    let directory = house.close();
+    let path = directory.path().join("data.aeordb");
+    let database = aeordb::db::Database::open(&path, &Default::default()).unwrap();
+    let reader = database.reader().unwrap();
+    let found = reader.item(&reader.head(), &"/late".parse().unwrap()).unwrap();
+    assert!(found.is_some());
+}
+
+#[test]
+fn requests_that_are_not_http_or_too_large_are_refused() {
+    let house = House::with(crate::slow::short());
+    for request in [
+        "nonsense\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nhost: x\r\nbig: {}\r\n\r\n", "x".repeat(100_000)),
+        format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(200)),
+        // Two lengths: whoever stands before us might read another request than we do.
+        "POST /batch HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"
+            .to_owned(),
+    ] {
+        let mut stream = house.connect();
+        let _ = stream.write_all(request.as_bytes());
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
+    }
+    house.send("POST", "/batch", &[], &vec![b' '; 2_000_000]).problem(413, "too-large");
+    house.bare("GET", "/healthz", &[], b"").expect(200);
+}

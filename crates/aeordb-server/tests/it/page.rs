@@ -1,0 +1,209 @@
+//! The five calls of backup and restore, member by member.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use serde_json::json;
+
+use crate::house::House;
+
+#[test]
+fn an_export_and_a_patch_travel_to_another_server_and_are_promoted_there() {
+    let source = House::with_versions();
+    let head = source.head();
+
+    let reply = source.post("/admin/export", r#"{"output": "full.aeordb", "snapshot": "v1"}"#);
+    let reply = reply.expect(201);
+    assert_eq!(reply.members(), ["version", "files", "chunks", "directories", "output", "bytes"]);
+    let export = reply.json();
+    assert_eq!((&export["files"], &export["directories"]), (&json!(2), &json!(2)));
+    assert_eq!(export["output"], "full.aeordb");
+    assert_eq!(export["bytes"], fs::metadata(source.path("backups/full.aeordb")).unwrap().len());
+
+    let reply = source.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1", "to": "v2"}"#);
+    let reply = reply.expect(201);
+    assert_eq!(
+        reply.members(),
+        [
+            "from",
+            "to",
+            "files_added",
+            "files_modified",
+            "files_deleted",
+            "chunks",
+            "directories",
+            "output",
+            "bytes"
+        ]
+    );
+    let patch = reply.json();
+    assert_eq!(
+        (&patch["files_added"], &patch["files_modified"], &patch["files_deleted"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!((&patch["from"], &patch["to"]), (&export["version"], &json!(head)));
+
+    let target = House::new();
+    for name in ["full.aeordb", "p.aeordb"] {
+        fs::copy(source.path("backups").join(name), target.path("backups").join(name)).unwrap();
+    }
+    let mismatch = target.post("/admin/import", r#"{"file": "p.aeordb", "promote": true}"#);
+    let mismatch = mismatch.problem(409, "base-mismatch");
+    assert_eq!(mismatch["base"], export["version"]);
+    assert_eq!(mismatch["head"], target.head());
+
+    let before = target.head();
+    let reply = target.post("/admin/import", r#"{"file": "full.aeordb"}"#).expect(200);
+    assert_eq!(
+        reply.members(),
+        [
+            "version",
+            "kind",
+            "entries",
+            "chunks",
+            "files",
+            "directories",
+            "deletions",
+            "promoted",
+            "new_entries",
+            "new_bytes"
+        ]
+    );
+    let full = reply.json();
+    assert_eq!((&full["kind"], &full["promoted"]), (&json!("export"), &json!(false)));
+    assert_eq!(target.head(), before);
+
+    let promote = json!({ "hash": full["version"] }).to_string();
+    let reply = target.post("/admin/promote", &promote).expect(200);
+    assert_eq!(reply.members(), ["head", "previous"]);
+    assert_eq!(reply.json(), json!({ "head": full["version"], "previous": before }));
+
+    let reply = target.post("/admin/import", r#"{"file": "p.aeordb", "promote": true}"#);
+    assert_eq!(reply.expect(200).json()["promoted"], true);
+    assert_eq!(target.head(), head);
+    assert_eq!(target.get("/files/docs/a.txt").expect(200).text(), "alpha, changed");
+    target.get("/files/docs/gone.txt").problem(404, "not-found");
+}
+
+#[test]
+fn a_full_and_its_patches_are_one_import() {
+    let source = House::with_versions();
+    source.post("/admin/export", r#"{"output": "full.aeordb", "snapshot": "v1"}"#).expect(201);
+    source.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1"}"#).expect(201);
+    let target = House::new();
+    for name in ["full.aeordb", "p.aeordb"] {
+        fs::copy(source.path("backups").join(name), target.path("backups").join(name)).unwrap();
+    }
+    let body = r#"{"file": ["full.aeordb", "p.aeordb"], "promote": true}"#;
+    target.post("/admin/import", body).expect(200);
+    assert_eq!(target.head(), source.head());
+}
+
+#[test]
+fn a_snapshot_is_made_without_a_content_type_and_its_name_is_taken_once() {
+    let house = House::new();
+    house.put("/files/a", b"a");
+    let body = br#"{"name": "daily-2024-01-15"}"#;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let reply = house.send("POST", "/admin/snapshots", &form, body).expect(201);
+    assert_eq!(reply.members(), ["name", "version", "created_at", "metadata"]);
+    assert_eq!(reply.json()["version"], house.head());
+    house.send("POST", "/admin/snapshots", &[], body).problem(409, "exists");
+    let bad = house.post("/admin/snapshots", r#"{"name": "no/slash"}"#);
+    bad.problem(400, "invalid");
+}
+
+#[test]
+fn an_output_is_never_replaced_and_what_is_unknown_is_not_found() {
+    let house = House::with_versions();
+    let export = r#"{"output": "full.aeordb"}"#;
+    house.post("/admin/export", export).expect(201);
+    let before = fs::read(house.path("backups/full.aeordb")).unwrap();
+    house.post("/admin/export", export).problem(409, "exists");
+    house.post("/admin/diff", r#"{"output": "full.aeordb", "from": "v1"}"#).problem(409, "exists");
+    assert_eq!(fs::read(house.path("backups/full.aeordb")).unwrap(), before);
+
+    let unknown = r#"{"output": "x", "snapshot": "nobody"}"#;
+    house.post("/admin/export", unknown).problem(404, "not-found");
+    house
+        .post("/admin/export", r#"{"output": "x", "hash": "0123456789"}"#)
+        .problem(404, "not-found");
+    let both = r#"{"output": "x", "hash": "HEAD", "snapshot": "v1"}"#;
+    house.post("/admin/export", both).problem(400, "invalid");
+    house.post("/admin/promote", r#"{"hash": "01234567"}"#).problem(404, "not-found");
+    house.post("/admin/import", r#"{"file": "nothing"}"#).problem(404, "not-found");
+    house.post("/admin/export", r#"{"output": "x", "wrong": 1}"#).problem(400, "invalid");
+    house.post("/admin/export", "no json").problem(400, "invalid");
+    assert_eq!(house.backup_names(), ["full.aeordb"]);
+}
+
+/// S7: no name leads out of the directory, and no reply tells where it is.
+#[test]
+fn a_name_that_is_more_than_a_name_is_refused_and_nothing_is_made_or_read() {
+    let house = House::with_versions();
+    let backups = house.path("backups");
+    symlink(house.path("data.aeordb"), backups.join("link")).unwrap();
+    symlink(house.path("nowhere"), backups.join("dangling")).unwrap();
+    fs::create_dir(backups.join("directory")).unwrap();
+    nix::unistd::mkfifo(&backups.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::hard_link(house.path("data.aeordb"), backups.join("live")).unwrap();
+    let left = house.backup_names();
+    let names = [
+        "../x",
+        "..",
+        ".",
+        "",
+        "/etc/x",
+        "a/b",
+        "//x",
+        "%2e%2e/x",
+        "/proc/self/fd/3",
+        "x\\y",
+        "\\\\host\\share",
+        "file:x",
+        "http://127.0.0.1/x",
+        ".hidden",
+        "a\u{0}b",
+        "a\nb",
+        "ü",
+    ];
+    for name in names {
+        for (path, member) in [("/admin/export", "output"), ("/admin/import", "file")] {
+            let mut body = json!({ "promote": true });
+            if member == "output" {
+                body = json!({});
+            }
+            body[member] = name.into();
+            let problem = house.post(path, &body.to_string()).problem(400, "invalid");
+            let text = problem.to_string();
+            assert!(!text.contains(backups.parent().unwrap().to_str().unwrap()), "{text}");
+        }
+    }
+    for name in ["link", "dangling", "directory", "fifo", "live"] {
+        let body = json!({ "file": name }).to_string();
+        let reply = house.post("/admin/import", &body);
+        reply.problem(400, "invalid");
+        let body = json!({ "output": name }).to_string();
+        house.post("/admin/export", &body).problem(409, "exists");
+    }
+    assert_eq!(house.backup_names(), left);
+    assert!(!house.path("nowhere").exists());
+}
+
+#[test]
+fn if_match_is_the_compare_and_swap_of_promote_and_import() {
+    let house = House::with_versions();
+    let head = house.head();
+    let wrong = format!("\"{}\"", "0".repeat(64));
+    let body = br#"{"hash": "v1"}"#;
+    let stale = [("if-match", wrong.as_str())];
+    let problem = house.send("POST", "/admin/promote", &stale, body).problem(412, "head-moved");
+    assert_eq!(problem["head"], head);
+    house.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
+    let full = fs::read(house.path("backups/full.aeordb")).unwrap();
+    house.send("POST", "/admin/import", &stale, &full).problem(412, "head-moved");
+    assert_eq!(house.head(), head);
+    let right = format!("\"{head}\"");
+    house.send("POST", "/admin/promote", &[("if-match", &right)], body).expect(200);
+    assert_ne!(house.head(), head);
+}

@@ -1,0 +1,133 @@
+//! Exports, patches and imports as streams.
+
+use std::fs;
+use std::io::{Read, Write};
+
+use data_encoding::BASE64;
+use sha2::{Digest, Sha256};
+
+use crate::house::{House, noise};
+
+#[test]
+fn a_streamed_export_and_patch_are_imported_as_bodies() {
+    let source = House::with_versions();
+    let full = source.get("/admin/export?snapshot=v1").expect(200);
+    assert_eq!(full.headers["content-type"], "application/vnd.aeordb");
+    let patch = source.get("/admin/diff?from=v1&to=v2").expect(200);
+    let target = House::new();
+    let binary = [("content-type", "application/octet-stream")];
+    let first = target.send("POST", "/admin/import?promote=true", &binary, &full.body);
+    assert_eq!(first.expect(200).json()["promoted"], true);
+    let second = target.send("POST", "/admin/import", &[], &patch.body).expect(200).json();
+    assert_eq!((&second["kind"], &second["promoted"]), (&"patch".into(), &false.into()));
+    let third = target.send("POST", "/admin/import?promote", &[], &patch.body).expect(200);
+    assert_eq!(third.headers["etag"], format!("\"{}\"", source.head()));
+    assert_eq!(target.head(), source.head());
+    // The same again: its base is no longer HEAD.
+    target.send("POST", "/admin/import", &[], &patch.body).problem(409, "base-mismatch");
+    target.send("POST", "/admin/import?force", &[], &patch.body).expect(200);
+}
+
+#[test]
+fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
+    let source = House::with_versions();
+    let full = source.get("/admin/export").expect(200).body;
+    let target = House::new();
+    let head = target.head();
+    let send = |headers: &[(&str, &str)], body: &[u8]| {
+        target.send("POST", "/admin/import?promote", headers, body)
+    };
+    for at in [300, full.len() / 2, full.len() - 10] {
+        let mut damaged = full.clone();
+        damaged[at] ^= 1;
+        send(&[], &damaged).problem(422, "damaged");
+    }
+    send(&[], &full[..full.len() - 1]).problem(422, "damaged");
+    send(&[], b"").problem(422, "damaged");
+    send(&[], b"something else entirely").problem(422, "damaged");
+    let digest = |bytes: &[u8]| format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(bytes)));
+    let wrong = digest(b"other");
+    send(&[("content-digest", &wrong)], &full).problem(422, "damaged");
+    send(&[("content-digest", "sha-256=junk")], &full).problem(400, "invalid");
+    assert_eq!(target.head(), head);
+    let right = digest(&full);
+    send(&[("content-digest", &right)], &full).expect(200);
+    assert_eq!(target.head(), source.head());
+}
+
+#[test]
+fn an_import_whose_connection_is_cut_leaves_nothing() {
+    let source = House::with_versions();
+    let full = source.get("/admin/export").expect(200).body;
+    let target = House::new();
+    let head = target.head();
+    let mut stream = target.connect();
+    let key = &target.key;
+    write!(
+        stream,
+        "POST /admin/import?promote HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-length: {}\r\n\r\n",
+        full.len()
+    )
+    .unwrap();
+    stream.write_all(&full[..full.len() / 2]).unwrap();
+    drop(stream);
+    // A request after it, on another connection, finds nothing of it.
+    assert_eq!(target.head(), head);
+    assert!(target.backup_names().is_empty());
+    target.send("POST", "/admin/import?promote", &[], &full).expect(200);
+}
+
+#[test]
+fn damage_that_is_found_while_sending_aborts_the_connection() {
+    let house = House::new();
+    let bytes = noise(6_000_000);
+    house.put("/files/large", &bytes);
+    // Somewhere in the chunks, beyond what is sent before it is read.
+    let path = house.path("data.aeordb");
+    let mut stored = fs::read(&path).unwrap();
+    let needle = &bytes[5_500_000..5_500_064];
+    let at = stored.windows(64).position(|window| window == needle).unwrap();
+    stored[at] ^= 1;
+    fs::write(&path, &stored).unwrap();
+    let reply = house.get("/files/large");
+    assert_eq!(reply.status, 200);
+    assert!(!reply.complete, "{} bytes came and looked whole", reply.body.len());
+    assert!(bytes.starts_with(&reply.body));
+    let reply = house.get("/admin/export");
+    assert!(!reply.complete || reply.status == 500, "{}", reply.status);
+}
+
+#[test]
+fn as_many_exports_as_the_server_makes_are_made_and_one_more_is_told_to_wait() {
+    let house = House::new();
+    house.put("/files/large", &noise(30_000_000));
+    let open = || {
+        let mut stream = house.connect();
+        let key = &house.key;
+        write!(
+            stream,
+            "GET /admin/export HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"
+        )
+        .unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        stream
+    };
+    // Nobody reads them, so they are under way until they are closed.
+    let held: Vec<_> = (0..4).map(|_| open()).collect();
+    let reply = house.get("/admin/export");
+    assert!(reply.headers.contains_key("retry-after"));
+    reply.problem(503, "busy");
+    house.get("/files/large?stat").expect(200);
+    drop(held);
+    // Their threads notice when they write the next piece.
+    for _ in 0..1000 {
+        if house.get("/admin/export?hash=HEAD").status == 200 {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("the exports of clients that left went on");
+}

@@ -1,0 +1,122 @@
+//! Snapshots, history, changes, jobs.
+
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+#[test]
+fn snapshots_have_metadata_and_are_listed_and_removed() {
+    let house = House::with_versions();
+    let body = r#"{"name": "v0", "version": "v1", "metadata": {"who": "me"}}"#;
+    let made = house.post("/admin/snapshots", body).expect(201).json();
+    assert_eq!(made["metadata"], json!({ "who": "me" }));
+    let page = house.get("/admin/snapshots?limit=2").expect(200).json();
+    assert_eq!((&page["items"][0]["name"], &page["next"]), (&"v0".into(), &"v1".into()));
+    assert_eq!(page["items"][0]["version"], page["items"][1]["version"]);
+    let page = house.get("/admin/snapshots?cursor=v1").json();
+    assert_eq!((&page["items"][0]["name"], &page["next"]), (&"v2".into(), &Value::Null));
+    house.send("DELETE", "/admin/snapshots/v0", &[], b"").expect(204);
+    house.send("DELETE", "/admin/snapshots/v0", &[], b"").problem(404, "not-found");
+}
+
+#[test]
+fn history_comes_in_pages_newest_first() {
+    let house = House::with_versions();
+    let all = house.get("/admin/history").expect(200).json()["items"].clone();
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), 5);
+    assert_eq!(all[0]["what"], "rm");
+    let mut seen = Vec::new();
+    let mut at = "/admin/history?limit=2".to_owned();
+    loop {
+        let page = house.get(&at).expect(200).json();
+        seen.extend(page["items"].as_array().unwrap().clone());
+        match page["next"].as_str() {
+            Some(next) => at = format!("/admin/history?limit=2&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(&seen, all);
+}
+
+#[test]
+fn changes_between_versions_come_in_pages() {
+    let house = House::with_versions();
+    let mut found = Vec::new();
+    let mut at = "/admin/changes?from=v1&to=v2&limit=1".to_owned();
+    loop {
+        let page = house.get(&at).expect(200).json();
+        for item in page["items"].as_array().unwrap() {
+            let text = |name: &str| item[name].as_str().unwrap().to_owned();
+            found.push((text("change"), text("path")));
+        }
+        match page["next"].as_str() {
+            Some(next) => at = format!("/admin/changes?from=v1&to=v2&limit=1&cursor={next}"),
+            None => break,
+        }
+    }
+    let expected =
+        [("modified", "/docs/a.txt"), ("added", "/docs/b.txt"), ("deleted", "/docs/gone.txt")];
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
+    assert_eq!(found, expected);
+    house.get("/admin/changes").problem(400, "invalid");
+}
+
+#[test]
+fn verification_and_collection_are_jobs_that_are_followed() {
+    let house = House::with_versions();
+    for (path, body, member) in [
+        ("/admin/verify", r#"{"deep": true}"#, "damages"),
+        ("/admin/gc", r#"{"dry_run": true}"#, "entries_live"),
+        ("/admin/gc", "{}", "bytes_released"),
+    ] {
+        let reply = house.post(path, body).expect(202);
+        let place = reply.headers["location"].clone();
+        let events = [("accept", "text/event-stream")];
+        let events = house.send("GET", &place, &events, b"").expect(200).text();
+        let last = events.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+        let job: Value = serde_json::from_str(&last[6..]).unwrap();
+        assert_eq!(job["state"], "done", "{job}");
+        assert!(!job["result"][member].is_null(), "{job}");
+        assert_eq!(house.get(&place).expect(200).json(), job);
+    }
+    assert_eq!(house.get("/admin/jobs").json()["items"].as_array().unwrap().len(), 3);
+    house.get("/admin/jobs/99").problem(404, "not-found");
+    house.send("DELETE", "/admin/jobs/1", &[], b"").expect(204);
+    house.get("/admin/jobs/1").problem(404, "not-found");
+    assert_eq!(house.get("/files/docs/a.txt").text(), "alpha, changed");
+}
+
+#[test]
+fn a_collection_gives_bytes_back_while_the_server_runs() {
+    let house = House::new();
+    // An upload that was cut leaves chunks that nothing reaches.
+    use std::io::Write;
+    let bytes = crate::house::noise(9_000_000);
+    let mut stream = house.connect();
+    let key = &house.key;
+    write!(
+        stream,
+        "PUT /files/cut HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-length: {}\r\n\r\n",
+        bytes.len() + 1
+    )
+    .unwrap();
+    stream.write_all(&bytes).unwrap();
+    drop(stream);
+    house.put("/files/a", b"a");
+    house.get("/files/cut").problem(404, "not-found");
+    for _ in 0..200 {
+        let reply = house.post("/admin/gc", "{}").expect(202);
+        let events = [("accept", "text/event-stream")];
+        let job = house.send("GET", &reply.headers["location"], &events, b"").text();
+        let last = job.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+        let job: Value = serde_json::from_str(&last[6..]).unwrap();
+        if job["result"]["bytes_released"].as_u64().unwrap() > 4_000_000 {
+            assert_eq!(house.get("/files/a").text(), "a");
+            return;
+        }
+    }
+    panic!("nothing was released");
+}
