@@ -371,6 +371,9 @@ pub struct Combine {
     /// A full export and patches, or patches alone, in order
     #[arg(required = true, num_args = 1.., value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// What the patches are for: makes the smallest patch of them
+    #[arg(long, value_name = "FILE")]
+    pub base: Option<PathBuf>,
 }
 
 /// Make a version HEAD

@@ -237,13 +237,13 @@ had been exported then. Patches alone become one patch, from the version that th
 from to the one that the last leads to; whatever they have in common is in it once. No database is \
 needed, every link is checked, and what the patches bring goes through a temporary file (TMPDIR).
 
-A patch that was combined without the full export still has what the versions between needed. The \
-smallest patch comes from the versions themselves: `aeordb diff -d FULL --with P1 --with P2 --from \
-HEAD~2 --output PATCH`.
+A patch that was combined of patches alone still has what the versions between needed. With --base, \
+the full export or database that the patches are for, it has only what its version needs.
 
 Examples:
   aeordb combine --output new.aeordb full.aeordb p1.aeordb p2.aeordb
   aeordb combine --output week.aeordb mon.aeordb tue.aeordb wed.aeordb
+  aeordb combine --output week.aeordb --base full.aeordb mon.aeordb tue.aeordb wed.aeordb
   aeordb combine --output - full.aeordb p1.aeordb | ssh host 'cat > new.aeordb'";
 
 pub const PROMOTE: &str = "\

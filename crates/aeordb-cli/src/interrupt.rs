@@ -11,10 +11,17 @@ use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::exit;
+
+/// A limit on the size of files is an error of the write that meets it, not the end of the process.
+pub fn survive_size_limit() -> Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map(drop)
+        .context(|| "cannot listen for signals".into())
+}
 
 /// Cancels `watch` on the first signal, ends the process on the second.
 pub fn cancel_on_signal(watch: &Arc<Watch>) -> Result<()> {

@@ -33,6 +33,9 @@ fn main() -> ExitCode {
         Ok(out) => out,
         Err(error) => return ExitCode::from(exit::code(&error)),
     };
+    if let Err(error) = interrupt::survive_size_limit() {
+        return ExitCode::from(exit::code(&error));
+    }
     let verbose = cli.global.verbose > 0;
     let verb = cmd::name(&cli.verb).to_owned();
     let attended = std::io::stderr().is_terminal();

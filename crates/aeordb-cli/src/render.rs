@@ -1,15 +1,13 @@
 //! Reports and errors as people and programs read them. The first line of a report and the lines
 //! that the manual shows are literal: scripts look for them.
 
+mod merge;
+
 use aeordb::Error;
-use aeordb::backup::{
-    Conflict, ExportReport, ImportReport, Info, ListedChange, MergeReport, OnConflict, PatchReport,
-    VerifyReport,
-};
+use aeordb::backup::{ExportReport, ImportReport, Info, ListedChange, PatchReport, VerifyReport};
 use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
 use aeordb::files::{GetReport, PutReport};
 use aeordb::gc::GcReport;
-use aeordb::object::Item;
 use serde_json::{Map, Value, json};
 
 use crate::exit;
@@ -114,12 +112,13 @@ pub fn import(report: &ImportReport) -> Report {
         "new_bytes": report.new_bytes,
     });
     if let (Some(merge), Some(object)) = (&report.merge, json.as_object_mut()) {
-        object.insert("merge".into(), merge_json(merge));
+        object.insert("merge".into(), merge::json(merge));
     }
     if let (Some(bytes), Some(object)) = (report.undo_bytes, json.as_object_mut()) {
         object.insert("undo_bytes".into(), bytes.into());
     }
     let title = match report.kind {
+        _ if report.merge.is_some() => "Patch imported.",
         FileKind::Patch => "Patch imported.",
         FileKind::Export | FileKind::Database => "Full export imported.",
     };
@@ -131,7 +130,7 @@ pub fn import(report: &ImportReport) -> Report {
         .line("Deletions", report.deletions)
         .line("Version", report.version);
     if let Some(merge) = &report.merge {
-        rendered = merged(rendered, merge);
+        rendered = merge::lines(rendered, merge);
     }
     if report.promoted {
         rendered.closing("HEAD has been promoted.")
@@ -140,68 +139,6 @@ pub fn import(report: &ImportReport) -> Report {
             .closing("HEAD has NOT been changed.")
             .closing(format!("To promote: aeordb promote --hash {}", report.version))
     }
-}
-
-/// The lines of a merge, and one for each conflict.
-fn merged(report: Report, merge: &MergeReport) -> Report {
-    let left_out = match merge.on_conflict {
-        OnConflict::LeaveOut => "left out",
-        OnConflict::Ours => "resolved: ours",
-        OnConflict::Theirs => "resolved: theirs",
-    };
-    let mut report = report
-        .line("Merged onto", merge.ours)
-        .line("Changes taken", merge.taken)
-        .line("Changes there already", merge.same);
-    if !merge.conflicts.is_empty() {
-        report = report.line("Conflicts", format!("{} ({left_out})", merge.conflicts.len()));
-    }
-    for Conflict { path, ours, theirs, .. } in &merge.conflicts {
-        let (ours, theirs) = (side(ours.as_ref()), side(theirs.as_ref()));
-        let path = text::printable_name(path.as_bytes());
-        report = report.line("  Conflict", format!("{path} (ours {ours}, theirs {theirs})"));
-    }
-    report
-}
-
-/// One side of a conflict in a line.
-fn side(item: Option<&Item>) -> String {
-    let Some(item) = item else { return "deleted".into() };
-    let view = crate::view::View::of(item);
-    match (view.hash, view.target) {
-        (Some(hash), _) => hash,
-        (None, target) => format!("-> {}", text::printable_name(target.unwrap_or_default())),
-    }
-}
-
-fn merge_json(merge: &MergeReport) -> Value {
-    let side = |item: &Option<Item>| {
-        let mut object = Map::new();
-        if let Some(item) = item {
-            crate::view::View::of(item).insert_into(&mut object);
-        }
-        if object.is_empty() { Value::Null } else { Value::Object(object) }
-    };
-    let conflicts = merge.conflicts.iter().map(|conflict| {
-        let mut object = crate::view::object(conflict.path.as_bytes());
-        object.insert("base".into(), side(&conflict.base));
-        object.insert("ours".into(), side(&conflict.ours));
-        object.insert("theirs".into(), side(&conflict.theirs));
-        Value::Object(object)
-    });
-    json!({
-        "base": merge.base.to_string(),
-        "ours": merge.ours.to_string(),
-        "theirs": merge.theirs.to_string(),
-        "taken": merge.taken,
-        "same": merge.same,
-        "resolved": match merge.on_conflict {
-            OnConflict::LeaveOut => Value::Null,
-            OnConflict::Ours => "ours".into(),
-            OnConflict::Theirs => "theirs".into(),
-        },
-        "conflicts": conflicts.collect::<Vec<_>>(),
-    })
 }
 
 /// What `promote` did.

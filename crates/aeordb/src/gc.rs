@@ -4,24 +4,30 @@
 //! The order makes it safe: a commit whose index no longer names the dead entries is durable, both
 //! superblocks lead to it, and no reader from before is left, before a byte is released. A crash
 //! in between leaks space, which the next collection gives back.
+//!
+//! The file does not get shorter: its end is always the index and the commit of the collection
+//! itself. What is void takes no space where the file system can release it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod mark;
+mod survey;
 
-use crate::db::{Database, FileKind, Writer};
+use crate::db::{Database, FileKind, HistoryEntry, Reader, Writer};
 use crate::error::{Error, Result};
-use crate::format::checkpoint::VoidRef;
-use crate::format::superblock::DATABASE_START;
-use crate::graph::{Differ, Step};
-use crate::hash::{DirectoryId, Hash, Kind, ListId, VersionId};
-use crate::object::tree::{self, Difference, SystemMap};
-use crate::object::{ChunkRef, Item, Path, Version, list};
-use crate::store::{Bitmap, ReadEntries};
+use crate::gc::mark::Roots;
+use crate::gc::survey::Survey;
+use crate::hash::Hash;
+use crate::log::appender::Appender;
+use crate::log::index::Index;
+use crate::store::Bitmap;
 use crate::watch::Watch;
 
 /// History entries that are always kept.
 const HISTORY_KEPT: usize = 1000;
 /// How long others are kept, in nanoseconds: 30 days.
 const HISTORY_AGE: i64 = 30 * 24 * 3600 * 1_000_000_000;
+/// Living bytes, before compression, that one collection moves out of mostly dead blocks. What is
+/// more waits for the next one.
+const MOVED_LEN_MAX: u64 = 1024 * 1024 * 1024;
 
 /// What a collection found and did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -32,7 +38,8 @@ pub struct GcReport {
     pub bytes_live: u64,
     /// Entries that are not.
     pub entries_collected: u64,
-    /// Bytes of the file that nothing needs any more.
+    /// Bytes of the file that nothing needs any more. Before a collection, what blocks give that
+    /// are mostly dead is an estimate.
     pub bytes_collected: u64,
     /// Bytes that went back to the file system.
     pub bytes_released: u64,
@@ -40,42 +47,75 @@ pub struct GcReport {
     pub bytes_deferred: u64,
 }
 
-/// Collects what nothing reaches; with `dry_run` only says what that would be.
+/// Collects what nothing reaches. With `dry_run` only says what that would be: nothing is written,
+/// and a database that was opened for reading will do.
 pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcReport> {
     if database.kind() != FileKind::Database {
         let what = database.path().display().to_string();
         return Err(Error::ReadOnly { what, why: "it is sealed".into() });
     }
+    if dry_run {
+        return foresee(database, &database.reader()?, watch);
+    }
     let mut writer = database.writer()?;
+    // Damaged pages of the index are healed before their entries are numbered for good.
+    writer.entries().records().try_for_each(|record| record.map(drop))?;
+    let (released, deferred) = release_what_waited(database, writer.entries())?;
     let trimmed = trim_history(database, &mut writer)?;
     writer.entries().flush()?;
-    let mut live = mark(&mut writer, watch)?;
-    keep_uploads(database, &mut writer, &mut live)?;
-    let plan = plan(&mut writer, &live, watch)?;
-    let mut report = plan.report;
+    let roots = Roots::of_writer(&writer)?;
+    let appender = writer.entries();
+    let written = appender.snapshot();
+    let mut live = roots.mark(&written, database.path(), watch)?;
+    keep_uploads(database, written.index(), &mut live)?;
+    let survey = Survey::new(written.index(), written.source(), live, watch)?;
+    let mut report = survey.report();
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
-    if dry_run || (report.entries_collected == 0 && !trimmed) {
+    if report.entries_collected == 0 && !trimmed && survey.sparse().next().is_none() {
+        report.bytes_released = released;
+        report.bytes_deferred = deferred;
         return Ok(report);
     }
+    let void_before = appender.void_bytes();
+    let moved_from = appender.end();
+    survey.move_living(appender, MOVED_LEN_MAX, watch)?;
+    appender.flush()?;
+    let voids = survey.voids(appender, moved_from, watch)?;
+    let void_now: u64 = voids.iter().map(|void| void.len.get()).sum();
+    report.bytes_collected = void_now.saturating_sub(void_before);
+    report.bytes_live = appender.end().saturating_sub(void_now);
     let mut root = writer.root().clone();
     root.epoch += 1;
-    let epoch = root.epoch;
-    writer.collected(root, &live, plan.voids.clone())?;
-    let held = database.log().has_readers_before(epoch)?;
-    if held {
-        report.bytes_deferred = report.bytes_collected;
-    } else {
-        report.bytes_released = database.log().release(&plan.voids)?;
+    let mut writer = writer.collected(root, survey.live(), moved_from, voids)?;
+    // Voids grow together: what is released again with a new neighbour is not counted again.
+    let (now, waiting) = release_what_waited(database, writer.entries())?;
+    report.bytes_released = released + now.min(report.bytes_collected + deferred);
+    report.bytes_deferred = waiting.min(report.bytes_collected + deferred);
+    Ok(report)
+}
+
+/// What a collection would do.
+fn foresee(database: &Database, reader: &Reader, watch: &Watch) -> Result<GcReport> {
+    let mut roots = Roots::of_reader(reader)?;
+    let history = reader.history()?.collect::<Result<Vec<_>>>()?;
+    let gone = outlived(&history.into_iter().rev().collect::<Vec<_>>(), database.clock().now());
+    roots.forget(&gone);
+    let view = reader.view();
+    let mut live = roots.mark(view, database.path(), watch)?;
+    keep_uploads(database, view.index(), &mut live)?;
+    let survey = Survey::new(view.index(), view.source(), live, watch)?;
+    let mut report = survey.report();
+    if report.entries_collected > 0 || survey.sparse().next().is_some() {
+        report.bytes_collected = survey.foreseen(database.log().end());
     }
     Ok(report)
 }
 
 /// Marks what uploads under way may have written: nothing reaches it yet.
-fn keep_uploads(database: &Database, writer: &mut Writer<'_>, live: &mut Bitmap) -> Result<()> {
+fn keep_uploads(database: &Database, index: &Index, live: &mut Bitmap) -> Result<()> {
     let Some(start) = database.uploads().start() else { return Ok(()) };
-    let appender = writer.entries();
-    for record in appender.records() {
-        let place = appender.locate(&Hash::new(record?.hash))?;
+    for record in index.all_records() {
+        let place = index.locate(&Hash::new(record?.hash))?;
         if let Some(place) = place.filter(|place| place.block >= start) {
             live.insert(place.number);
         }
@@ -83,156 +123,39 @@ fn keep_uploads(database: &Database, writer: &mut Writer<'_>, live: &mut Bitmap)
     Ok(())
 }
 
-/// Lets go of history that is old in number and in time. True if there was any.
-fn trim_history(database: &Database, writer: &mut Writer<'_>) -> Result<bool> {
-    let history = writer.history()?;
-    let oldest = database.clock().now().saturating_sub(HISTORY_AGE);
+/// Releases voids that an earlier collection, or this one, left to readers. Returns the bytes that
+/// were released, and those that are still held.
+fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(u64, u64)> {
+    let log = database.log();
+    let waiting = log.unreleased(appender.voids())?;
+    let bytes = waiting.iter().map(|void| void.len.get()).sum();
+    if waiting.is_empty() {
+        return Ok((0, 0));
+    }
+    // First the superblocks: whoever opens the file pins what it found, and looks again if another
+    // superblock is there by then. So a reader is either seen here or finds the new state.
+    appender.write_both_superblocks()?;
+    if log.has_readers_before(appender.root().epoch)? {
+        return Ok((0, bytes));
+    }
+    Ok((log.release(&waiting)?, 0))
+}
+
+/// The oldest entries of history that are old in number and in time.
+fn outlived(history: &[HistoryEntry], now: i64) -> Vec<HistoryEntry> {
+    let oldest = now.saturating_sub(HISTORY_AGE);
     let surplus = history.len().saturating_sub(HISTORY_KEPT);
     // In order of number: where one is kept, all that are newer are kept, whatever their clock.
-    let gone: Vec<u64> = history
-        .iter()
-        .take(surplus)
-        .take_while(|entry| entry.time < oldest)
-        .map(|entry| entry.sequence)
-        .collect();
+    history.iter().take(surplus).take_while(|entry| entry.time < oldest).cloned().collect()
+}
+
+/// Lets go of history that has outlived its use. True if there was any.
+fn trim_history(database: &Database, writer: &mut Writer<'_>) -> Result<bool> {
+    let gone = outlived(&writer.history()?, database.clock().now());
+    let gone: Vec<u64> = gone.iter().map(|entry| entry.sequence).collect();
     if gone.is_empty() {
         return Ok(false);
     }
     writer.forget_history(&gone)?;
     Ok(true)
-}
-
-/// Marks everything that the roots reach, each node once.
-fn mark(writer: &mut Writer<'_>, watch: &Watch) -> Result<Bitmap> {
-    let mut versions = vec![writer.head()];
-    versions.extend(writer.snapshots()?.into_iter().map(|snapshot| snapshot.version));
-    versions.extend(writer.history()?.into_iter().rev().map(|entry| entry.version));
-    let mut seen = BTreeSet::new();
-    versions.retain(|version| seen.insert(*version));
-    let mut marker = Marker { live: Bitmap::new(writer.number_limit()), writer, watch };
-    let root = marker.writer.root().clone();
-    for map in [root.snapshots, root.history, root.system] {
-        marker.map(&map)?;
-    }
-    let mut before: Option<DirectoryId> = None;
-    for version in versions {
-        before = Some(marker.version(&version, before.as_ref())?);
-    }
-    Ok(marker.live)
-}
-
-struct Marker<'a, 'd> {
-    writer: &'a mut Writer<'d>,
-    live: Bitmap,
-    watch: &'a Watch,
-}
-
-impl Marker<'_, '_> {
-    /// Marks an entry; true if it was not marked before. That it is missing is damage: a
-    /// collection must not run over it.
-    fn mark(&mut self, kind: Kind, hash: &Hash) -> Result<bool> {
-        let place = self.writer.locate(hash)?.ok_or_else(|| {
-            let detail = format!("{} {hash} is missing: nothing was collected", kind.name());
-            Error::damaged(self.writer.database().path().display().to_string(), 0, detail)
-        })?;
-        Ok(self.live.insert(place.number))
-    }
-
-    fn map(&mut self, root: &Hash) -> Result<()> {
-        let empty = tree::empty_root(Kind::System);
-        let nodes: Vec<Hash> =
-            tree::diff::<SystemMap, _, _>(&*self.writer, &empty, &*self.writer, root)?
-                .filter_map(|step| match step {
-                    Ok(Difference::Node { hash, .. }) => Some(Ok(hash)),
-                    Ok(Difference::Entry { .. }) => None,
-                    Err(error) => Some(Err(error)),
-                })
-                .collect::<Result<_>>()?;
-        nodes.iter().try_for_each(|node| self.mark(Kind::System, node).map(drop))
-    }
-
-    /// Marks what a version reaches and `before`, which was marked, does not.
-    fn version(&mut self, id: &VersionId, before: Option<&DirectoryId>) -> Result<DirectoryId> {
-        let version = Version::read(&*self.writer, id)?;
-        if *id != Version::empty().id() {
-            self.mark(Kind::Version, &id.0)?;
-        }
-        let view = self.writer.entries().snapshot();
-        let mut differ = Differ::new(&view, before, &view, Some(&version.root), &Path::root())?;
-        while let Some(step) = differ.next() {
-            self.watch.check()?;
-            match step? {
-                Step::Node { hash, .. } => {
-                    self.mark(Kind::Directory, &hash)?;
-                }
-                Step::Item { after: Some(Item::File(record)), .. } => {
-                    let mut parts = Vec::new();
-                    let parts_cell = std::cell::RefCell::new(&mut parts);
-                    let node = |id: &ListId| {
-                        parts_cell.borrow_mut().push((Kind::List, id.0));
-                        Ok(())
-                    };
-                    let chunk = |chunk: &ChunkRef| {
-                        parts_cell.borrow_mut().push((Kind::Chunk, chunk.id.0));
-                        Ok(())
-                    };
-                    list::verify_list(&view, &record.content, record.size, node, chunk)?;
-                    for (kind, hash) in parts {
-                        self.mark(kind, &hash)?;
-                    }
-                }
-                Step::Item { after: Some(Item::Directory(directory)), .. } => {
-                    let place = self.writer.locate(&directory.root.0)?;
-                    if place.is_some_and(|place| self.live.contains(place.number)) {
-                        differ.skip_subtree();
-                    }
-                }
-                Step::Item { after: None, .. } => differ.skip_subtree(),
-                Step::Item { .. } => {}
-            }
-        }
-        Ok(version.root)
-    }
-}
-
-struct Plan {
-    report: GcReport,
-    voids: Vec<VoidRef>,
-}
-
-/// What is void once only the live entries count: everything but the blocks that hold them.
-fn plan(writer: &mut Writer<'_>, live: &Bitmap, watch: &Watch) -> Result<Plan> {
-    let appender = writer.entries();
-    let mut report = GcReport::default();
-    let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
-    for record in appender.records() {
-        watch.check()?;
-        let record = record?;
-        let place = appender.locate(&Hash::new(record.hash))?;
-        if place.is_some_and(|place| live.contains(place.number)) {
-            report.entries_live += 1;
-            blocks.insert(record.block_offset(), 0);
-        } else {
-            report.entries_collected += 1;
-        }
-    }
-    let source = appender.source();
-    let mut voids = Vec::new();
-    let mut at = DATABASE_START;
-    for (offset, len) in &mut blocks {
-        let header = source
-            .header(*offset)?
-            .ok_or_else(|| source.damaged(*offset, "expected a block, found no frame"))?;
-        *len = header.frame_len();
-        report.bytes_live += *len;
-        if *offset > at {
-            voids.push(VoidRef { offset: at.into(), len: (*offset - at).into() });
-        }
-        at = *offset + *len;
-    }
-    if appender.end() > at {
-        voids.push(VoidRef { offset: at.into(), len: (appender.end() - at).into() });
-    }
-    report.bytes_collected = voids.iter().map(|void| void.len.get()).sum();
-    Ok(Plan { report, voids })
 }

@@ -1,4 +1,4 @@
-//! `combine --output F FILE...`
+//! `combine --output F [--base F] FILE...`
 
 use aeordb::backup::{self, Combined};
 use aeordb::db::Options;
@@ -12,7 +12,8 @@ use crate::render;
 pub fn run(app: &mut App, args: &Combine) -> Outcome {
     let scratch = std::env::temp_dir();
     let made = output::write_from(app, &args.output, exit::Subject::Backup, |out, watch| {
-        backup::combine(&args.files, out, &scratch, &Options::default(), watch)
+        let base = args.base.as_deref();
+        backup::combine(&args.files, base, out, &scratch, &Options::default(), watch)
     })?;
     let name = args.output.to_string_lossy();
     let report = match &made {

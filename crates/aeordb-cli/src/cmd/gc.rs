@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use aeordb::db::{Database, Options};
 use aeordb::gc;
 
 use crate::app::{App, Outcome};
@@ -11,7 +12,11 @@ use crate::render;
 
 pub fn run(app: &mut App, args: &Gc) -> Outcome {
     let started = Instant::now();
-    let database = app.open_writer()?;
+    // To say what would be collected takes no writer.
+    let database = match args.dry_run {
+        true => Database::open(app.path(), &Options::default()).about(Subject::Database)?,
+        false => app.open_writer()?,
+    };
     let report = app
         .watched(|_, watch| gc::collect(&database, args.dry_run, watch).about(Subject::Database))?;
     database.close().about(Subject::Database)?;

@@ -55,6 +55,9 @@ fn patches_that_do_not_follow_are_not_read() {
     let run = desk.run(&["ls", "-d", "full.aeordb", "--with", "p2.aeordb", "--with", "p1.aeordb"]);
     run.refused(13, "p2.aeordb", "");
     desk.run(&["ls", "-d", "p1.aeordb", "--with", "p2.aeordb"]).refused(2, "p1.aeordb", "");
+    nix::unistd::mkfifo(&desk.path("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    desk.run(&["ls", "--with", "fifo"]).expect(1);
+    desk.run(&["import", "--file", "fifo"]).expect(1);
     desk.run(&["ls", "--with", "none.aeordb"]).refused(10, "none.aeordb", "check the name");
 }
 
@@ -97,6 +100,10 @@ fn combined_patches_are_a_patch() {
             .count(),
         desk.ok(&["diff", "--from", "v1", "--to", "v3"]).lines().count()
     );
+    let over = ["combine", "--output", "r.aeordb", "--base", "full.aeordb"];
+    assert_eq!(desk.ok(&[&over[..], &["p1.aeordb", "p2.aeordb"]].concat()), told);
+    let over = ["combine", "--output", "x.aeordb", "--base", "full.aeordb", "full.aeordb"];
+    desk.run(&over).refused(2, "full.aeordb is no patch", "");
     let run = desk.run(&["combine", "--output", "x.aeordb", "p2.aeordb", "p1.aeordb"]);
     run.refused(13, "p1.aeordb", "");
     assert!(!desk.exists("x.aeordb"));

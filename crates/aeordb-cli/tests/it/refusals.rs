@@ -191,3 +191,24 @@ fn a_second_writer_is_told_who_writes_and_readers_go_on() {
     assert_eq!(desk.run(&["cat", "/slow"]).expect(0).bytes, slow);
     desk.ok(&["snapshot", "create", "x"]);
 }
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_that_leaves_nothing_behind() {
+    let desk = Desk::with_v1();
+    let before = desk.read("data.aeordb");
+    let noise: Vec<u8> =
+        (0..400_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    desk.write("large", noise);
+    let script = format!("ulimit -f 64; exec {} put large /large", env!("CARGO_BIN_EXE_aeordb"));
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(desk.path("."))
+        .env("XDG_CACHE_HOME", desk.path("cache"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("too large"), "{output:?}");
+    assert_eq!(desk.read("data.aeordb"), before);
+    desk.ok(&["verify", "--deep"]);
+    desk.ok(&["put", "large", "/large"]);
+}

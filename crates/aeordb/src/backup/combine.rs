@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::backup::diff::PatchReport;
+use crate::backup::diff::{PatchReport, diff};
 use crate::backup::export::{ExportReport, export};
 use crate::backup::import::chain::{Head, Input, look_ahead, open};
 use crate::backup::import::copy::{self, Named, check_block, renamed};
@@ -41,10 +41,13 @@ pub enum Combined {
 /// first is a full export (or a database), the result is one too, and only what its version needs
 /// is in it; what the patches bring goes through a file without a name in `scratch`.
 ///
-/// If all are patches, so is the result. Without the base nobody can tell which entries its target
-/// needs, so it has all that the patches have, each once; its list of changes is exact.
+/// If all are patches, so is the result. With `base`, a full export or database that has the version
+/// they start from, it is the patch that `diff` makes of the two versions. Without it nobody can tell
+/// which entries the target needs, so it has all that the patches have, each once; its list of
+/// changes is exact either way.
 pub fn combine(
     files: &[PathBuf],
+    base: Option<&LocalPath>,
     out: &mut dyn Write,
     scratch: &LocalPath,
     options: &Options,
@@ -61,7 +64,16 @@ pub fn combine(
         let name = files.get(at + 1).map(|file| file.display().to_string()).unwrap_or_default();
         return Err(Error::invalid(format!("{name} is no patch: only the first file may be full")));
     }
-    if heads.first().is_some_and(is_patch) {
+    let from = heads.first().and_then(Option::as_ref).and_then(|head| head.base);
+    if let Some(base) = base {
+        let Some(from) = from else {
+            return Err(Error::invalid(format!("{} is no patch", first.display())));
+        };
+        let database = open_with(base, files, scratch, options, watch)?;
+        let reader = database.reader()?;
+        return diff(&reader, &from, &reader.head(), out, watch).map(Combined::Patch);
+    }
+    if from.is_some() {
         let heads: Vec<Head> = heads.into_iter().flatten().collect();
         return combine_patches(files, &heads, out, options, watch).map(Combined::Patch);
     }

@@ -164,11 +164,19 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Commits with an index of the entries whose numbers are in `live`, and nothing else.
-    pub fn collected(mut self, root: Root, live: &Bitmap, voids: Vec<VoidRef>) -> Result<()> {
-        self.appender.commit_collected(root, live, voids)?;
+    /// Commits with an index of the entries whose numbers are in `live`, of those that were appended
+    /// from `moved_from` on, and nothing else.
+    /// Gives back where it was written.
+    pub fn collected(
+        mut self,
+        root: Root,
+        live: &Bitmap,
+        moved_from: u64,
+        voids: Vec<VoidRef>,
+    ) -> Result<Self> {
+        self.appender.commit_collected(root, live, moved_from, voids)?;
         self.committed = true;
-        Ok(())
+        Ok(self)
     }
 
     /// Makes everything this writer did durable and visible: all or nothing.

@@ -189,3 +189,6 @@ pub(crate) fn fixed_body<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>
     T::ref_from_prefix(body)
         .map_err(|_| damaged(offset, format!("a {what} of {} bytes is too short", body.len())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ impl Appender {
     }
 
     /// The index with what was written since the last commit.
-    pub(super) fn index(&self) -> &Arc<Index> {
+    pub fn index(&self) -> &Arc<Index> {
         &self.index
     }
 
@@ -148,6 +148,18 @@ impl Appender {
         self.packer.push(kind, hash, encoding);
         self.drain(false)?;
         Ok(true)
+    }
+
+    /// Prepares for [`Appender::append_again`]: readers, and a rollback, keep the index as it is.
+    pub fn fork_index(&mut self) {
+        self.index = Arc::new(self.index.fork());
+    }
+
+    /// Adds an entry that is here already, so that it is found in a new place.
+    pub fn append_again(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<()> {
+        self.usable()?;
+        self.packer.push(kind, hash, encoding);
+        self.drain(false)
     }
 
     /// Adds a block as it is. The caller has verified its entries, and that none is here yet.
@@ -276,6 +288,16 @@ impl Appender {
         committed
     }
 
+    /// What the last checkpoint calls void, by offset.
+    pub fn voids(&self) -> &[VoidRef] {
+        &self.state.checkpoint.voids
+    }
+
+    /// How many bytes that is.
+    pub fn void_bytes(&self) -> u64 {
+        self.voids().iter().map(|void| void.len.get()).sum()
+    }
+
     /// Every record of the index, in the order of hashes, each hash once.
     pub fn records(&self) -> impl Iterator<Item = Result<Record>> + '_ {
         self.index.all_records()
@@ -290,26 +312,34 @@ impl Appender {
         }
     }
 
-    /// Commits with an index of the entries whose numbers are in `live`, as one run; `voids` are
-    /// the bytes that it does not need. Everything that was appended is flushed already. Both
-    /// superblocks lead to this commit when it returns.
+    /// Commits with an index of the entries whose numbers are in `live`, and of those that were
+    /// appended from `moved_from` on, as one run; `voids` are the bytes that it does not need. Everything that was
+    /// appended is flushed already. Nothing may be released before both superblocks lead here.
     pub fn commit_collected(
         &mut self,
         root: Root,
         live: &Bitmap,
+        moved_from: u64,
         voids: Vec<VoidRef>,
     ) -> Result<Root> {
         self.usable()?;
-        let committed = self.write_collected(root, live, voids);
+        let committed = self.write_collected(root, live, moved_from, voids);
         if committed.is_err() {
             self.broken = true;
         }
         committed
     }
 
-    fn write_collected(&mut self, root: Root, live: &Bitmap, voids: Vec<VoidRef>) -> Result<Root> {
+    fn write_collected(
+        &mut self,
+        root: Root,
+        live: &Bitmap,
+        moved_from: u64,
+        voids: Vec<VoidRef>,
+    ) -> Result<Root> {
         let source = &self.source;
         let kept = self.records().filter(|record| match record {
+            Ok(record) if record.block_offset() >= moved_from => true,
             Ok(record) => match self.index.locate(&Hash::new(record.hash)) {
                 Ok(place) => place.is_some_and(|place| live.contains(place.number)),
                 Err(_) => true,
@@ -325,9 +355,7 @@ impl Appender {
         }
         let checkpoint = Checkpoint { runs, voids };
         self.index = Arc::new(Index::new(self.source.clone(), DATABASE_START, &checkpoint));
-        let root = self.seal_and_sync(root, Some(checkpoint))?;
-        self.write_both_superblocks()?;
-        Ok(root)
+        self.seal_and_sync(root, Some(checkpoint))
     }
 
     /// Writes a commit, after a checkpoint if there is one, and makes it durable and visible.
@@ -395,7 +423,7 @@ impl Appender {
 
     /// Makes both slots lead to the last checkpoint: nothing that only an older one needs is
     /// needed from then on.
-    fn write_both_superblocks(&mut self) -> Result<()> {
+    pub fn write_both_superblocks(&mut self) -> Result<()> {
         self.usable()?;
         self.write_superblock()?;
         self.write_superblock()
@@ -460,6 +488,18 @@ pub struct Written {
     source: Arc<Source>,
     index: Arc<Index>,
     below: Option<Below>,
+}
+
+impl Written {
+    /// Where they are read from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The index that finds them.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
 }
 
 impl ReadEntries for Written {

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::format::block;
+use crate::format::FrameKind;
+use crate::format::block::TableEntry;
 use crate::format::checkpoint::{RunRef, VoidRef};
 use crate::format::run::{self, PAGE_RECORDS, Record};
-use crate::format::{FRAME_HEADER_LEN, FrameKind};
-use crate::hash::Hash;
 use crate::log::frames::{Frames, Seen};
 use crate::log::index::{Index, page_records};
 use crate::log::source::Source;
@@ -86,10 +85,11 @@ pub fn heal(
     };
     let range = ground.start..run.offset.get().min(ground.end);
     for (frames, seen) in Frames::new(source, range, voids).enumerate() {
-        let Some((at, table)) = table(source, seen?)? else { continue };
-        for (entry, ordinal) in table.hashes.iter().zip(0u16..) {
-            if within(entry) {
-                records.insert(*entry, Record::new(&Hash::new(*entry), at, ordinal, table.tag));
+        let Some((at, tag, entries)) = table(source, seen?)? else { continue };
+        for (entry, ordinal) in entries.iter().zip(0u16..) {
+            let name = *entry.hash.as_bytes();
+            if within(&name) {
+                records.insert(name, Record::new(&entry.hash, at, ordinal, tag));
             }
         }
         if records.len() as u64 > room || frames > FRAMES_MAX {
@@ -123,24 +123,18 @@ fn with_hint(error: Error) -> Error {
     }
 }
 
-/// The names of a block's entries.
-struct Table {
-    hashes: Vec<[u8; 32]>,
-    tag: u64,
-}
-
-/// The table of a block, without its payload; `None` for what is not a sound block.
-fn table(source: &Source, seen: Seen) -> Result<Option<(u64, Table)>> {
+/// The table of a block, without its payload, and where it stands; `None` for what is no sound
+/// block.
+fn table(source: &Source, seen: Seen) -> Result<Option<(u64, u64, Vec<TableEntry>)>> {
     let Seen::Frame(at, header) = seen else { return Ok(None) };
     if header.frame_kind() != Some(FrameKind::Block) {
         return Ok(None);
     }
-    let Ok(len) = block::check_header(at, &header) else { return Ok(None) };
-    let bytes = source.bytes(at + FRAME_HEADER_LEN as u64, len)?;
-    Ok(block::parse_head(at, &header, &bytes).ok().map(|head| {
-        let hashes = head.entries.iter().map(|entry| *entry.hash.as_bytes()).collect();
-        (at, Table { hashes, tag: header.tag() })
-    }))
+    match source.table(at, &header) {
+        Ok(head) => Ok(Some((at, header.tag(), head.entries))),
+        Err(Error::Damaged { .. } | Error::Limit { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds what the blocks of `range` hold to an index that is held in memory.
@@ -148,8 +142,8 @@ pub fn rebuild(source: &Source, index: &Index, range: Range<u64>) -> Result<()> 
     let end = range.end;
     index.set_damaged(end);
     for seen in Frames::new(source, range, &[]) {
-        let Some((at, table)) = table(source, seen?)? else { continue };
-        index.add(table.hashes.into_iter().map(Hash::new), at, table.tag);
+        let Some((at, tag, entries)) = table(source, seen?)? else { continue };
+        index.add(entries.into_iter().map(|entry| entry.hash), at, tag);
         if index.recent_len() as u64 > REBUILT_ENTRIES_MAX {
             let detail = "the list of the index's runs is damaged";
             return Err(with_hint(source.damaged(end, detail)));

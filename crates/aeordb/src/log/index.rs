@@ -34,7 +34,7 @@ pub struct Recent {
 }
 
 /// The entries that are in no run yet.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct RecentEntries {
     by_hash: HashMap<Hash, Recent>,
     /// Numbers given out so far. One that was forgotten is never given out again: a reader may
@@ -79,6 +79,22 @@ impl Index {
     pub fn with_runs(&self, runs: Vec<RunRef>) -> Self {
         let checkpoint = Checkpoint { runs, voids: self.voids.clone() };
         Index::new(self.source.clone(), self.ground.start, &checkpoint)
+    }
+
+    /// The same index for one writer alone, with the same numbers: entries may move in it without
+    /// a reader that follows them.
+    pub fn fork(&self) -> Self {
+        let healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Index {
+            source: self.source.clone(),
+            ground: self.ground.clone(),
+            runs: self.runs.clone(),
+            voids: self.voids.clone(),
+            in_runs: self.in_runs,
+            healed: Mutex::new(healed),
+            damaged_at: AtomicU64::new(self.damaged_at.load(Ordering::Relaxed)),
+            recent: RwLock::new(self.recent().clone()),
+        }
     }
 
     /// The runs, oldest first.

@@ -20,7 +20,8 @@ pub struct Below {
 }
 
 impl Below {
-    /// A view to lie on. Nothing may be added to its file while something lies on it.
+    /// A view to lie on. What is added to its file later has no number here; nothing that its
+    /// commit reaches is among that.
     pub fn new(view: View) -> Self {
         let layers = view.below.as_ref().map_or(0, |below| below.layers) + 1;
         let numbers = view.number_limit();

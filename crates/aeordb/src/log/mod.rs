@@ -293,6 +293,21 @@ impl Log {
         Ok(false)
     }
 
+    /// Those of `voids` that were not released yet, or are larger than what was.
+    pub fn unreleased(&self, voids: &[VoidRef]) -> Result<Vec<VoidRef>> {
+        let mut waiting = Vec::new();
+        for void in voids {
+            let header = self.source.header(void.offset.get())?;
+            let void_len = header
+                .filter(|header| header.frame_kind() == Some(FrameKind::Void))
+                .map_or(0, |header| header.frame_len());
+            if void_len < void.len.get() {
+                waiting.push(*void);
+            }
+        }
+        Ok(waiting)
+    }
+
     /// Gives void bytes back to the file system. Each void starts with the header of a void frame
     /// from then on, so that a walk over the frames passes it. Returns the bytes released.
     pub fn release(&self, voids: &[VoidRef]) -> Result<u64> {
@@ -303,12 +318,13 @@ impl Log {
             let (offset, len) = (void.offset.get(), void.len.get());
             let Some(body_len) = len.checked_sub(FRAME_HEADER_LEN as u64) else { continue };
             let what = || format!("releasing bytes of {} at {offset}", self.source.name());
-            let header = FrameHeader::new(FrameKind::Void, body_len).sealed([]);
-            media.write_at(header.as_bytes(), offset).context(what)?;
             let interior = offset + FRAME_HEADER_LEN as u64..offset + len;
             if media.release(interior).context(what)? {
                 released += body_len;
             }
+            // It goes last: it says that the rest is done.
+            let header = FrameHeader::new(FrameKind::Void, body_len).sealed([]);
+            media.write_at(header.as_bytes(), offset).context(what)?;
         }
         Ok(released)
     }
@@ -417,10 +433,24 @@ impl ReadEntries for View {
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        read(&self.source, &self.index, &self.damages, self.below.as_ref(), kind, hash)
+        let below = self.below.as_ref();
+        read(&self.source, &self.index, &self.damages, below, kind, hash)
+            .map_err(|error| self.collected_or(error))
     }
 
     fn number_limit(&self) -> u64 {
         layers::number_limit(&self.index, self.below.as_ref())
+    }
+}
+
+impl View {
+    /// What is missing or broken may have been collected: locks keep that from happening, but not
+    /// every file system has them.
+    fn collected_or(&self, error: Error) -> Error {
+        let broken = matches!(error, Error::Damaged { .. } | Error::NotFound(_));
+        match (self.root.head, broken.then(|| recover::newest_epoch(&self.source))) {
+            (Some(head), Some(Ok(epoch))) if epoch > self.root.epoch => Error::Collected(head.0),
+            _ => error,
+        }
     }
 }

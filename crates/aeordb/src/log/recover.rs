@@ -225,6 +225,17 @@ pub fn small_frame(
     Ok((header, body))
 }
 
+/// The epoch of the commit that the newest superblock leads to; zero in a file without any.
+pub fn newest_epoch(source: &Source) -> Result<u64> {
+    let slots = read_slots(source)?;
+    let Some((_, superblock)) = slots.first().filter(|(_, one)| one.commit.get() > 0) else {
+        return Ok(0);
+    };
+    let at = superblock.commit.get();
+    let (header, body) = small_frame(source, at, FrameKind::Commit)?;
+    Ok(source.named(Commit::parse(superblock.file_id, at, &header, &body))?.epoch.get())
+}
+
 fn adopt_checkpoint(source: &Arc<Source>, state: &mut State, at: u64) -> Result<()> {
     let (header, body) = small_frame(source, at, FrameKind::Checkpoint)?;
     let file_id = state.superblock.file_id;

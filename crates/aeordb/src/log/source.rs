@@ -208,6 +208,20 @@ impl Source {
         self.named(RawBlock::parse(offset, &header, frame))
     }
 
+    /// Length of the frame of the block at `offset`.
+    pub fn block_len(&self, offset: u64) -> Result<u64> {
+        let header = self.block_header(offset, None)?;
+        self.named(block::check_header(offset, &header))?;
+        Ok(header.frame_len())
+    }
+
+    /// The table of the block at `offset`, read without its payload.
+    pub fn table(&self, offset: u64, header: &FrameHeader) -> Result<BlockHead> {
+        let len = self.named(block::check_header(offset, header))?;
+        let table = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
+        self.named(block::parse_head(offset, header, &table))
+    }
+
     fn block_header(&self, offset: u64, tag: Option<u64>) -> Result<FrameHeader> {
         let header = self
             .header(offset)?

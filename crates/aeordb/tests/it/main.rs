@@ -12,4 +12,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod gc;
+mod locks;
+mod model;
 mod world;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::clock::Clock;
-use aeordb::db::{Database, Options, Reader};
+use aeordb::db::{Database, Options, Reader, Writer};
 use aeordb::gc;
 use aeordb::graph::{self, Differ};
 use aeordb::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
@@ -72,6 +72,16 @@ pub fn record(store: &mut dyn AppendEntries, content: &[u8]) -> Result<FileRecor
 /// Puts and removes files in one commit.
 pub fn change(database: &Database, changes: &[(&str, Option<&[u8]>)]) -> Result<VersionId> {
     let mut writer = database.writer()?;
+    let version = apply(&mut writer, changes)?;
+    if version != writer.head() {
+        writer.set_head(version, "put")?;
+        writer.commit()?;
+    }
+    Ok(version)
+}
+
+/// Stores what HEAD is with these changes.
+fn apply(writer: &mut Writer<'_>, changes: &[(&str, Option<&[u8]>)]) -> Result<VersionId> {
     let head = writer.head_version()?;
     let mut items = BTreeMap::new();
     for (at, content) in changes {
@@ -82,12 +92,7 @@ pub fn change(database: &Database, changes: &[(&str, Option<&[u8]>)]) -> Result<
         items.insert(path(at), item);
     }
     let version = object::apply(writer.entries(), &head.root, items)?;
-    let version = writer.add_version(&version)?;
-    if version != writer.head() {
-        writer.set_head(version, "put")?;
-        writer.commit()?;
-    }
-    Ok(version)
+    writer.add_version(&version)
 }
 
 pub fn put(database: &Database, at: &str, content: &[u8]) -> Result<VersionId> {
@@ -242,10 +247,15 @@ impl World {
             .zip(&olds)
             .map(|(path, content)| (path, Some(content.as_slice())))
             .collect();
-        change(&database, &changes).unwrap();
-        // Bytes that nothing reaches, for collection.
+        // Bytes that nothing reaches, for collection: a block of their own, and most of the one
+        // that the next files are in.
         let mut writer = database.writer().unwrap();
-        writer.entries().append(Kind::Chunk, &noise(20, 2000)).unwrap();
+        writer.entries().append(Kind::Chunk, &noise(20, 1000)).unwrap();
+        writer.commit().unwrap();
+        let mut writer = database.writer().unwrap();
+        writer.entries().append(Kind::Chunk, &noise(21, 2000)).unwrap();
+        let version = apply(&mut writer, &changes).unwrap();
+        writer.set_head(version, "put").unwrap();
         writer.commit().unwrap();
         database.close().unwrap();
         World { base: disk.durable(), first, export, patch }

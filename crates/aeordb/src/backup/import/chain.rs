@@ -1,8 +1,11 @@
 //! The files of one import, each of which must start where the one before it ends.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path as LocalPath, PathBuf};
+
+use nix::libc;
 
 use crate::backup::import::copy::Copied;
 use crate::backup::listing::sum_of;
@@ -48,7 +51,10 @@ impl Input {
 /// Opens a sealed file to be read from front to back.
 pub fn open(path: &LocalPath) -> Result<(File, String)> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| match error.kind() {
+    // A FIFO must not be waited for: it is refused.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::not_found(name.clone()),
         _ => Error::Io { what: format!("opening {name}"), source: error },
     })?;

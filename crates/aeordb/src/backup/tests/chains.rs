@@ -8,7 +8,7 @@ use crate::log::stream::{Part, StreamReader};
 fn combined(desk: &Desk, name: &str, files: &[&PathBuf]) -> Result<(PathBuf, Combined)> {
     let files: Vec<PathBuf> = files.iter().map(|file| (*file).clone()).collect();
     let mut out = Vec::new();
-    let report = combine(&files, &mut out, desk.scratch(), &options(), &Watch::new())?;
+    let report = combine(&files, None, &mut out, desk.scratch(), &options(), &Watch::new())?;
     Ok((desk.put(name, &out), report))
 }
 
@@ -68,6 +68,13 @@ proptest! {
             (told.files_added, told.files_modified, told.files_deleted, told.directories)
         );
         sound(&ac);
+        let patches = [ab.clone(), bc.clone()];
+        let mut over = Vec::new();
+        combine(&patches, Some(&full), &mut over, desk.scratch(), &options(), &Watch::new()).unwrap();
+        let over = desk.put("over", &over);
+        prop_assert_eq!(list(&over), list(&direct));
+        let patched = memory();
+        prop_assert_eq!(take(&patched, &[&full, &over], &promote()).unwrap().version, vc);
         let patched = memory();
         take(&patched, &[&full], &promote()).unwrap();
         prop_assert_eq!(take(&patched, &[&ac], &promote()).unwrap().version, vc);

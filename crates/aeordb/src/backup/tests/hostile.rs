@@ -174,6 +174,9 @@ fn a_list_of_changes_that_contradicts_the_trees_is_refused() {
     let mut more = list.clone();
     more.push(record("/zzz", Sort::Nothing, Sort::Directory));
     lists.push(("one too many", more));
+    let mut absent = list.clone();
+    absent.push(record("/zzz", Sort::File, Sort::Nothing));
+    lists.push(("a deletion of what was not there", absent));
     let change = |at: usize, change: &dyn Fn(&mut ChangeRecord)| {
         let mut list = list.clone();
         change(&mut list[at]);

@@ -47,6 +47,11 @@ fn an_import_that_fails_leaves_no_way_back() {
     // Found out last: the name is taken.
     let named = ImportOptions { snapshot: Some("v1".into()), ..with_undo(undo.clone()) };
     take(&database, &[&full], &named).unwrap();
+    // Back to the empty version, as it was at first.
+    let nothing = memory();
+    take(&nothing, &[&full], &promote()).unwrap();
+    take(&nothing, &[&undo], &promote()).unwrap();
+    assert_eq!(nothing.reader().unwrap().head(), Version::empty().id());
     std::fs::remove_file(&undo).unwrap();
     let error = take(&database, &[&patch], &named).unwrap_err();
     assert!(matches!(error, Error::Exists(_)), "{error}");

@@ -1,0 +1,200 @@
+//! Random histories beside a model in memory. `AEORDB_CASES=100000` makes it as many.
+
+use std::collections::BTreeMap;
+
+use aeordb::db::Database;
+use aeordb::gc;
+use aeordb::hash::{Kind, VersionId};
+use aeordb::limits::RECENT_ENTRIES_MAX;
+use aeordb::media::SimulatedDisk;
+use aeordb::store::{AppendEntries, ReadEntries};
+use aeordb::watch::Watch;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::world::{self, create, noise, observe, put, read, write};
+
+#[derive(Clone, Debug)]
+enum Action {
+    Put { path: usize, seed: u64, len: usize },
+    Remove { path: usize },
+    Rename { from: usize, to: usize },
+    Abandon { seed: u64, len: usize },
+    Name { name: usize },
+    Unname { name: usize },
+    Promote { name: usize },
+    Collect,
+    Reopen { cleanly: bool },
+    Look,
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    let len = prop_oneof![9 => 0..2000_usize, 1 => 2000..200_000_usize];
+    prop_oneof![
+        12 => (0..12_usize, 0..30_u64, len).prop_map(|(path, seed, len)| {
+            Action::Put { path, seed, len }
+        }),
+        4 => (0..12_usize).prop_map(|path| Action::Remove { path }),
+        2 => (0..12_usize, 0..12_usize).prop_map(|(from, to)| Action::Rename { from, to }),
+        2 => (0..30_u64, 0..4000_usize).prop_map(|(seed, len)| Action::Abandon { seed, len }),
+        2 => (0..4_usize).prop_map(|name| Action::Name { name }),
+        1 => (0..4_usize).prop_map(|name| Action::Unname { name }),
+        1 => (0..4_usize).prop_map(|name| Action::Promote { name }),
+        1 => Just(Action::Collect),
+        3 => any::<bool>().prop_map(|cleanly| Action::Reopen { cleanly }),
+        1 => Just(Action::Look),
+    ]
+}
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What the database must show.
+#[derive(Default)]
+struct Model {
+    files: Files,
+    names: BTreeMap<String, (VersionId, Files)>,
+}
+
+/// Paths of which some lie deeper, none below another.
+fn path(number: usize) -> String {
+    match number % 3 {
+        0 => format!("/{number}"),
+        1 => format!("/a/{number}"),
+        _ => format!("/a/b/{number}"),
+    }
+}
+
+impl Model {
+    fn act(&mut self, database: &Database, action: &Action) {
+        match action {
+            Action::Put { path: at, seed, len } => {
+                let content = noise(*seed, *len);
+                put(database, &path(*at), &content).unwrap();
+                self.files.insert(path(*at), content);
+            }
+            Action::Remove { path: at } => {
+                let removed = database.remove(&[world::path(&path(*at))], false);
+                assert_eq!(removed.is_ok(), self.files.remove(&path(*at)).is_some());
+            }
+            Action::Rename { from, to } => {
+                let (from, to) = (path(*from), path(*to));
+                let renamed = database.rename(&world::path(&from), &world::path(&to), true);
+                assert_eq!(renamed.is_ok(), from != to && self.files.contains_key(&from));
+                if let Some(content) = self.files.remove(&from) {
+                    self.files.insert(to, content);
+                }
+            }
+            Action::Abandon { seed, len } => {
+                let mut writer = database.writer().unwrap();
+                writer.entries().append(Kind::Chunk, &noise(*seed, *len)).unwrap();
+                writer.entries().flush().unwrap();
+            }
+            Action::Name { name } => {
+                let name = format!("name-{name}");
+                let head = database.reader().unwrap().head();
+                let named = database.create_snapshot(&name, &head, BTreeMap::new());
+                assert_eq!(named.is_ok(), !self.names.contains_key(&name));
+                self.names.entry(name).or_insert_with(|| (head, self.files.clone()));
+            }
+            Action::Unname { name } => {
+                let name = format!("name-{name}");
+                assert_eq!(
+                    database.delete_snapshot(&name).is_ok(),
+                    self.names.remove(&name).is_some()
+                );
+            }
+            Action::Promote { name } => {
+                if let Some((version, files)) = self.names.get(&format!("name-{name}")) {
+                    database.promote(version, None).unwrap();
+                    self.files = files.clone();
+                }
+            }
+            Action::Collect => {
+                gc::collect(database, false, &Watch::new()).unwrap();
+            }
+            Action::Look | Action::Reopen { .. } => self.look(database),
+        }
+    }
+
+    fn look(&self, database: &Database) {
+        assert_eq!(database.log().damages(), []);
+        let reader = database.reader().unwrap();
+        assert_eq!(world::files(&reader, &reader.head()).unwrap(), self.files);
+        let found: Vec<_> = reader.snapshots().unwrap();
+        assert!(found.iter().map(|one| &one.name).eq(self.names.keys()));
+        for (version, files) in self.names.values() {
+            assert_eq!(world::files(&reader, version).unwrap(), *files);
+        }
+    }
+}
+
+fn live(actions: &[Action]) {
+    let disk = SimulatedDisk::new([]);
+    let mut model = Model::default();
+    let mut database = create(&disk);
+    for action in actions {
+        if let Action::Reopen { cleanly } = action {
+            // What is on the disk, without what was not synced.
+            let last = disk.durable();
+            if *cleanly {
+                database.close().unwrap();
+            } else {
+                drop(database);
+            }
+            model.look(&read(&SimulatedDisk::new(last)).unwrap());
+            database = write(&disk).unwrap();
+        }
+        model.act(&database, action);
+    }
+    observe(&database).unwrap();
+    drop(database);
+    model.look(&read(&disk).unwrap());
+}
+
+#[test]
+fn a_database_shows_what_a_model_of_it_shows() {
+    let cases = std::env::var("AEORDB_CASES").ok().and_then(|text| text.parse().ok());
+    let config =
+        Config { cases: cases.unwrap_or(3000), failure_persistence: None, ..Config::default() };
+    let histories = proptest::collection::vec(any_action(), 20..120);
+    TestRunner::new(config)
+        .run(&histories, |actions| {
+            live(&actions);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// More entries in one commit than the index holds in memory, then a crash after it.
+#[test]
+fn a_commit_of_more_entries_than_memory_holds_is_found_after_a_crash() {
+    let count = RECENT_ENTRIES_MAX * 5 / 2;
+    let disk = SimulatedDisk::new([]);
+    let database = create(&disk);
+    put(&database, "/before", &noise(1, 1000)).unwrap();
+    let mut writer = database.writer().unwrap();
+    for number in 0..count {
+        writer.entries().append(Kind::Chunk, &number.to_le_bytes()).unwrap();
+    }
+    writer.commit().unwrap();
+    // The last synced superblock does not know of this one.
+    let mut writer = database.writer().unwrap();
+    for number in count..count + 1000 {
+        writer.entries().append(Kind::Chunk, &number.to_le_bytes()).unwrap();
+    }
+    writer.commit().unwrap();
+    std::mem::forget(database);
+    let disk = SimulatedDisk::new(disk.durable());
+    for database in [read(&disk).unwrap(), write(&disk).unwrap()] {
+        let reader = database.reader().unwrap();
+        let index = reader.view().index();
+        assert!(index.recent_len() < RECENT_ENTRIES_MAX);
+        assert!(!index.runs().is_empty());
+        for number in (0..count + 1000).step_by(997) {
+            let encoding = number.to_le_bytes();
+            let hash = Kind::Chunk.hash(&encoding);
+            assert_eq!(reader.view().read(Kind::Chunk, &hash).unwrap(), encoding[..]);
+        }
+        observe(&database).unwrap();
+    }
+}
