@@ -111,18 +111,6 @@ fn foresee(database: &Database, reader: &Reader, watch: &Watch) -> Result<GcRepo
     Ok(report)
 }
 
-/// Marks what uploads under way may have written: nothing reaches it yet.
-fn keep_uploads(database: &Database, index: &Index, live: &mut Bitmap) -> Result<()> {
-    let Some(start) = database.uploads().start() else { return Ok(()) };
-    for record in index.all_records() {
-        let place = index.locate(&Hash::new(record?.hash))?;
-        if let Some(place) = place.filter(|place| place.block >= start) {
-            live.insert(place.number);
-        }
-    }
-    Ok(())
-}
-
 /// Releases voids that an earlier collection, or this one, left to readers. Returns the bytes that
 /// were released, and those that are still held.
 fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(u64, u64)> {
@@ -139,6 +127,18 @@ fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(
         return Ok((0, bytes));
     }
     Ok((log.release(&waiting)?, 0))
+}
+
+/// Marks what uploads under way may have written: nothing reaches it yet.
+fn keep_uploads(database: &Database, index: &Index, live: &mut Bitmap) -> Result<()> {
+    let Some(start) = database.uploads().start() else { return Ok(()) };
+    for record in index.all_records() {
+        let place = index.locate(&Hash::new(record?.hash))?;
+        if let Some(place) = place.filter(|place| place.block >= start) {
+            live.insert(place.number);
+        }
+    }
+    Ok(())
 }
 
 /// The oldest entries of history that are old in number and in time.

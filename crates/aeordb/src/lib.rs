@@ -24,6 +24,8 @@ pub mod log;
 pub mod media;
 pub mod object;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod watch;
 
 pub use error::{Error, Result};

@@ -196,8 +196,9 @@ fn a_second_writer_is_told_who_writes_and_readers_go_on() {
 fn a_limit_on_the_size_of_files_is_an_error_that_leaves_nothing_behind() {
     let desk = Desk::with_v1();
     let before = desk.read("data.aeordb");
+    // Bytes that do not compress.
     let noise: Vec<u8> =
-        (0..400_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..100_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     desk.write("large", noise);
     let script = format!("ulimit -f 64; exec {} put large /large", env!("CARGO_BIN_EXE_aeordb"));
     let output = std::process::Command::new("sh")

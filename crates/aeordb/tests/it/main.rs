@@ -6,12 +6,16 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test fails by panicking, and a long one says how far it is"
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::type_complexity,
+    reason = "a test fails by panicking, its numbers are small, and a long one says how far it is"
 )]
 
 mod crash;
 mod damage;
 mod faults;
+mod fuzz;
 mod gc;
 mod locks;
 mod model;

@@ -1,0 +1,195 @@
+//! The fuzz targets over a small corpus and random mutations of it. `AEORDB_MUTATIONS=1000000`
+//! makes so many of them for each target; `AEORDB_WRITE_CORPUS=1` writes the corpus anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path as LocalPath, PathBuf};
+
+use aeordb::format::{FrameKind, run};
+use aeordb::hash::Kind;
+use aeordb::limits::INLINE_CHUNKS_MAX;
+use aeordb::log::frames::Seen;
+use aeordb::media::{MemoryMedia, SimulatedDisk};
+use aeordb::object::chunker;
+use aeordb::store::{AppendEntries, ReadEntries};
+use aeordb::testing::{Mutations, TARGETS, reseal};
+
+use crate::world::{self, Step, World, create, noise, put, read, write};
+
+/// Seeds of one target that are kept.
+const SEEDS_MAX: usize = 6;
+
+fn corpus() -> PathBuf {
+    LocalPath::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
+}
+
+/// Bytes for each target, taken from files with everything in them.
+fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
+    let mut seeds = Seeds::default();
+    let world = World::new();
+    let disk = SimulatedDisk::new(world.base.clone());
+    let database = write(&disk).unwrap();
+    for (number, step) in [Step::Snapshot, Step::Gc, Step::Patch, Step::Put].iter().enumerate() {
+        world.step(&database, *step, number).unwrap();
+    }
+    database.close().unwrap();
+    seeds.database(&disk.durable());
+    seeds.database(&long_file());
+    for sealed in [&world.export, &world.patch] {
+        seeds.add("import", sealed);
+        seeds.add("file", sealed);
+        seeds.frames(sealed);
+    }
+    for path in ["/", "/a/b", "/caf\u{e9}/x", "/..", "relative"] {
+        seeds.add("path", path.as_bytes());
+    }
+    seeds.0
+}
+
+/// A database with a file whose chunks are in a tree of lists.
+fn long_file() -> Vec<u8> {
+    let disk = SimulatedDisk::new([]);
+    let database = create(&disk);
+    let mut writer = database.writer().unwrap();
+    let mut list = aeordb::object::ListBuilder::new();
+    // Bytes that compress to nearly nothing, cut where the chunker would.
+    let content = vec![7; chunker::chunks(&vec![7; 1 << 20]).next().unwrap().len()];
+    for _ in 0..4 * INLINE_CHUNKS_MAX {
+        let id = aeordb::hash::ChunkId(writer.entries().append(Kind::Chunk, &content).unwrap());
+        let chunk = aeordb::object::ChunkRef { id, len: content.len() as u32 };
+        list.push(writer.entries(), chunk).unwrap();
+    }
+    list.finish(writer.entries()).unwrap();
+    writer.commit().unwrap();
+    put(&database, "/short", &noise(1, 100)).unwrap();
+    database.close().unwrap();
+    disk.durable()
+}
+
+#[derive(Default)]
+struct Seeds(BTreeMap<&'static str, Vec<Vec<u8>>>);
+
+impl Seeds {
+    fn add(&mut self, target: &'static str, bytes: &[u8]) {
+        let known = self.0.entry(target).or_default();
+        if known.len() < SEEDS_MAX && !known.iter().any(|one| one == bytes) {
+            known.push(bytes.to_vec());
+        }
+    }
+
+    fn database(&mut self, bytes: &[u8]) {
+        self.add("file", bytes);
+        self.frames(bytes);
+        let database = read(&SimulatedDisk::new(bytes)).unwrap();
+        let reader = database.reader().unwrap();
+        let view = reader.view();
+        for record in view.index().all_records() {
+            let hash = aeordb::hash::Hash::new(record.unwrap().hash);
+            let read = |kind| view.read(kind, &hash).ok();
+            if let Some(bytes) = read(Kind::Directory) {
+                self.add("directory_node", &bytes);
+            } else if let Some(bytes) = read(Kind::System) {
+                self.add("system_node", &bytes);
+            } else if let Some(bytes) = read(Kind::List) {
+                self.add("list_node", &bytes);
+            } else if let Some(bytes) = read(Kind::Version) {
+                self.add("version", &bytes);
+            }
+        }
+        for entry in reader.walk(&reader.head(), &aeordb::object::Path::root()).unwrap() {
+            self.add("item", &entry.unwrap().1.encode().unwrap());
+        }
+        for snapshot in reader.snapshots().unwrap() {
+            let mut name = snapshot.name.clone().into_bytes();
+            name.resize(8, b'-');
+            self.add("journal", &[name, snapshot.encode()].concat());
+        }
+        for entry in reader.history().unwrap() {
+            let entry = entry.unwrap();
+            let key = entry.sequence.to_be_bytes();
+            self.add("journal", &[&key[..], &entry.encode()].concat());
+        }
+    }
+
+    /// The frames of a file, by their kinds.
+    fn frames(&mut self, bytes: &[u8]) {
+        self.add("superblock", &bytes[..256]);
+        let database = read(&SimulatedDisk::new(bytes)).unwrap();
+        for seen in database.log().frames() {
+            let Seen::Frame(at, header) = seen.unwrap() else { continue };
+            let frame = &bytes[at as usize..(at + header.frame_len()) as usize];
+            match header.frame_kind().unwrap() {
+                FrameKind::Block => self.add("block", frame),
+                FrameKind::Run => self.add("run_page", &frame[64..][..run::RECORD_LEN * 3]),
+                FrameKind::Checkpoint => self.add("checkpoint", frame),
+                FrameKind::Commit => self.add("commit", frame),
+                FrameKind::Closing => self.add("closing", frame),
+                FrameKind::Delta => self.add("delta", frame),
+                FrameKind::Changes => self.add("changes", frame),
+                FrameKind::Link => self.add("link", frame),
+                FrameKind::Void => {}
+            }
+        }
+        self.add("link", &aeordb::format::link::Link { base: [1; 32], target: [2; 32] }.encode());
+    }
+}
+
+/// The corpus of a target, by the names of its files.
+fn corpus_of(target: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let Ok(files) = fs::read_dir(corpus().join(target)) else { return BTreeMap::new() };
+    files
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+fn write_corpus() {
+    for (target, seeds) in seeds() {
+        let directory = corpus().join(target);
+        fs::create_dir_all(&directory).unwrap();
+        for seed in seeds {
+            let name = &blake3::hash(&seed).to_hex()[..16];
+            fs::write(directory.join(name), seed).unwrap();
+        }
+    }
+}
+
+#[test]
+fn no_mutation_of_the_corpus_makes_a_target_panic() {
+    if std::env::var_os("AEORDB_WRITE_CORPUS").is_some() {
+        write_corpus();
+    }
+    let wanted = std::env::var("AEORDB_MUTATIONS").ok().and_then(|text| text.parse().ok());
+    for (target, body) in TARGETS {
+        // Whole files cost a thousand times what a decoder does.
+        let usual = if ["file", "import"].contains(&target) { 400 } else { 20_000 };
+        let corpus = corpus_of(target);
+        assert!(!corpus.is_empty(), "{target} has no corpus");
+        for (number, (path, seed)) in corpus.iter().enumerate() {
+            body(seed);
+            let mut mutations = Mutations::new(number as u64);
+            for count in 0..wanted.unwrap_or(usual) / corpus.len() {
+                let mutated = mutations.mutate(seed);
+                let ran = std::panic::catch_unwind(|| body(&mutated));
+                assert!(ran.is_ok(), "{target}: mutation {count} of {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn sound_files_stay_what_they_are_when_their_checks_are_made_again() {
+    let world = World::new();
+    for bytes in [&world.export, &world.patch] {
+        assert!(reseal(bytes) == *bytes);
+    }
+    // A database has commits before the first that is not void, so chains may begin anew.
+    let resealed = reseal(&world.base);
+    let database = aeordb::db::Database::open_media(
+        std::sync::Arc::new(MemoryMedia::with_limit(resealed, 1 << 20)),
+        world::name(),
+        &world::options(),
+    );
+    let seen = world::observe(&database.unwrap()).unwrap();
+    assert_eq!(seen, world::observe(&read(&SimulatedDisk::new(world.base)).unwrap()).unwrap());
+}
