@@ -13,7 +13,7 @@ fn examples() -> Vec<(String, Vec<String>)> {
     let mut inside = false;
     for line in CHAPTER.lines() {
         match line.strip_prefix("```") {
-            Some(kind) => inside = kind == "console",
+            Some(kind) => inside = kind == "shell-session",
             None if !inside => {}
             None => match line.strip_prefix("$ ") {
                 Some(command) => examples.push((command.to_owned(), Vec::new())),
