@@ -17,6 +17,7 @@ mod damage;
 mod faults;
 mod fuzz;
 mod gc;
+mod golden;
 mod locks;
 mod model;
 mod world;
