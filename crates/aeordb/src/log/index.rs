@@ -277,7 +277,11 @@ impl Index {
 
 /// Where sorted records have the entry; they are numbered from `start`.
 fn find(records: &[Record], start: u64, hash: &[u8; 32]) -> Option<Place> {
-    let found = records.binary_search_by(|record| record.hash.cmp(hash)).ok()?;
+    // Almost always the first bytes tell, and a number is compared without a call.
+    let wanted = high_u64(hash);
+    let compare =
+        |record: &Record| high_u64(&record.hash).cmp(&wanted).then_with(|| record.hash.cmp(hash));
+    let found = records.binary_search_by(compare).ok()?;
     records.get(found).map(|record| Place {
         layer: 0,
         block: record.block_offset(),

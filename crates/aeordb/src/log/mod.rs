@@ -1,6 +1,7 @@
 //! The single-file store: append, read, index, commit, recover. FORMAT.md describes the file.
 
 pub mod appender;
+mod content_hash;
 pub mod frames;
 mod heal;
 pub mod index;

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use zerocopy::IntoBytes;
 
 use crate::crew::Crew;
@@ -17,6 +18,7 @@ use crate::format::superblock::{FileKind, SEALED_START, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameKind};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::RECENT_ENTRIES_MAX;
+use crate::log::content_hash::ContentHash;
 use crate::log::index::Index;
 use crate::log::packer::{Packed, Packer};
 use crate::log::recover::{self, Root, State};
@@ -28,7 +30,7 @@ pub struct SealedWriter<'a> {
     out: &'a mut dyn Write,
     file_id: [u8; 16],
     offset: u64,
-    content: blake3::Hasher,
+    content: ContentHash,
     packer: Packer,
     records: Vec<Record>,
     runs: Vec<RunRef>,
@@ -57,7 +59,7 @@ impl<'a> SealedWriter<'a> {
             out,
             file_id,
             offset: 0,
-            content: blake3::Hasher::new(),
+            content: ContentHash::new(),
             packer: Packer::new(crew),
             records: Vec::new(),
             runs: Vec::new(),
@@ -68,6 +70,10 @@ impl<'a> SealedWriter<'a> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write_shared(&Bytes::copy_from_slice(bytes))
+    }
+
+    fn write_shared(&mut self, bytes: &Bytes) -> Result<()> {
         self.content.update(bytes);
         self.offset += bytes.len() as u64;
         self.out.write_all(bytes).context(|| "writing the output".into())
@@ -144,7 +150,7 @@ impl<'a> SealedWriter<'a> {
 
     fn write_block(&mut self, packed: Packed) -> Result<()> {
         let at = self.offset;
-        self.write(&packed.frame)?;
+        self.write_shared(&packed.frame)?;
         for (entry, ordinal) in packed.entries.iter().zip(0u16..) {
             self.records.push(Record::new(&entry.hash, at, ordinal, packed.tag()));
         }
@@ -194,11 +200,11 @@ impl<'a> SealedWriter<'a> {
         }
         counts(&mut self.closing);
         self.closing.offset = self.offset.into();
-        self.closing.content = *self.content.finalize().as_bytes();
+        self.closing.content = *self.content.finish().as_bytes();
         let frame = self.closing.encode();
-        self.write(&frame)?;
-        self.out.flush().context(|| "writing the output".into())?;
-        Ok((self.closing, self.offset))
+        let written = self.out.write_all(&frame).and_then(|()| self.out.flush());
+        written.context(|| "writing the output".into())?;
+        Ok((self.closing, self.offset + frame.len() as u64))
     }
 }
 

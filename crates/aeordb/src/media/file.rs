@@ -204,6 +204,21 @@ fn system_lock(range: &Range<u64>, kind: libc::c_int) -> io::Result<Option<libc:
     }))
 }
 
+impl FileMedia {
+    /// Asks the system to begin writing these bytes to the disk. It promises nothing: whether they
+    /// are there, a sync says.
+    fn begin_writeback(&self, range: Range<u64>) {
+        let offset = libc::off_t::try_from(range.start);
+        let len = libc::off_t::try_from(range.end - range.start);
+        if let Some((offset, len)) = offset.ok().zip(len.ok()) {
+            // Of pages that are to be dropped, Linux begins to write those that are dirty, and
+            // keeps them.
+            let advice = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+            let _ = fcntl::posix_fadvise(&self.file, offset, len, advice);
+        }
+    }
+}
+
 impl Media for FileMedia {
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())

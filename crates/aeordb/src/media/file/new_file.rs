@@ -11,6 +11,10 @@ use crate::media::Media;
 /// Bytes that are collected before they go to the file.
 const BUFFER_LEN: usize = 256 * 1024;
 
+/// Bytes after which the system is asked to begin writing them to the disk, so that the sync at
+/// the end has little left to wait for.
+const WRITEBACK_LEN: u64 = 8 * 1024 * 1024;
+
 /// A new file that is written in sequence, through a buffer. Dropping it without
 /// [`NewFile::publish`] leaves nothing behind.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct NewFile {
     /// Where the buffer belongs in the file. A failed write can be repeated: it goes to the same
     /// place.
     pub(super) offset: u64,
+    /// Up to here the system has been asked to write to the disk.
+    begun: u64,
 }
 
 impl NewFile {
@@ -30,7 +36,7 @@ impl NewFile {
 
     /// Writes an unpublished file from its start.
     pub fn new(media: FileMedia) -> Self {
-        NewFile { media, buffer: Vec::with_capacity(BUFFER_LEN), offset: 0 }
+        NewFile { media, buffer: Vec::with_capacity(BUFFER_LEN), offset: 0, begun: 0 }
     }
 
     /// The path that the file will have.
@@ -41,6 +47,16 @@ impl NewFile {
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.offset + self.buffer.len() as u64
+    }
+
+    fn write_out(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.media.write_at(bytes, self.offset)?;
+        self.offset += bytes.len() as u64;
+        if self.offset - self.begun >= WRITEBACK_LEN {
+            self.media.begin_writeback(self.begun..self.offset);
+            self.begun = self.offset;
+        }
+        Ok(())
     }
 
     /// Makes the file durable and gives it its name. Errors are those of writing, after which
@@ -57,8 +73,7 @@ impl Write for NewFile {
             self.flush()?;
         }
         if bytes.len() >= BUFFER_LEN {
-            self.media.write_at(bytes, self.offset)?;
-            self.offset += bytes.len() as u64;
+            self.write_out(bytes)?;
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -66,8 +81,10 @@ impl Write for NewFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.media.write_at(&self.buffer, self.offset)?;
-        self.offset += self.buffer.len() as u64;
+        let buffer = std::mem::take(&mut self.buffer);
+        let written = self.write_out(&buffer);
+        self.buffer = buffer;
+        written?;
         self.buffer.clear();
         Ok(())
     }
