@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use aeordb::backup;
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
+use aeordb::object::Path;
 use aeordb::watch::Watch;
 use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -38,7 +39,11 @@ pub fn routes() -> Vec<Route> {
             "Stream an export",
             |request| Box::pin(export(request)),
         )
-        .query(&[("snapshot", "a snapshot instead of HEAD"), ("hash", "a version instead of HEAD")])
+        .query(&[
+            ("snapshot", "a snapshot instead of HEAD"),
+            ("hash", "a version instead of HEAD"),
+            ("path", "only what is at this path"),
+        ])
         .answer(200, "The export", Content::Bytes(MEDIA_TYPE)),
         Route::new(
             Method::GET,
@@ -47,19 +52,25 @@ pub fn routes() -> Vec<Route> {
             "Stream a patch",
             |request| Box::pin(diff(request)),
         )
-        .query(&[("from", "the version to start from"), ("to", "the version to arrive at; HEAD")])
+        .query(&[
+            ("from", "the version to start from"),
+            ("to", "the version to arrive at; HEAD"),
+            ("path", "only what is at this path"),
+        ])
         .answer(200, "The patch", Content::Bytes(MEDIA_TYPE)),
     ]
 }
 
 async fn export(request: Request) -> Answer {
     let (hash, snapshot) = (owned(&request, "hash"), owned(&request, "snapshot"));
+    let path = owned(&request, "path");
     let app = &request.app;
     let (reader, version) = app
         .blocking(move |app| {
             let reader = app.database.reader()?;
             let version = App::version(&reader, hash.as_deref(), snapshot.as_deref())?;
             reader.version(&version)?;
+            let (reader, [version]) = part(reader, [version], path)?;
             Ok((reader, version))
         })
         .await?;
@@ -74,13 +85,14 @@ async fn export(request: Request) -> Answer {
 
 async fn diff(request: Request) -> Answer {
     let from = owned(&request, "from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let to = owned(&request, "to");
+    let (to, path) = (owned(&request, "to"), owned(&request, "path"));
     let app = &request.app;
     let (reader, from, to) = app
         .blocking(move |app| {
             let reader: Reader = app.database.reader()?;
             let from = reader.resolve(&from)?;
             let to = reader.resolve(to.as_deref().unwrap_or("HEAD"))?;
+            let (reader, [from, to]) = part(reader, [from, to], path)?;
             Ok((reader, from, to))
         })
         .await?;
@@ -91,6 +103,19 @@ async fn diff(request: Request) -> Answer {
         Ok(())
     })
     .await
+}
+
+/// Versions, or what is at a path in each of them.
+fn part<const N: usize>(
+    reader: Reader,
+    versions: [VersionId; N],
+    path: Option<String>,
+) -> aeordb::Result<(Reader, [VersionId; N])> {
+    let Some(path) = path else { return Ok((reader, versions)) };
+    let path = Path::parse(path.as_bytes())?;
+    let (reader, parts) = backup::subtree(&reader, &versions, &path)?;
+    // There is one part for each version.
+    Ok((reader, parts.try_into().unwrap_or(versions)))
 }
 
 fn owned(request: &Request, name: &str) -> Option<String> {

@@ -29,6 +29,20 @@ fn a_streamed_export_and_patch_are_imported_as_bodies() {
 }
 
 #[test]
+fn a_path_alone_is_streamed_as_a_version_of_its_own() {
+    let source = House::new();
+    source.send("PUT", "/files/docs/a", &[], b"a").expect(201);
+    source.send("PUT", "/files/other/b", &[], b"b").expect(201);
+    let part = source.get("/admin/export?path=/docs").expect(200);
+    let target = House::new();
+    target.send("POST", "/admin/import?promote=true", &[], &part.body).expect(200);
+    assert_eq!(target.get("/files/docs/a").expect(200).body, b"a");
+    target.get("/files/other/b").problem(404, "not-found");
+    source.get("/admin/export?path=/nowhere").problem(404, "not-found");
+    source.get("/admin/export?path=/docs/../other").problem(400, "invalid");
+}
+
+#[test]
 fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
     let source = House::with_versions();
     let full = source.get("/admin/export").expect(200).body;

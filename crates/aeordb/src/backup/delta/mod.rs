@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::hash::{Hash, Kind};
 use crate::log::sealed::SealedWriter;
 use crate::object::{FileRecord, ListReader};
+use crate::store::ReadEntries;
 use crate::watch::Watch;
 
 /// Raw bytes of files after which a group is closed.
@@ -93,6 +94,13 @@ impl Group {
         self.prefix_len += node.bytes.len() as u64;
         self.nodes_len += node.bytes.len();
         self.nodes.push(node);
+    }
+
+    /// What the second half of the pieces refers to, the last first.
+    fn last_references(&self) -> Vec<(Kind, Hash)> {
+        let half = self.pieces.iter().skip(self.pieces.len().div_ceil(2)).rev();
+        half.flat_map(|piece| piece.references.iter().rev().map(|hash| (piece.kind, *hash)))
+            .collect()
     }
 
     fn push_piece(&mut self, piece: Piece) {
@@ -213,11 +221,29 @@ impl<'r> Deltas<'r> {
         {
             self.write_next(out)?;
         }
+        // A patch of one group would keep one worker busy alone: another reads ahead for it.
+        let alone = self.under_way.is_empty() && self.crew.workers() > 1;
+        let ahead = if alone { group.last_references() } else { Vec::new() };
         let view = self.reader.view().clone();
         let ticket = self.crew.submit(move || encode::encode(&view, group));
         self.under_way.push_back((len, ticket));
         self.under_way_len += len;
+        self.read_ahead(ahead);
         Ok(())
+    }
+
+    /// Has the crew decode the blocks of these entries, so that they are at hand.
+    fn read_ahead(&self, entries: Vec<(Kind, Hash)>) {
+        if entries.is_empty() {
+            return;
+        }
+        let view = self.reader.view().clone();
+        drop(self.crew.submit(move || {
+            for (kind, hash) in entries {
+                // An error comes up where the bytes are wanted.
+                let _ = view.read(kind, &hash);
+            }
+        }));
     }
 
     fn write_next(&mut self, out: &mut SealedWriter<'_>) -> Result<()> {
