@@ -114,16 +114,7 @@ fn combine_patches(
         sum.fill(closing);
         closing.chunks = chunks.into();
     })?;
-    Ok(PatchReport {
-        from,
-        to,
-        files_added: sum.added,
-        files_modified: sum.modified,
-        files_deleted: sum.deleted,
-        chunks: closing.chunks.get(),
-        directories: sum.directories,
-        bytes,
-    })
+    Ok(PatchReport::new(&from, &to, &sum, &closing, bytes))
 }
 
 /// The list of changes of one patch, read part by part from where the parts stand.

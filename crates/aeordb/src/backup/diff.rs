@@ -4,10 +4,11 @@ use std::io::Write;
 
 use crate::backup::delta::{Deltas, Predecessors};
 use crate::backup::export::place;
-use crate::backup::listing;
+use crate::backup::listing::{self, Sum};
 use crate::backup::live::LiveChunks;
 use crate::db::Reader;
 use crate::error::Result;
+use crate::format::seal::Closing;
 use crate::graph::{Bitmap, Differ, Step};
 use crate::hash::{Hash, Kind, ListId, VersionId};
 use crate::log::View;
@@ -51,8 +52,9 @@ pub fn diff(
     if from != to {
         out.push(Kind::Version, to.0, &reader.version(to)?.encode())?;
     }
-    listing::write(reader.view(), from, to, &mut out)?;
-    let Plan { mut counts, mut seen, mut chunks, deleted, .. } = plan;
+    let sum = listing::write(reader.view(), from, to, &mut out)?;
+    watch.expect(sum.added + sum.modified, plan.bytes);
+    let Plan { mut seen, mut chunks, deleted, .. } = plan;
     let mut deltas = Deltas::new(reader, watch);
     let mut moved_from = None;
     for step in steps(reader, from, to)? {
@@ -98,15 +100,30 @@ pub fn diff(
     deltas.finish(&mut out)?;
     out.end_section()?;
     chunks.copy(reader, &mut out, watch)?;
-    let (closing, bytes) = out.finish(|closing| {
-        closing.files = (counts.files_added + counts.files_modified).into();
-        closing.directories = counts.directories.into();
-        closing.files_added = counts.files_added.into();
-        closing.files_modified = counts.files_modified.into();
-        closing.files_deleted = counts.files_deleted.into();
-    })?;
-    counts.chunks = closing.chunks.get();
-    Ok(PatchReport { from: *from, to: *to, bytes, ..counts })
+    let (closing, bytes) = out.finish(|closing| sum.fill(closing))?;
+    Ok(PatchReport::new(from, to, &sum, &closing, bytes))
+}
+
+impl PatchReport {
+    /// What a patch of `bytes` bytes holds, as its closing superblock and its list of changes say.
+    pub(super) fn new(
+        from: &VersionId,
+        to: &VersionId,
+        sum: &Sum,
+        closing: &Closing,
+        bytes: u64,
+    ) -> Self {
+        PatchReport {
+            from: *from,
+            to: *to,
+            files_added: sum.added,
+            files_modified: sum.modified,
+            files_deleted: sum.deleted,
+            chunks: closing.chunks.get(),
+            directories: sum.directories,
+            bytes,
+        }
+    }
 }
 
 fn steps<'r>(
@@ -133,7 +150,8 @@ fn list_nodes(view: &View, record: &FileRecord) -> Result<Vec<Hash>> {
 /// What a first pass over the difference finds out.
 struct Plan<'r> {
     reader: &'r Reader,
-    counts: PatchReport,
+    /// Bytes of the files that differ or are new.
+    bytes: u64,
     /// Nodes that whoever has the base has, as far as the difference shows them.
     seen: Bitmap,
     /// Likewise chunks: those of changed and deleted files.
@@ -143,29 +161,16 @@ struct Plan<'r> {
 
 impl<'r> Plan<'r> {
     fn new(reader: &'r Reader) -> Self {
-        let counts = PatchReport {
-            from: reader.head(),
-            to: reader.head(),
-            files_added: 0,
-            files_modified: 0,
-            files_deleted: 0,
-            chunks: 0,
-            directories: 0,
-            bytes: 0,
-        };
         let seen = Bitmap::new(reader.view().number_limit());
         let (chunks, deleted) = (LiveChunks::new(reader), Predecessors::default());
-        Plan { reader, counts, seen, chunks, deleted }
+        Plan { reader, bytes: 0, seen, chunks, deleted }
     }
 
     fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
         let view = self.reader.view();
-        let mut bytes = 0;
-        self.counts.directories = u64::from(from != to);
         for step in steps(self.reader, from, to)? {
             watch.check()?;
             let Step::Item { path, before, after } = step? else { continue };
-            self.count(before.as_ref(), after.as_ref());
             if let (Some(gone), None) = (&before, &after) {
                 self.deleted.add(&path, gone);
             }
@@ -179,24 +184,9 @@ impl<'r> Plan<'r> {
                 }
             }
             if let Some(Item::File(new)) = &after {
-                bytes += new.size;
+                self.bytes += new.size;
             }
         }
-        watch.expect(self.counts.files_added + self.counts.files_modified, bytes);
         Ok(())
-    }
-
-    fn count(&mut self, before: Option<&Item>, after: Option<&Item>) {
-        let is_file = |item: Option<&Item>| matches!(item, Some(Item::File(_) | Item::Symlink(_)));
-        match (is_file(before), is_file(after)) {
-            (false, true) => self.counts.files_added += 1,
-            (true, true) => self.counts.files_modified += 1,
-            (true, false) => self.counts.files_deleted += 1,
-            (false, false) => {}
-        }
-        if let Some(Item::Directory(new)) = after {
-            let same = matches!(before, Some(Item::Directory(old)) if old.root == new.root);
-            self.counts.directories += u64::from(!same);
-        }
     }
 }

@@ -213,23 +213,23 @@ pub fn sum_of<S: ReadEntries>(
     Ok(tally.finish())
 }
 
-/// Writes the list of the changes from one version to another.
+/// Writes the list of the changes from one version to another, and says what they come to.
 pub fn write<S: ReadEntries>(
     store: &S,
     from: &VersionId,
     to: &VersionId,
     out: &mut SealedWriter<'_>,
-) -> Result<()> {
-    let mut list = ChangeListWriter::default();
+) -> Result<Sum> {
+    let (mut list, mut tally) = (ChangeListWriter::default(), Tally::default());
     for step in steps(store, from, to)? {
         let (path, before, after) = step?;
-        if let Some(change) = record(&path, before.as_ref(), after.as_ref())?
-            && let Some(frame) = list.push(&change)?
-        {
-            out.push_changes(&frame)?;
+        if let Some(change) = record(&path, before.as_ref(), after.as_ref())? {
+            tally.add(&change)?;
+            list.push(&change)?.map_or(Ok(()), |frame| out.push_changes(&frame))?;
         }
     }
-    list.finish()?.map_or(Ok(()), |frame| out.push_changes(&frame))
+    list.finish()?.map_or(Ok(()), |frame| out.push_changes(&frame))?;
+    Ok(tally.finish())
 }
 
 /// One change out of the changes of one path in each patch of a chain, in order; `None` if the

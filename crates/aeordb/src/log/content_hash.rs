@@ -1,5 +1,5 @@
-//! The hash of a whole sealed file, computed beside the thread that writes it: hashing takes about
-//! a third as long as writing to a cache.
+//! The hash of a whole sealed file, computed beside the thread that writes it, which is the one
+//! that an export waits for.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
