@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::backups::BackupDirectory;
 use crate::cache::Cache;
+use crate::comparisons::Comparisons;
 use crate::jobs::Jobs;
 use crate::keys::{Key, KeyRing, NewKey};
 use crate::limiter::Limiter;
@@ -58,6 +59,8 @@ pub struct App {
     pub limiter: Limiter,
     /// What was read lately.
     pub cache: Cache,
+    /// Versions whose changes were listed lately.
+    pub comparisons: Comparisons,
     reader: RwLock<Option<Arc<Reader>>>,
     /// False while a collection runs: a reader that is kept would keep it from releasing bytes.
     keeps_reader: AtomicBool,
@@ -91,6 +94,7 @@ impl App {
             keys: RwLock::new(Arc::new(keys)),
             limiter: Limiter::new(),
             cache: Cache::new(),
+            comparisons: Comparisons::default(),
             reader: RwLock::default(),
             keeps_reader: AtomicBool::new(true),
             backups,

@@ -17,6 +17,7 @@ mod app;
 mod backups;
 mod body;
 mod cache;
+mod comparisons;
 mod jobs;
 pub mod json;
 pub mod keys;

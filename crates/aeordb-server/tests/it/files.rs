@@ -191,6 +191,16 @@ fn a_directory_is_listed_in_pages_by_name_and_by_prefix() {
         assert_eq!((rooted[0].as_str(), &rooted[1..]), ("/d", below.as_slice()));
     }
     assert_eq!(all("/files/d/?recursive&prefix=sub/d&limit=1", "path"), below[26..]);
+    for (prefix, range) in [("sub/", 26..28), ("sub", 25..28), ("f24", 24..25), ("f1", 10..20)] {
+        for limit in [1, 100] {
+            let at = format!("/files/d/?recursive&prefix={prefix}&limit={limit}");
+            assert_eq!(all(&at, "path"), below[range.clone()]);
+        }
+    }
+    for nothing in ["sub0", "s/", "sub/deep/x/y", "f1/", "z", "/", "0"] {
+        let at = format!("/files/d/?recursive&prefix={nothing}&limit=1");
+        assert!(all(&at, "path").is_empty(), "{nothing}");
+    }
     house.get("/files/d/?limit=0").problem(400, "invalid");
     house.get("/files/d/?cursor=!").problem(400, "invalid");
     house.get("/files/nothing/").problem(404, "not-found");

@@ -15,7 +15,7 @@ mod merge;
 mod subtree;
 mod verify;
 
-pub use changes::{Change, changes};
+pub use changes::{Change, Comparison, changes};
 pub use combine::{Combined, combine};
 pub use diff::{PatchReport, diff};
 pub use export::{ExportReport, export};
