@@ -25,8 +25,10 @@ const PAGE_CACHE_LEN: usize = 8 * 1024 * 1024;
 pub struct Block {
     /// Its header's facts and its table.
     pub head: BlockHead,
-    /// Where each entry starts in `raw`.
+    /// Where each entry starts in `raw`; of a block of which one entry was decompressed, only there.
     starts: Vec<u32>,
+    /// The number of the entry that `starts` begins with.
+    first: usize,
     /// The entries' encodings, one after another.
     raw: Bytes,
 }
@@ -41,13 +43,25 @@ impl Block {
             starts.push(start);
             start += entry.len;
         }
-        Ok(Block { head, starts, raw })
+        Ok(Block { head, starts, first: 0, raw })
     }
 
-    /// The encoding of the entry at `ordinal`, not verified.
+    /// Decompresses one entry of a block, and what comes before it.
+    fn decode_one(offset: u64, head: BlockHead, payload: &[u8], ordinal: usize) -> Result<Self> {
+        let Some((entry, before)) = head.entries.get(..=ordinal).and_then(<[_]>::split_last) else {
+            return Err(crate::format::damaged(offset, "a block without the entry wanted"));
+        };
+        let start = before.iter().map(|entry| entry.len as usize).sum();
+        let part = start..start + entry.len as usize;
+        let raw = Bytes::from(block::decode_part(offset, &head, payload, part)?);
+        Ok(Block { head, starts: vec![0], first: ordinal, raw })
+    }
+
+    /// The encoding of the entry at `ordinal`, not verified; `None` if there is none, or another
+    /// alone was decompressed.
     pub fn entry(&self, ordinal: usize) -> Option<Bytes> {
         let entry = self.head.entries.get(ordinal)?;
-        let start = *self.starts.get(ordinal)? as usize;
+        let start = *self.starts.get(ordinal.checked_sub(self.first)?)? as usize;
         Some(self.raw.slice(start..start + entry.len as usize))
     }
 }
@@ -232,13 +246,25 @@ impl Source {
         Ok(header)
     }
 
-    /// The block at `place`, decoded. Its entries still have to be verified by their names.
-    pub fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
-        let cache = &self.blocks[usize::from(Class::of(kind) == Class::Tree)];
-        cache.get_or_insert_with(&place.block, || self.decode_block(place).map(Arc::new))
+    /// The block at `place`, decoded, with the entry there at least. Its entries still have to be
+    /// verified by their names.
+    fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
+        let class = Class::of(kind);
+        let cache = &self.blocks[usize::from(class == Class::Tree)];
+        let decode = |alone| self.decode_block(place, alone).map(Arc::new);
+        // A chunk may be all that is wanted of its block; nodes are wanted in crowds.
+        let block = cache.get_or_insert_with(&place.block, || decode(class == Class::Chunks))?;
+        if block.entry(usize::from(place.ordinal)).is_some() || block.starts.len() > 1 {
+            return Ok(block);
+        }
+        // Another entry of the same block: there will be more.
+        let whole = decode(false)?;
+        cache.insert(place.block, whole.clone());
+        Ok(whole)
     }
 
-    fn decode_block(&self, place: &Place) -> Result<Block> {
+    /// Decodes a block, or the entry at `place` alone.
+    fn decode_block(&self, place: &Place, alone: bool) -> Result<Block> {
         let offset = place.block;
         let header = self.block_header(offset, Some(place.tag))?;
         self.named(block::check_header(offset, &header))?;
@@ -246,7 +272,11 @@ impl Source {
         let body = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
         let head = self.named(block::parse_head(offset, &header, &body))?;
         let table_len = head.entries.len() * block::TABLE_ENTRY_LEN;
-        self.named(Block::decode(offset, head, body.get(table_len..).unwrap_or_default()))
+        let payload = body.get(table_len..).unwrap_or_default();
+        self.named(match alone {
+            true => Block::decode_one(offset, head, payload, usize::from(place.ordinal)),
+            false => Block::decode(offset, head, payload),
+        })
     }
 
     /// The entry at `place`, verified to be of `kind` and to have this name.
