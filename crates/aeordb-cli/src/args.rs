@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::help;
 
@@ -19,6 +21,28 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// What was typed. A database that is named on the command line is the one that is meant,
+    /// whatever server the environment names.
+    pub fn understand(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Cli::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        let typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        match (typed("database"), typed("server")) {
+            (true, true) => {
+                let why = "--database is a file and --server a server: name one of them\n";
+                return Err(command.error(ErrorKind::ArgumentConflict, why));
+            }
+            (true, false) => cli.global.server = None,
+            (false, true) => {}
+            // An empty variable is how shells take one away.
+            (false, false) => cli.global.server = cli.global.server.filter(|url| !url.is_empty()),
+        }
+        Ok(cli)
+    }
 }
 
 #[derive(Args, Debug)]
