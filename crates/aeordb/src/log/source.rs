@@ -1,6 +1,7 @@
 //! A file as a source of frames: reads, checks and decodes them, and keeps what was decoded last.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -144,6 +145,23 @@ pub struct Source {
     name: String,
     blocks: [BlockCache; 2],
     pages: Cache<(u64, u64), Bytes>,
+    loners: Loners,
+}
+
+/// Whether chunks that are wanted are the only ones wanted of their blocks, as far as was seen.
+#[derive(Default)]
+struct Loners {
+    /// Chunks that were decompressed alone.
+    alone: AtomicU64,
+    /// Of those, how often another chunk of the block was wanted then.
+    again: AtomicU64,
+}
+
+impl Loners {
+    /// True while at most one of four was decompressed in vain, but for the first.
+    fn expect_one(&self) -> bool {
+        self.again.load(Relaxed) * 4 < self.alone.load(Relaxed) + 4
+    }
 }
 
 impl Source {
@@ -154,6 +172,7 @@ impl Source {
             name: name.into(),
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
             pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
+            loners: Loners::default(),
         }
     }
 
@@ -251,14 +270,18 @@ impl Source {
     fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
         let class = Class::of(kind);
         let cache = &self.blocks[usize::from(class == Class::Tree)];
-        let decode = |alone| self.decode_block(place, alone).map(Arc::new);
         // A chunk may be all that is wanted of its block; nodes are wanted in crowds.
-        let block = cache.get_or_insert_with(&place.block, || decode(class == Class::Chunks))?;
+        let alone = class == Class::Chunks && self.loners.expect_one();
+        let block = cache.get_or_insert_with(&place.block, || {
+            self.loners.alone.fetch_add(alone.into(), Relaxed);
+            self.decode_block(place, alone).map(Arc::new)
+        })?;
         if block.entry(usize::from(place.ordinal)).is_some() || block.starts.len() > 1 {
             return Ok(block);
         }
         // Another entry of the same block: there will be more.
-        let whole = decode(false)?;
+        self.loners.again.fetch_add(1, Relaxed);
+        let whole = Arc::new(self.decode_block(place, false)?);
         cache.insert(place.block, whole.clone());
         Ok(whole)
     }
