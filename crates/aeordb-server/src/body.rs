@@ -72,6 +72,10 @@ impl Incoming {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
         let whole = self.all(JSON_LEN_MAX).await?;
         let text: &[u8] = if whole.is_empty() { b"{}" } else { &whole };
+        // An array of the members' values, in order, would be taken for the object.
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid("the body is a JSON array, an object is wanted here"));
+        }
         serde_json::from_slice(text).map_err(|error| {
             Problem::invalid(format!("the body is not the JSON that is wanted here: {error}"))
         })

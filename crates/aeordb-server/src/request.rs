@@ -16,6 +16,9 @@ use crate::body::Incoming;
 use crate::keys::{Rights, Scope};
 use crate::problem::Problem;
 
+/// Most items of a page.
+pub const LIMIT_MAX: usize = 10_000;
+
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
@@ -67,20 +70,12 @@ impl Request {
 
     /// True for `?name`, `?name=true` and `?name=1`.
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.query(name) {
-            None | Some("false" | "0") => Ok(false),
-            Some("" | "true" | "1") => Ok(true),
-            Some(other) => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
-        }
+        self.query(name).map_or(Ok(false), |text| switch(name, text))
     }
 
     /// How many items a page may have.
-    pub fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
-        let Some(text) = self.query("limit") else { return Ok(default) };
-        match text.parse::<usize>() {
-            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
-            _ => Err(Problem::invalid(format!("limit={text} is not a number from 1 to {max}"))),
-        }
+    pub fn limit(&self, default: usize) -> Result<usize, Problem> {
+        self.query("limit").map_or(Ok(default), number_of_items)
     }
 
     /// What of the path varies, as bytes.
@@ -144,8 +139,76 @@ impl Request {
 pub type Future =
     std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
 
-/// Parameters whose values are bytes: paths, and where a page of names starts.
-const BYTES: [&str; 4] = ["rename-to", "copy-to", "prefix", "path"];
+/// What the values of a parameter are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of [`SWITCH`].
+    Switch,
+    /// How many items a page may have.
+    Limit,
+    /// One of [`ARCHIVES`].
+    Archive,
+    /// A path of the database.
+    Path,
+    /// Bytes of a name or path.
+    Bytes,
+    /// What names a version.
+    Version,
+    /// Text that only the server understands.
+    Text,
+}
+
+/// What says yes or no.
+pub const SWITCH: [&str; 5] = ["true", "false", "1", "0", ""];
+/// The forms of an archive.
+pub const ARCHIVES: [&str; 1] = ["tar"];
+
+/// What the values of the parameter with this name are, wherever it is.
+pub fn kind(name: &str) -> Kind {
+    match name {
+        "recursive" | "promote" | "force" | "mirror" | "stat" => Kind::Switch,
+        "limit" => Kind::Limit,
+        "archive" => Kind::Archive,
+        "rename-to" | "copy-to" | "path" => Kind::Path,
+        "prefix" => Kind::Bytes,
+        "version" | "hash" | "snapshot" | "from" | "to" => Kind::Version,
+        _ => Kind::Text,
+    }
+}
+
+fn switch(name: &str, text: &str) -> Result<bool, Problem> {
+    match text {
+        "false" | "0" => Ok(false),
+        "" | "true" | "1" => Ok(true),
+        other => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
+    }
+}
+
+fn number_of_items(text: &str) -> Result<usize, Problem> {
+    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
+    number.ok_or_else(|| {
+        Problem::invalid(format!("limit={text} is not a number from 1 to {LIMIT_MAX}"))
+    })
+}
+
+/// Refuses what the parameter cannot mean, even where it makes no difference.
+fn check(name: &str, value: &[u8]) -> Result<(), Problem> {
+    let kind = kind(name);
+    if matches!(kind, Kind::Path | Kind::Bytes) {
+        return Ok(());
+    }
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Err(Problem::invalid(format!("the parameter '{name}' is not UTF-8")));
+    };
+    match kind {
+        Kind::Switch => switch(name, text).map(drop),
+        Kind::Limit => number_of_items(text).map(drop),
+        Kind::Archive if !ARCHIVES.contains(&text) => {
+            Err(Problem::invalid(format!("{name}={text} is not {}", ARCHIVES.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
 
 fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let mut parsed: Vec<(String, Vec<u8>)> = Vec::new();
@@ -161,9 +224,7 @@ fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u
         if parsed.iter().any(|(other, _)| *other == key) {
             return Err(Problem::invalid(format!("the parameter '{key}' is there twice")));
         }
-        if !BYTES.contains(&key.as_str()) && std::str::from_utf8(&value).is_err() {
-            return Err(Problem::invalid(format!("the parameter '{key}' is not UTF-8")));
-        }
+        check(&key, &value)?;
         parsed.push((key, value));
     }
     Ok(parsed)

@@ -21,15 +21,21 @@ use crate::json;
 use crate::keys::Scope;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{count, flag, hash, object, text};
+use crate::schema::{backup, closed, count, flag, hash, object, or_null, text, word};
 use crate::spool;
 
 pub fn routes() -> Vec<Route> {
-    let export = object(&[("output", text()), ("snapshot?", text()), ("hash?", text())]);
-    let diff = object(&[("output", text()), ("from", text()), ("to?", text())]);
-    let files = json!({ "anyOf": [text(), { "type": "array", "items": text() }] });
-    let import =
-        object(&[("file", files), ("promote?", flag()), ("force?", flag()), ("snapshot?", text())]);
+    let version = || or_null(word());
+    let export = closed(&[("output", backup()), ("snapshot?", version()), ("hash?", version())]);
+    let diff = closed(&[("output", backup()), ("from", word()), ("to?", version())]);
+    let files =
+        json!({ "anyOf": [backup(), { "type": "array", "items": backup(), "minItems": 1 }] });
+    let import = closed(&[
+        ("file", files),
+        ("promote?", flag()),
+        ("force?", flag()),
+        ("snapshot?", version()),
+    ]);
     vec![
         Route::new(
             Method::POST,
@@ -71,7 +77,7 @@ pub fn routes() -> Vec<Route> {
             "Make a version HEAD; If-Match says what HEAD must still be",
             |request| Box::pin(promote(request)),
         )
-        .body(Content::Json(object(&[("hash", text())])))
+        .body(Content::Json(closed(&[("hash", word())])))
         .answer(
             200,
             "HEAD now and before",

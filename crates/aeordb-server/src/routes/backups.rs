@@ -28,7 +28,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/admin/backups", needs, "List the backups", |request| {
             Box::pin(list(request))
         })
-        .query(&[("cursor", "the `next` of the page before"), ("limit", "1 to 1000 items")])
+        .query(&[("cursor", "the `next` of the page before"), ("limit", "1 to 10000 items")])
         .answer(200, "A page of them, by name", Content::Json(schema::page(backup))),
         Route::new(
             Method::GET,
@@ -52,7 +52,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(request: Request) -> Answer {
-    let limit = request.limit(100, 1000)?;
+    let limit = request.limit(100)?;
     let after = request.query("cursor").map(str::to_owned);
     let found = request.app.blocking(move |app| app.backups.list(after.as_deref(), limit)).await?;
     let next = found.last().filter(|_| found.len() == limit).map(|(name, _)| name.clone());

@@ -14,7 +14,7 @@ use super::json_answer;
 use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{flag, object, text};
+use crate::schema::{closed, flag, or_null, path, text_or_null, word};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,25 +61,26 @@ enum Step {
 
 pub fn schema() -> Value {
     let op = |name: &str| json!({ "const": name });
+    let at = || path("/?");
     let changes = json!([
-        object(&[
+        closed(&[
             ("op", op("put")),
-            ("path", text()),
-            ("content?", text()),
-            ("content_b64?", text()),
-            ("content_type?", text()),
+            ("path", at()),
+            ("content?", text_or_null()),
+            ("content_b64?", text_or_null()),
+            ("content_type?", text_or_null()),
         ]),
-        object(&[("op", op("delete")), ("path", text()), ("recursive?", flag())]),
-        object(&[("op", op("rename")), ("from", text()), ("to", text()), ("force?", flag())]),
-        object(&[
+        closed(&[("op", op("delete")), ("path", at()), ("recursive?", flag())]),
+        closed(&[("op", op("rename")), ("from", at()), ("to", at()), ("force?", flag())]),
+        closed(&[
             ("op", op("copy")),
-            ("from", text()),
-            ("to", text()),
-            ("version?", text()),
+            ("from", at()),
+            ("to", at()),
+            ("version?", or_null(word())),
             ("force?", flag()),
         ]),
     ]);
-    object(&[("changes", json!({ "type": "array", "items": { "anyOf": changes } }))])
+    closed(&[("changes", json!({ "type": "array", "items": { "anyOf": changes } }))])
 }
 
 pub async fn post(mut request: Request) -> Answer {

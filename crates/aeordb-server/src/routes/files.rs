@@ -117,10 +117,8 @@ pub fn routes() -> Vec<Route> {
 
 async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
-    match request.query("archive") {
-        Some("tar") => return archive::get(request, path).await,
-        Some(other) => return Err(Problem::invalid(format!("archive={other} is not tar"))),
-        None => {}
+    if request.query("archive").is_some() {
+        return archive::get(request, path).await;
     }
     if slash || request.flag("stat")? || request.flag("recursive")? {
         return listing::get(request, path).await;

@@ -21,7 +21,7 @@ use crate::outgoing::Piped;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{flag, object, text, text_or_null};
+use crate::schema::{closed, flag, object, text, text_or_null};
 
 /// How often a job that is followed is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::POST, "/admin/verify", read, "Check the database for damage", |r| {
             Box::pin(verify(r))
         })
-        .body(Content::Json(object(&[("deep?", flag())])))
+        .body(Content::Json(closed(&[("deep?", flag())])))
         .answer(202, "The job that does it", Content::Json(job.clone())),
         Route::new(
             Method::POST,
@@ -52,7 +52,7 @@ pub fn routes() -> Vec<Route> {
             "Give the space back that no kept version needs",
             |request| Box::pin(collect(request)),
         )
-        .body(Content::Json(object(&[("dry_run?", flag())])))
+        .body(Content::Json(closed(&[("dry_run?", flag())])))
         .answer(202, "The job that does it", Content::Json(job.clone())),
         Route::new(Method::GET, "/admin/jobs", read, "List the jobs, newest first", |request| {
             Box::pin(list(request))

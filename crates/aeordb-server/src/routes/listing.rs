@@ -16,15 +16,13 @@ use crate::request::Request;
 
 /// Items of a page that does not say how many.
 const LIMIT: usize = 1000;
-/// Most items of a page.
-const LIMIT_MAX: usize = 10_000;
 
 /// Lists the directory at `path`, or says what is recorded of what is there.
 pub async fn get(request: Request, path: Path) -> Answer {
     let app = request.app.clone();
     let reader = app.reader()?;
     let version = version_of(&app, &reader, &request).await?;
-    let limit = request.limit(LIMIT, LIMIT_MAX)?;
+    let limit = request.limit(LIMIT)?;
     let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
     let prefix = request.query_bytes("prefix").unwrap_or_default().to_vec();
     let cursor = request.query("cursor").map(|cursor| {

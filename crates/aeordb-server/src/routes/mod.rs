@@ -70,6 +70,8 @@ pub struct Route {
     pub summary: &'static str,
     /// Parameters and what they mean.
     pub query: &'static [(&'static str, &'static str)],
+    /// The parameter that must be there.
+    pub required: Option<&'static str>,
     /// The bodies that it takes.
     pub body: Vec<Content>,
     /// The answers of success.
@@ -87,12 +89,18 @@ impl Route {
         handler: fn(Request) -> Future,
     ) -> Self {
         let (query, body, answers): (&[(&str, &str)], _, _) = (&[], Vec::new(), Vec::new());
-        Route { method, path, needs, summary, query, body, answers, handler }
+        Route { method, path, needs, summary, query, required: None, body, answers, handler }
     }
 
     /// With these parameters.
     pub fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
         self.query = query;
+        self
+    }
+
+    /// Not without this parameter.
+    pub fn required(mut self, name: &'static str) -> Self {
+        self.required = Some(name);
         self
     }
 

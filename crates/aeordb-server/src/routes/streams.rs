@@ -57,6 +57,7 @@ pub fn routes() -> Vec<Route> {
             ("to", "the version to arrive at; HEAD"),
             ("path", "only what is at this path"),
         ])
+        .required("from")
         .answer(200, "The patch", Content::Bytes(MEDIA_TYPE)),
     ]
 }

@@ -16,7 +16,7 @@ use crate::keys::Scope;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{count, flag, hash, map, object, text, text_or_null};
+use crate::schema::{closed, count, flag, hash, map, object, or_null, text, text_or_null, word};
 
 const PAGE: &[(&str, &str)] =
     &[("cursor", "the `next` of the page before"), ("limit", "1 to 10000 items")];
@@ -40,7 +40,7 @@ pub fn routes() -> Vec<Route> {
     let items = json!({ "type": "array", "items": change });
     let listed =
         object(&[("from", hash()), ("to", hash()), ("items", items), ("next", text_or_null())]);
-    let new = object(&[("name", text()), ("version?", text()), ("metadata?", map())]);
+    let new = closed(&[("name", word()), ("version?", or_null(word())), ("metadata?", map())]);
     vec![
         Route::new(
             Method::GET,
@@ -94,12 +94,13 @@ pub fn routes() -> Vec<Route> {
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
+        .required("from")
         .answer(200, "A page of them, by path", Content::Json(listed)),
     ]
 }
 
 async fn list(request: Request) -> Answer {
-    let limit = request.limit(1000, 10_000)?;
+    let limit = request.limit(1000)?;
     let after = request.query("cursor").map(str::to_owned);
     request
         .app
@@ -142,7 +143,7 @@ async fn delete(request: Request) -> Answer {
 }
 
 async fn history(request: Request) -> Answer {
-    let limit = request.limit(100, 10_000)?;
+    let limit = request.limit(100)?;
     let cursor = request.query("cursor").map(|cursor| {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         cursor.parse::<u64>().map_err(bad)
@@ -168,7 +169,7 @@ async fn history(request: Request) -> Answer {
 }
 
 async fn changes(request: Request) -> Answer {
-    let limit = request.limit(1000, 10_000)?;
+    let limit = request.limit(1000)?;
     let name = |name| request.query(name).map(str::to_owned);
     let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
     let to = name("to").unwrap_or_else(|| "HEAD".into());

@@ -207,3 +207,19 @@ fn if_match_is_the_compare_and_swap_of_promote_and_import() {
     house.send("POST", "/admin/promote", &[("if-match", &right)], body).expect(200);
     assert_ne!(house.head(), head);
 }
+
+#[test]
+fn an_array_in_place_of_the_object_is_refused() {
+    let house = House::with_versions();
+    let head = house.head();
+    for (path, body) in [
+        ("/admin/promote", r#"["v1"]"#),
+        ("/admin/verify", " []"),
+        ("/admin/export", r#"["full.aeordb", null, null]"#),
+    ] {
+        let problem = house.post(path, body).problem(400, "invalid");
+        assert!(problem["detail"].as_str().unwrap().contains("array"), "{problem}");
+    }
+    assert_eq!(house.head(), head);
+    assert!(house.backup_names().is_empty());
+}
