@@ -2,6 +2,7 @@
 
 use aeordb::Error;
 use aeordb::object::{Item, Path};
+use aeordb_server::json;
 use serde_json::Value;
 
 use crate::app::{App, Opened, Outcome, item};
@@ -11,7 +12,6 @@ use crate::location;
 use crate::out::Out;
 use crate::render;
 use crate::text;
-use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Rm) -> Outcome {
     let mut paths = Vec::with_capacity(args.paths.len());
@@ -34,7 +34,13 @@ pub fn run(app: &mut App, args: &Rm) -> Outcome {
 }
 
 /// Lists what would be removed at and below `path`, as `diff` would list it afterwards.
-fn list(out: &mut Out, opened: &Opened, path: &Path, recursive: bool, json: bool) -> Attempt<()> {
+fn list(
+    out: &mut Out,
+    opened: &Opened,
+    path: &Path,
+    recursive: bool,
+    as_json: bool,
+) -> Attempt<()> {
     let head = opened.reader.head();
     let found = item(&opened.reader, &head, path)?;
     if let Item::Directory(_) = &found {
@@ -44,16 +50,16 @@ fn list(out: &mut Out, opened: &Opened, path: &Path, recursive: bool, json: bool
         }
         for below in opened.reader.walk(&head, path).about(Subject::Database)? {
             let (path, item) = below.about(Subject::Database)?;
-            show(out, &path, &item, json)?;
+            show(out, &path, &item, as_json)?;
         }
     }
-    Ok(show(out, path, &found, json)?)
+    Ok(show(out, path, &found, as_json)?)
 }
 
-fn show(out: &mut Out, path: &Path, item: &Item, json: bool) -> aeordb::Result<()> {
-    if json {
-        let mut object = view::object(path.as_bytes());
-        View::of(item).insert_into(&mut object);
+fn show(out: &mut Out, path: &Path, item: &Item, as_json: bool) -> aeordb::Result<()> {
+    if as_json {
+        let mut object = json::named("path", path.as_bytes());
+        json::insert_item(&mut object, item);
         return out.json(&Value::Object(object));
     }
     out.bytes(b"D ")?;
