@@ -145,7 +145,7 @@ pub type Future =
     std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
 
 /// Parameters whose values are bytes: paths, and where a page of names starts.
-const BYTES: [&str; 4] = ["rename-to", "copy-to", "prefix", "path"];
+const BYTES: [&str; 5] = ["rename-to", "copy-to", "prefix", "path", "after"];
 
 fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let mut parsed: Vec<(String, Vec<u8>)> = Vec::new();

@@ -18,7 +18,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 
 use super::download::{self, Representation};
-use super::{Content, Needs, Route, archive, batch, json_answer, listing, no_content, upload};
+use super::{
+    Content, Needs, Route, archive, batch, json_answer, listing, no_content, streams, upload,
+};
 use crate::app::App;
 use crate::cache::{Cached, FILE_LEN_MAX};
 use crate::json;
@@ -53,12 +55,16 @@ pub fn routes() -> Vec<Route> {
             ("version", "read this version instead of HEAD"),
             ("snapshot", "read this snapshot instead of HEAD"),
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
-            ("archive", "`tar`: a directory as an archive"),
+            (
+                "archive",
+                "`tar`: a directory as an archive; `aeordb`: whatever it is as an export of it alone",
+            ),
             ("recursive", "list everything below a directory"),
             (
                 "prefix",
                 "list only names that start so; with `recursive`, paths below the directory",
             ),
+            ("after", "list only names after this one; without `recursive`"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -119,7 +125,10 @@ async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
     match request.query("archive") {
         Some("tar") => return archive::get(request, path).await,
-        Some(other) => return Err(Problem::invalid(format!("archive={other} is not tar"))),
+        Some("aeordb") => return streams::of_path(request, path).await,
+        Some(other) => {
+            return Err(Problem::invalid(format!("archive={other} is neither tar nor aeordb")));
+        }
         None => {}
     }
     if slash || request.flag("stat")? || request.flag("recursive")? {

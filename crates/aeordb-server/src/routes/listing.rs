@@ -31,7 +31,11 @@ pub async fn get(request: Request, path: Path) -> Answer {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
     });
-    let cursor = cursor.transpose()?;
+    let after = request.query_bytes("after").map(<[u8]>::to_vec);
+    if recursive && after.is_some() {
+        return Err(Problem::invalid("after= is a name in one directory, not of a recursive list"));
+    }
+    let cursor = cursor.transpose()?.or(after);
     app.blocking(move |_| {
         if stat {
             return describe(&reader, &version, &path);
@@ -50,7 +54,9 @@ pub async fn get(request: Request, path: Path) -> Answer {
 }
 
 fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {
-    let item = reader.item(version, path)?.ok_or_else(|| Problem::not_found(path))?;
+    let item = reader
+        .item(version, path)?
+        .ok_or_else(|| Problem::not_found(format!("{path} in version {version}")))?;
     let mut object = json::named("path", path.as_bytes());
     json::insert_item(&mut object, &item);
     object.insert("version".into(), version.to_string().into());
@@ -65,7 +71,7 @@ fn list(
     cursor: Option<Vec<u8>>,
     limit: usize,
 ) -> Answer {
-    let after = cursor.or_else(|| before(prefix));
+    let after = cursor.max(before(prefix));
     let mut items = Vec::new();
     let mut last: Option<Name> = None;
     for entry in reader.list(version, path, after.as_deref())? {

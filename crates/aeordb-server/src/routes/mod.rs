@@ -7,6 +7,7 @@ mod backups;
 mod batch;
 mod download;
 mod files;
+mod import;
 mod jobs;
 mod keys;
 mod listing;
@@ -115,6 +116,7 @@ pub fn table() -> Vec<Route> {
         meta::routes(),
         files::routes(),
         admin::routes(),
+        import::routes(),
         streams::routes(),
         backups::routes(),
         versions::routes(),

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use aeordb::Error;
 use aeordb::backup;
+use aeordb::db::Reader;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::streams::{part, path_of};
 use super::{Content, Needs, Route, json_answer, no_content, page};
 use crate::json;
 use crate::keys::Scope;
@@ -89,6 +91,7 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
+            ("path", "only what is at this path"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -170,13 +173,15 @@ async fn changes(request: Request) -> Answer {
     let name = |name| request.query(name).map(str::to_owned);
     let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
     let to = name("to").unwrap_or_else(|| "HEAD".into());
+    let path = path_of(&request)?;
     let cursor = request.query("cursor").unwrap_or("0").parse::<usize>();
     let skip = cursor.map_err(|_| Problem::invalid("the cursor is not the `next` of a page"))?;
     request
         .app
         .blocking(move |app| {
-            let reader = app.reader()?;
+            let reader = Reader::clone(&*app.reader()?);
             let (from, to) = (reader.resolve(&from)?, reader.resolve(&to)?);
+            let (reader, [from, to]) = part(reader, [from, to], path)?;
             let (mut items, mut seen, mut more) = (Vec::new(), 0, false);
             let listed = backup::changes(&reader, &from, &to, &mut |change| {
                 if items.len() == limit {

@@ -61,6 +61,18 @@ fn changes_between_versions_come_in_pages() {
         expected.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
     assert_eq!(found, expected);
     house.get("/admin/changes").problem(400, "invalid");
+    let one = house.get("/admin/changes?from=v1&path=/docs/a.txt").expect(200).json();
+    assert_eq!(one["items"].as_array().unwrap().len(), 1);
+    assert_eq!(one["items"][0]["path"], "/docs/a.txt");
+    house.get("/admin/changes?from=v1&path=/nothing").problem(404, "not-found");
+}
+
+#[test]
+fn what_the_database_is_can_be_asked() {
+    let house = House::with_versions();
+    let info = house.get("/admin/info").expect(200).json();
+    assert_eq!((&info["kind"], &info["version"]), (&"database".into(), &house.head().into()));
+    assert_eq!((&info["files"], &info["snapshots"]), (&2.into(), &2.into()));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use changes::{Change, changes};
 pub use combine::{Combined, combine};
 pub use diff::{PatchReport, diff};
 pub use export::{ExportReport, export};
-pub use import::{ImportOptions, ImportReport, Input, import};
+pub use import::{ImportOptions, ImportReport, Input, import, look_ahead};
 pub use info::{ChainLink, Info, chain, info};
 pub use layered::open_with;
 pub use listing::{ListedChange, listed_changes};
