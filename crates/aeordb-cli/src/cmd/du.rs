@@ -34,14 +34,15 @@ pub fn run(app: &mut App, args: &Du) -> Outcome {
     Ok(exit::DONE)
 }
 
-struct Style {
-    json: bool,
-    human: bool,
+/// How sizes are shown.
+pub struct Style {
+    pub json: bool,
+    pub human: bool,
 }
 
 impl Style {
     /// One line: the size, a tab, the path.
-    fn show(&self, out: &mut Out, path: &Path, item: &Item) -> Result<()> {
+    pub fn show(&self, out: &mut Out, path: &Path, item: &Item) -> Result<()> {
         let view = View::of(item);
         if self.json {
             let mut object = json::named("path", path.as_bytes());

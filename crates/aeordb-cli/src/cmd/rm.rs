@@ -45,8 +45,7 @@ fn list(
     let found = item(&opened.reader, &head, path)?;
     if let Item::Directory(_) = &found {
         if !recursive {
-            let path = text::printable_name(path.as_bytes());
-            return Err(Error::invalid(format!("{path} is a directory, -r removes it")).into());
+            return Err(is_directory(path).into());
         }
         for below in opened.reader.walk(&head, path).about(Subject::Database)? {
             let (path, item) = below.about(Subject::Database)?;
@@ -56,7 +55,14 @@ fn list(
     Ok(show(out, path, &found, as_json)?)
 }
 
-fn show(out: &mut Out, path: &Path, item: &Item, as_json: bool) -> aeordb::Result<()> {
+/// A directory is removed with everything in it, or not at all.
+pub fn is_directory(path: &Path) -> Error {
+    let path = text::printable_name(path.as_bytes());
+    Error::invalid(format!("{path} is a directory, -r removes it"))
+}
+
+/// One line of what would be removed.
+pub fn show(out: &mut Out, path: &Path, item: &Item, as_json: bool) -> aeordb::Result<()> {
     if as_json {
         let mut object = json::named("path", path.as_bytes());
         json::insert_item(&mut object, item);

@@ -18,18 +18,22 @@ pub fn run(app: &mut App, args: &Stat) -> Outcome {
     for path in &args.paths {
         let location = location(path)?;
         let (version, item) = opened.item(&location, args.at.at.as_deref())?;
-        let report = describe(&location.path, &version, &item);
-        if app.global.json {
-            app.out.json(&report.json)?;
-        } else {
-            app.out.bytes(report.text().as_bytes())?;
-        }
+        show(app, &location.path, &version, &item)?;
     }
     Ok(exit::DONE)
 }
 
+/// Shows all that is recorded of an item.
+pub fn show(app: &mut App, path: &Path, version: &VersionId, item: &Item) -> aeordb::Result<()> {
+    let report = describe(path, version, item);
+    if app.global.json {
+        return app.out.json(&report.json);
+    }
+    app.out.bytes(report.text().as_bytes())
+}
+
 /// What there is to say of an item.
-pub fn describe(path: &Path, version: &VersionId, item: &Item) -> Report {
+fn describe(path: &Path, version: &VersionId, item: &Item) -> Report {
     let view = View::of(item);
     let mut object = json::named("path", path.as_bytes());
     json::insert_item(&mut object, item);
