@@ -17,6 +17,7 @@ use crate::keys::{Key, KeyRing, NewKey};
 use crate::limiter::Limiter;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::overlays::Overlays;
 use crate::problem::Problem;
 
 /// Exports and patches that are made at once.
@@ -63,6 +64,8 @@ pub struct App {
     keeps_reader: AtomicBool,
     /// Where backups are by name.
     pub backups: BackupDirectory,
+    /// Patches on top of the database.
+    pub overlays: Overlays,
     /// Long work.
     pub jobs: Jobs,
     /// What is counted.
@@ -94,6 +97,7 @@ impl App {
             reader: RwLock::default(),
             keeps_reader: AtomicBool::new(true),
             backups,
+            overlays: Overlays::default(),
             jobs: Jobs::default(),
             metrics: Metrics::default(),
             deadlines,

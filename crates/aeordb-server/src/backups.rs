@@ -87,6 +87,11 @@ impl BackupDirectory {
         file.publish().map_err(|error| named(error, name))
     }
 
+    /// Where files without a name may be made.
+    pub fn scratch(&self) -> PathBuf {
+        self.path()
+    }
+
     /// A file without a name, gone when it is closed.
     pub fn spool(&self) -> Result<File, Problem> {
         let spool = tempfile::tempfile_in(self.path());

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::body::Body;
@@ -109,6 +110,14 @@ impl Request {
             return Err(Problem::invalid("the path has an empty segment"));
         }
         Ok(Path::parse_with_slash(&tail)?)
+    }
+
+    /// What is read: the database as of the last commit, or what lies on it.
+    pub fn reader(&self) -> Result<Arc<Reader>, Problem> {
+        match self.query("with") {
+            Some(name) => self.app.overlays.reader(name),
+            None => Ok(self.app.reader()?),
+        }
     }
 
     /// The body.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aeordb::backup::{self, ImportReport, Input};
+use aeordb::error::BrokenChain;
 use aeordb::hash::VersionId;
 use aeordb::media::NewFile;
 use aeordb::watch::Watch;
@@ -102,23 +103,29 @@ fn one_after_another(inputs: Vec<Input>) -> Result<Box<dyn Read + Send>> {
     Ok(all)
 }
 
-/// An error about a file, by the name that it has here.
-fn named(error: Error, args: &Import) -> Error {
-    let name_of = |what: &str| {
-        let number = what.strip_prefix("the input")?;
-        let number: usize = match number.strip_prefix(", file ") {
-            Some(number) => number.parse().ok()?,
-            None => 1,
+/// An error about one of the files, by the name that it has here.
+fn named(mut error: Error, args: &Import) -> Error {
+    for (number, file) in args.file.iter().enumerate() {
+        let there = match number {
+            0 => "the input".to_owned(),
+            _ => format!("the input, file {}", number + 1),
         };
-        let file = args.file.get(number.checked_sub(1)?)?;
-        Some(file.display().to_string())
-    };
+        error = called(error, |what| what == there, file);
+    }
+    error
+}
+
+/// An error about what the server calls otherwise, by the name that it has here.
+pub fn called(error: Error, is_it: impl Fn(&str) -> bool, file: &Path) -> Error {
+    let name = |what: String| if is_it(&what) { file.display().to_string() } else { what };
     match error {
         Error::Damaged { what, offset, detail } => {
-            Error::Damaged { what: name_of(&what).unwrap_or(what), offset, detail }
+            Error::Damaged { what: name(what), offset, detail }
         }
-        Error::Foreign { what, detail } => {
-            Error::Foreign { what: name_of(&what).unwrap_or(what), detail }
+        Error::Foreign { what, detail } => Error::Foreign { what: name(what), detail },
+        Error::BrokenChain(broken) => {
+            let BrokenChain { file, after, .. } = *broken;
+            BrokenChain { file: name(file), after: name(after), ..*broken }.into()
         }
         other => other,
     }

@@ -5,6 +5,7 @@ mod fetch;
 mod files;
 mod import;
 mod jobs;
+mod overlay;
 pub mod parse;
 mod place;
 mod read;
@@ -18,32 +19,30 @@ use std::path::PathBuf;
 use aeordb::Error;
 use aeordb::backup;
 
+use self::overlay::Overlay;
 use crate::app::{App, Outcome};
 use crate::args::Verb;
 use crate::exit::{About, Attempt, Subject};
 
 /// Runs a verb through the server at `url`.
 pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
-    if !with(&verb).is_empty() {
-        let verb = crate::cmd::name(&verb);
-        let detail = format!("{verb} --with works on a file, not through --server");
-        return Err(Error::invalid(detail).into());
-    }
     let client = Client::new(url)?;
+    let overlay = Overlay::lay(app, &client, with(&verb))?;
+    let with = overlay.parameter();
     match verb {
         Verb::Put(args) => files::put(app, &client, args),
-        Verb::Get(args) => read::get(app, &client, &args),
-        Verb::Ls(args) => read::ls(app, &client, &args),
-        Verb::Cat(args) => read::cat(app, &client, &args.paths, args.at.at.as_deref()),
+        Verb::Get(args) => read::get(app, &client, &args, &with),
+        Verb::Ls(args) => read::ls(app, &client, &args, &with),
+        Verb::Cat(args) => read::cat(app, &client, &args.paths, args.at.at.as_deref(), &with),
         Verb::Rm(args) => files::rm(app, &client, &args),
         Verb::Mv(args) => files::mv(app, &client, &args),
         Verb::Cp(args) => files::cp(app, &client, &args),
-        Verb::Stat(args) => read::stat(app, &client, &args),
-        Verb::Du(args) => read::du(app, &client, &args),
+        Verb::Stat(args) => read::stat(app, &client, &args, &with),
+        Verb::Du(args) => read::du(app, &client, &args, &with),
         Verb::Snapshot(args) => versions::snapshot(app, &client, args),
         Verb::Log(args) => versions::log(app, &client, &args),
-        Verb::Export(args) => versions::export(app, &client, &args),
-        Verb::Diff(args) => versions::diff(app, &client, &args),
+        Verb::Export(args) => versions::export(app, &client, &args, &with),
+        Verb::Diff(args) => versions::diff(app, &client, &args, &with),
         Verb::Import(args) => import::import(app, &client, args),
         Verb::Promote(args) => versions::promote(app, &client, &args),
         Verb::Info(args) => crate::cmd::info::show(app, args, |app| info(app, &client)),
@@ -57,7 +56,7 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
     }
 }
 
-/// Patches on top of what is read, which only a file can have.
+/// Patches on top of what is read.
 fn with(verb: &Verb) -> &[PathBuf] {
     match verb {
         Verb::Get(args) => &args.with.patches,
@@ -67,7 +66,6 @@ fn with(verb: &Verb) -> &[PathBuf] {
         Verb::Du(args) => &args.with.patches,
         Verb::Export(args) => &args.with.patches,
         Verb::Diff(args) => &args.with.patches,
-        Verb::Verify(args) => &args.with,
         _ => &[],
     }
 }

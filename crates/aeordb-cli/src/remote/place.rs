@@ -39,10 +39,10 @@ pub fn version_parameter(location: &Location, at: Option<&str>) -> String {
 }
 
 impl Place {
-    /// The place that a person typed.
-    pub fn new(argument: &OsStr, at: Option<&str>) -> Attempt<Self> {
+    /// The place that a person typed, read with what `with` says.
+    pub fn new(argument: &OsStr, at: Option<&str>, with: &str) -> Attempt<Self> {
         let location = location(argument)?;
-        let parameters = version_parameter(&location, at);
+        let parameters = version_parameter(&location, at) + with;
         Ok(Place { path: location.path, parameters })
     }
 

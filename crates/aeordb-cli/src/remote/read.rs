@@ -23,12 +23,12 @@ use crate::output::is_standard;
 
 /// What is at the path comes as an export of it alone, so that it is restored, and proved, as out
 /// of a file.
-pub fn get(app: &mut App, client: &Client, args: &Get) -> Outcome {
+pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
     let at = args.at.at.as_deref();
     if is_standard(&args.local) {
-        return cat(app, client, std::slice::from_ref(&args.path), at);
+        return cat(app, client, std::slice::from_ref(&args.path), at, with);
     }
-    let place = Place::new(&args.path, at)?;
+    let place = Place::new(&args.path, at, with)?;
     let (_, found) = place.look(client)?;
     let version = parse::version(&found, "version")?;
     let options = cmd::get::options(args);
@@ -73,10 +73,16 @@ impl Write for Scratch {
     }
 }
 
-pub fn cat(app: &mut App, client: &Client, paths: &[OsString], at: Option<&str>) -> Outcome {
+pub fn cat(
+    app: &mut App,
+    client: &Client,
+    paths: &[OsString],
+    at: Option<&str>,
+    with: &str,
+) -> Outcome {
     let mut places = Vec::with_capacity(paths.len());
     for path in paths {
-        let place = Place::new(path, at)?;
+        let place = Place::new(path, at, with)?;
         match place.look(client)? {
             (Item::File(_), _) => places.push(place),
             (other, _) => return Err(cmd::cat::not_a_file(&place.path, &other).into()),
@@ -90,8 +96,8 @@ pub fn cat(app: &mut App, client: &Client, paths: &[OsString], at: Option<&str>)
     Ok(exit::DONE)
 }
 
-pub fn ls(app: &mut App, client: &Client, args: &Ls) -> Outcome {
-    let place = Place::new(&args.path, args.at.at.as_deref())?;
+pub fn ls(app: &mut App, client: &Client, args: &Ls, with: &str) -> Outcome {
+    let place = Place::new(&args.path, args.at.at.as_deref(), with)?;
     let (item, _) = place.look(client)?;
     let lister = cmd::ls::Lister { long: args.long, json: app.global.json };
     if !matches!(item, Item::Directory(_)) {
@@ -121,9 +127,9 @@ pub fn ls(app: &mut App, client: &Client, args: &Ls) -> Outcome {
     Ok(exit::DONE)
 }
 
-pub fn stat(app: &mut App, client: &Client, args: &Stat) -> Outcome {
+pub fn stat(app: &mut App, client: &Client, args: &Stat, with: &str) -> Outcome {
     for path in &args.paths {
-        let place = Place::new(path, args.at.at.as_deref())?;
+        let place = Place::new(path, args.at.at.as_deref(), with)?;
         let (item, found) = place.look(client)?;
         let version = parse::version(&found, "version")?;
         cmd::stat::show(app, &place.path, &version, &item)?;
@@ -131,10 +137,10 @@ pub fn stat(app: &mut App, client: &Client, args: &Stat) -> Outcome {
     Ok(exit::DONE)
 }
 
-pub fn du(app: &mut App, client: &Client, args: &Du) -> Outcome {
+pub fn du(app: &mut App, client: &Client, args: &Du, with: &str) -> Outcome {
     let style = cmd::du::Style { json: app.global.json, human: args.human_readable };
     for path in &args.paths {
-        let place = Place::new(path, args.at.at.as_deref())?;
+        let place = Place::new(path, args.at.at.as_deref(), with)?;
         let (item, _) = place.look(client)?;
         if matches!(item, Item::Directory(_)) && !args.summarize {
             place.list(client, "", |path, item| {

@@ -73,13 +73,13 @@ pub fn log(app: &mut App, client: &Client, args: &Log) -> Outcome {
     Ok(exit::DONE)
 }
 
-pub fn export(app: &mut App, client: &Client, args: &Export) -> Outcome {
+pub fn export(app: &mut App, client: &Client, args: &Export, with: &str) -> Outcome {
     let which = match (&args.snapshot, &args.hash) {
         (Some(name), _) => format!("&snapshot={}", encoded(name)),
         (None, Some(hash)) => format!("&hash={}", encoded(hash)),
         (None, None) => String::new(),
     };
-    let url = format!("/admin/export?{which}{}", part(args.path.as_deref()));
+    let url = format!("/admin/export?{which}{}{with}", part(args.path.as_deref()));
     let subject = args.snapshot.as_ref().map_or(Subject::Version, |_| Subject::Snapshot);
     let (closing, bytes) = output::write_from(app, &args.output, subject, |out, watch| {
         fetch(client, &url, out, watch)
@@ -97,9 +97,9 @@ pub fn export(app: &mut App, client: &Client, args: &Export) -> Outcome {
     Ok(exit::DONE)
 }
 
-pub fn diff(app: &mut App, client: &Client, args: &Diff) -> Outcome {
+pub fn diff(app: &mut App, client: &Client, args: &Diff, with: &str) -> Outcome {
     let (from, to) = (encoded(&args.from), encoded(&args.to));
-    let between = format!("from={from}&to={to}{}", part(args.path.as_deref()));
+    let between = format!("from={from}&to={to}{}{with}", part(args.path.as_deref()));
     let Some(output) = &args.output else {
         let url = format!("/admin/changes?limit=10000&{between}");
         let listed = client.pages(&url, |found| {

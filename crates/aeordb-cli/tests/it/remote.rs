@@ -263,3 +263,46 @@ fn a_name_that_is_not_text_is_removed_through_a_server() {
     Run::new(&arguments, output).expect(0);
     assert_eq!(served.ok(&["ls", "-r"]), "/a\n");
 }
+
+#[test]
+fn patches_that_are_here_lie_on_the_database_of_the_server() {
+    let desk = Desk::with_v2();
+    desk.write("tree/docs/later.txt", "later\n");
+    std::fs::copy(desk.path("data.aeordb"), desk.path("other.aeordb")).unwrap();
+    desk.ok(&["put", "--mirror", "tree", "/", "-d", "other.aeordb"]);
+    desk.write("tree/docs/last.txt", "last\n");
+    desk.ok(&["put", "--mirror", "tree", "/", "-d", "other.aeordb"]);
+    let patch = |from: &str, to: &str, name: &str| {
+        let verb = ["diff", "-d", "other.aeordb", "--from", from, "--to", to, "-o", name];
+        desk.ok(&verb);
+    };
+    patch("v2", "HEAD~1", "p1");
+    patch("HEAD~1", "HEAD", "p2");
+    let served = Served::start(&desk, "");
+    for verb in [
+        vec!["ls", "-r"],
+        vec!["cat", "/docs/last.txt", "HEAD~1:/docs/later.txt"],
+        vec!["stat", "/docs"],
+        vec!["du", "-a", "/docs"],
+        vec!["diff", "--from", "v1"],
+        vec!["get", "/docs/last.txt", "-"],
+    ] {
+        let with = ["--with", "p1", "--with", "p2"];
+        same(&desk, &served, &[verb, with.to_vec()].concat()).expect(0);
+    }
+    let both = ["verify", "--deep", "--with", "p1", "--with", "p2"];
+    same(&desk, &served, &both).expect(0);
+    served.ok(&["export", "--with", "p1", "-o", "full.aeordb"]);
+    assert_eq!(desk.ok(&["cat", "/docs/later.txt", "-d", "full.aeordb"]), "later\n");
+    served.ok(&["get", "--with", "p1", "/docs", "out"]);
+    assert_eq!(desk.read("out/later.txt"), b"later\n");
+    // Nothing of it is in the database.
+    served.run(&["cat", "/docs/later.txt"]).expect(10);
+    // A chain that is broken, and a file that is no patch for it.
+    same(&desk, &served, &["ls", "--with", "p2", "--with", "p1"]).expect(13);
+    let lone = served.run(&["ls", "--with", "p2"]).expect(13);
+    assert!(lone.err.contains("p2 starts from version"), "{}", lone.err);
+    desk.write("cut", &desk.read("p1")[..200]);
+    let cut = same(&desk, &served, &["ls", "--with", "cut"]);
+    assert_ne!(cut.code, 0);
+}

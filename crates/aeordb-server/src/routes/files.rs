@@ -54,6 +54,7 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("version", "read this version instead of HEAD"),
             ("snapshot", "read this snapshot instead of HEAD"),
+            ("with", "read with this overlay"),
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
             (
                 "archive",
@@ -135,7 +136,7 @@ async fn get(request: Request) -> Answer {
         return listing::get(request, path).await;
     }
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
     let cached = match app.cache.get(&version, path.as_bytes()) {
         Some(cached) => {

@@ -22,7 +22,7 @@ const LIMIT_MAX: usize = 10_000;
 /// Lists the directory at `path`, or says what is recorded of what is there.
 pub async fn get(request: Request, path: Path) -> Answer {
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
     let limit = request.limit(LIMIT, LIMIT_MAX)?;
     let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);

@@ -12,6 +12,7 @@ mod jobs;
 mod keys;
 mod listing;
 mod meta;
+mod overlays;
 mod streams;
 mod upload;
 mod versions;
@@ -118,6 +119,7 @@ pub fn table() -> Vec<Route> {
         admin::routes(),
         import::routes(),
         streams::routes(),
+        overlays::routes(),
         backups::routes(),
         versions::routes(),
         jobs::routes(),

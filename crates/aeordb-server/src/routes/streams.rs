@@ -44,6 +44,7 @@ pub fn routes() -> Vec<Route> {
             ("snapshot", "a snapshot instead of HEAD"),
             ("hash", "a version instead of HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
         ])
         .answer(200, "The export", Content::Bytes(MEDIA_TYPE)),
         Route::new(
@@ -57,6 +58,7 @@ pub fn routes() -> Vec<Route> {
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
         ])
         .answer(200, "The patch", Content::Bytes(MEDIA_TYPE)),
     ]
@@ -65,10 +67,11 @@ pub fn routes() -> Vec<Route> {
 async fn export(request: Request) -> Answer {
     let (hash, snapshot) = (owned(&request, "hash"), owned(&request, "snapshot"));
     let path = path_of(&request)?;
+    let reader = request.reader()?;
     let app = &request.app;
     let (reader, version) = app
-        .blocking(move |app| {
-            let reader = app.database.reader()?;
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let version = App::version(&reader, hash.as_deref(), snapshot.as_deref())?;
             reader.version(&version)?;
             let (reader, [version]) = part(reader, [version], path)?;
@@ -86,7 +89,7 @@ async fn export(request: Request) -> Answer {
 
 /// Sends what is at a path of the files as an export of it alone.
 pub async fn of_path(request: Request, path: Path) -> Answer {
-    let reader = request.app.reader()?;
+    let reader = request.reader()?;
     let whole = version_of(&request.app, &reader, &request).await?;
     let part_of = move |_: &Arc<App>| Ok(part(Reader::clone(&reader), [whole], Some(path))?);
     let (reader, [version]) = request.app.blocking(part_of).await?;
@@ -100,10 +103,11 @@ pub async fn of_path(request: Request, path: Path) -> Answer {
 async fn diff(request: Request) -> Answer {
     let from = owned(&request, "from").ok_or_else(|| Problem::invalid("from= is missing"))?;
     let (to, path) = (owned(&request, "to"), path_of(&request)?);
+    let reader = request.reader()?;
     let app = &request.app;
     let (reader, from, to) = app
-        .blocking(move |app| {
-            let reader: Reader = app.database.reader()?;
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let from = reader.resolve(&from)?;
             let to = reader.resolve(to.as_deref().unwrap_or("HEAD"))?;
             let (reader, [from, to]) = part(reader, [from, to], path)?;

@@ -92,6 +92,7 @@ pub fn routes() -> Vec<Route> {
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -173,13 +174,13 @@ async fn changes(request: Request) -> Answer {
     let name = |name| request.query(name).map(str::to_owned);
     let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
     let to = name("to").unwrap_or_else(|| "HEAD".into());
-    let path = path_of(&request)?;
+    let (path, reader) = (path_of(&request)?, request.reader()?);
     let cursor = request.query("cursor").unwrap_or("0").parse::<usize>();
     let skip = cursor.map_err(|_| Problem::invalid("the cursor is not the `next` of a page"))?;
     request
         .app
-        .blocking(move |app| {
-            let reader = Reader::clone(&*app.reader()?);
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let (from, to) = (reader.resolve(&from)?, reader.resolve(&to)?);
             let (reader, [from, to]) = part(reader, [from, to], path)?;
             let (mut items, mut seen, mut more) = (Vec::new(), 0, false);

@@ -6,10 +6,10 @@ pub(super) mod copy;
 use std::collections::BTreeMap;
 use std::path::{Path as LocalPath, PathBuf};
 
-pub use chain::{Input, look_ahead};
+pub use chain::{Head, Input, look_ahead};
 
 use crate::backup::diff::diff;
-use crate::backup::import::chain::{Chain, Head, follows};
+use crate::backup::import::chain::{Chain, follows};
 use crate::backup::merge::{self, MergeReport, OnConflict};
 use crate::db::{Database, FileKind, Snapshot, Writer};
 use crate::error::{Context, Error, Result};

@@ -103,8 +103,14 @@ impl Head {
     /// Reads the head of a file; `None` if it is not a sealed file.
     pub fn read(path: &LocalPath) -> Result<Option<Head>> {
         let (file, name) = open(path)?;
+        Head::read_from(&file, name)
+    }
+
+    /// Reads the head of what is called `name`; `None` if it is not a sealed file.
+    pub fn read_from(input: impl Read, name: String) -> Result<Option<Head>> {
         let mut bytes = Vec::with_capacity(SUPERBLOCK_LEN);
-        file.take(SUPERBLOCK_LEN as u64)
+        input
+            .take(SUPERBLOCK_LEN as u64)
             .read_to_end(&mut bytes)
             .context(|| format!("reading {name}"))?;
         let superblock = Superblock::parse(&name, 0, &bytes).ok();
