@@ -26,6 +26,7 @@ mod log;
 mod metrics;
 mod openapi;
 mod outgoing;
+mod overlays;
 mod patience;
 mod problem;
 mod request;

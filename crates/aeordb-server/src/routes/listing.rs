@@ -20,7 +20,7 @@ const LIMIT: usize = 1000;
 /// Lists the directory at `path`, or says what is recorded of what is there.
 pub async fn get(request: Request, path: Path) -> Answer {
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
     let limit = request.limit(LIMIT)?;
     let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
@@ -29,7 +29,11 @@ pub async fn get(request: Request, path: Path) -> Answer {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
     });
-    let cursor = cursor.transpose()?;
+    let after = request.query_bytes("after").map(<[u8]>::to_vec);
+    if recursive && after.is_some() {
+        return Err(Problem::invalid("after= is a name in one directory, not of a recursive list"));
+    }
+    let cursor = cursor.transpose()?.or(after);
     app.blocking(move |_| {
         if stat {
             return describe(&reader, &version, &path);
@@ -48,7 +52,9 @@ pub async fn get(request: Request, path: Path) -> Answer {
 }
 
 fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {
-    let item = reader.item(version, path)?.ok_or_else(|| Problem::not_found(path))?;
+    let item = reader
+        .item(version, path)?
+        .ok_or_else(|| Problem::not_found(format!("{path} in version {version}")))?;
     let mut object = json::named("path", path.as_bytes());
     json::insert_item(&mut object, &item);
     object.insert("version".into(), version.to_string().into());
@@ -63,7 +69,7 @@ fn list(
     cursor: Option<Vec<u8>>,
     limit: usize,
 ) -> Answer {
-    let after = cursor.or_else(|| before(prefix));
+    let after = cursor.max(before(prefix));
     let mut items = Vec::new();
     let mut last: Option<Name> = None;
     for entry in reader.list(version, path, after.as_deref())? {

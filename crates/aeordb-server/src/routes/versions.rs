@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::http::{Method, StatusCode};
@@ -10,6 +11,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::streams::{part, path_of};
 use super::{Content, Needs, Route, json_answer, no_content, page};
 use crate::json;
 use crate::keys::Scope;
@@ -91,6 +93,8 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
+            ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -173,16 +177,17 @@ async fn changes(request: Request) -> Answer {
     let name = |name| request.query(name).map(str::to_owned);
     let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
     let to = name("to").unwrap_or_else(|| "HEAD".into());
+    let (path, reader) = (path_of(&request)?, request.reader()?);
     let cursor = request.query("cursor").map(Cursor::parse).transpose()?;
     request
         .app
         .blocking(move |app| {
-            let reader = app.reader()?;
             let (from, to, after) = match cursor {
                 Some(Cursor { from, to, after }) => (from, to, Some(after)),
                 None => (reader.resolve(&from)?, reader.resolve(&to)?, None),
             };
-            let comparison = app.comparisons.get(&reader, &from, &to)?;
+            let (reader, [part_from, part_to]) = part(Reader::clone(&reader), [from, to], path)?;
+            let comparison = app.comparisons.get(&reader, &part_from, &part_to)?;
             let mut found = comparison.changes(&reader, after.as_ref())?;
             let mut last = None;
             let mut items = Vec::new();

@@ -81,6 +81,23 @@ fn pages_of_changes_are_of_the_same_two_versions_though_head_moves_on() {
 }
 
 #[test]
+fn changes_of_one_path_are_asked_for_alone() {
+    let house = House::with_versions();
+    let one = house.get("/admin/changes?from=v1&path=/docs/a.txt").expect(200).json();
+    assert_eq!(one["items"].as_array().unwrap().len(), 1);
+    assert_eq!(one["items"][0]["path"], "/docs/a.txt");
+    house.get("/admin/changes?from=v1&path=/nothing").problem(404, "not-found");
+}
+
+#[test]
+fn what_the_database_is_can_be_asked() {
+    let house = House::with_versions();
+    let info = house.get("/admin/info").expect(200).json();
+    assert_eq!((&info["kind"], &info["version"]), (&"database".into(), &house.head().into()));
+    assert_eq!((&info["files"], &info["snapshots"]), (&2.into(), &2.into()));
+}
+
+#[test]
 fn verification_and_collection_are_jobs_that_are_followed() {
     let house = House::with_versions();
     for (path, body, member) in [
