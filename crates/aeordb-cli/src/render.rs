@@ -5,6 +5,7 @@ mod merge;
 
 use aeordb::Error;
 use aeordb::backup::{ExportReport, ImportReport, Info, ListedChange, PatchReport, VerifyReport};
+use aeordb::compact::CompactReport;
 use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
 use aeordb::files::{GetReport, PutReport};
 use aeordb::gc::GcReport;
@@ -420,6 +421,23 @@ pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report
         bytes => rendered.line("Held by readers", text::exact_size(bytes)),
     };
     rendered.line("Time", text::duration(took))
+}
+
+/// What `compact` did, or would do.
+pub fn compact(report: &CompactReport, dry_run: bool, took: std::time::Duration) -> Report {
+    let json = json!({
+        "dry_run": dry_run,
+        "entries_live": report.entries_live,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+        "seconds": took.as_secs_f64(),
+    });
+    let title = if dry_run { "Nothing was changed (dry run)." } else { "Compaction complete." };
+    Report::new(title, json)
+        .line("Entries live", report.entries_live)
+        .line("Bytes before", text::exact_size(report.bytes_before))
+        .line("Bytes after", text::exact_size(report.bytes_after))
+        .line("Time", text::duration(took))
 }
 
 /// The lines that the manual prescribes for an import into another version.
