@@ -92,6 +92,7 @@ pub enum Verb {
     Info(Info),
     Verify(Verify),
     Gc(Gc),
+    Compact(Compact),
     Serve(Serve),
     /// Make, list and revoke the API keys of a server
     #[command(subcommand, after_help = help::KEY)]
@@ -443,6 +444,15 @@ pub struct Verify {
 #[command(after_help = help::GC)]
 pub struct Gc {
     /// Only say what would be collected
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Make the database file as small as it can be, in a new file that takes its place
+#[derive(Args, Debug)]
+#[command(after_help = help::COMPACT)]
+pub struct Compact {
+    /// Only say how large the new file would be, about
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -5,6 +5,7 @@ mod merge;
 
 use aeordb::Error;
 use aeordb::backup::{ExportReport, ImportReport, Info, ListedChange, PatchReport, VerifyReport};
+use aeordb::compact::CompactReport;
 use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
 use aeordb::files::{GetReport, PutReport};
 use aeordb::gc::GcReport;
@@ -269,12 +270,17 @@ pub fn verify(report: &VerifyReport) -> Report {
     rendered
 }
 
-/// What `gc` did, or would do.
-pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report {
-    let mut json = json::gc(report, dry_run);
+/// An object with how long it took.
+fn timed(mut json: Value, took: std::time::Duration) -> Value {
     if let Some(members) = json.as_object_mut() {
         members.insert("seconds".into(), took.as_secs_f64().into());
     }
+    json
+}
+
+/// What `gc` did, or would do.
+pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report {
+    let json = timed(json::gc(report, dry_run), took);
     let title = if dry_run { "Nothing was changed (dry run)." } else { "Collection complete." };
     let rendered = Report::new(title, json)
         .line("Entries live", report.entries_live)
@@ -287,6 +293,17 @@ pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report
         bytes => rendered.line("Held by readers", text::exact_size(bytes)),
     };
     rendered.line("Time", text::duration(took))
+}
+
+/// What `compact` did, or would do.
+pub fn compact(report: &CompactReport, dry_run: bool, took: std::time::Duration) -> Report {
+    let json = timed(json::compact(report, dry_run), took);
+    let title = if dry_run { "Nothing was changed (dry run)." } else { "Compaction complete." };
+    Report::new(title, json)
+        .line("Entries live", report.entries_live)
+        .line("Bytes before", text::exact_size(report.bytes_before))
+        .line("Bytes after", text::exact_size(report.bytes_after))
+        .line("Time", text::duration(took))
 }
 
 /// The lines that the manual prescribes for an import into another version.

@@ -5,6 +5,7 @@ mod backups;
 #[cfg(test)]
 mod tests;
 
+use aeordb::compact::CompactReport;
 use aeordb::db::{EditReport, HistoryEntry, Promotion, Snapshot};
 use aeordb::files::PutReport;
 use aeordb::gc::GcReport;
@@ -152,6 +153,16 @@ pub fn key(key: &Key) -> Value {
         "created_at": time(key.created_at),
         "expires_at": key.expires_at.map(time),
         "revoked_at": key.revoked_at.map(time),
+    })
+}
+
+/// What a compaction did.
+pub fn compact(report: &CompactReport, dry_run: bool) -> Value {
+    json!({
+        "dry_run": dry_run,
+        "entries_live": report.entries_live,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
     })
 }
 

@@ -5,6 +5,7 @@ use crate::args::{Key, Snapshot, Verb};
 
 pub mod cat;
 mod combine;
+mod compact;
 mod completions;
 mod cp;
 pub mod diff;
@@ -52,6 +53,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Info(args) => info::run(app, args),
         Verb::Verify(args) => verify::run(app, &args),
         Verb::Gc(args) => gc::run(app, &args),
+        Verb::Compact(args) => compact::run(app, &args),
         Verb::Serve(args) => serve::run(app, args),
         Verb::Key(args) => key::run(app, args),
         Verb::Completions(args) => completions::run(app, &args),
@@ -92,6 +94,7 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Info(_) => "info",
         Verb::Verify(_) => "verify",
         Verb::Gc(_) => "gc",
+        Verb::Compact(_) => "compact",
         Verb::Serve(_) => "serve",
         Verb::Key(Key::Create { .. }) => "key create",
         Verb::Key(Key::List) => "key list",

@@ -49,6 +49,11 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
         Verb::Verify(args) => jobs::verify(app, &client, &args),
         Verb::Gc(args) => jobs::gc(app, &client, &args),
         Verb::Key(args) => crate::cmd::key::through(app, &client, args),
+        Verb::Compact(_) => {
+            let why = "compact puts another file in the place of the database: stop the server, \
+                       then compact the file";
+            Err(Error::invalid(why).into())
+        }
         Verb::Combine(_) | Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) => {
             let verb = crate::cmd::name(&verb);
             Err(Error::invalid(format!("{verb} needs no server")).into())

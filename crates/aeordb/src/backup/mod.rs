@@ -10,10 +10,10 @@ mod import;
 mod info;
 mod layered;
 mod listing;
-mod live;
+pub(crate) mod live;
 mod merge;
 mod subtree;
-mod verify;
+pub(crate) mod verify;
 
 pub use changes::{Change, Comparison, changes};
 pub use combine::{Combined, combine};

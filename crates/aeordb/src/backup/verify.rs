@@ -127,6 +127,7 @@ pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyRepor
     let options = Options::default();
     match Database::open(path, &options) {
         Ok(database) if database.kind() == FileKind::Database => {
+            watch.expect(0, database.log().end());
             verify_database(&database, deep, watch)
         }
         Ok(database) => verify_sealed(path, Some(&database), database.kind(), deep, watch),
@@ -170,7 +171,12 @@ pub fn verify_with(
     Ok(report)
 }
 
-fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<VerifyReport> {
+/// Verifies an open database.
+pub(crate) fn verify_database(
+    database: &Database,
+    deep: bool,
+    watch: &Watch,
+) -> Result<VerifyReport> {
     let mut report = VerifyReport::new(FileKind::Database, deep);
     let log = database.log();
     let source = log.source().clone();
@@ -178,7 +184,6 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
         report.damage(damage.offset, damage.detail.clone());
     }
     report.torn_tail = source.file_len()?.saturating_sub(log.end());
-    watch.expect(0, log.end());
     let reader = database.reader()?;
     let mut checks = Checks {
         reader: &reader,
