@@ -154,7 +154,7 @@ fn would_remove(app: &mut App, client: &Client, path: &Path, recursive: bool) ->
         if !recursive {
             return Err(cmd::rm::is_directory(path).into());
         }
-        place.walk(client, |below, item| {
+        place.walk(client, usize::MAX, |below, item| {
             cmd::rm::show(&mut app.out, below, item, as_json).map(|()| true)
         })?;
     }

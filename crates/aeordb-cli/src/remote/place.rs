@@ -12,8 +12,8 @@ use super::parse;
 use crate::exit::{About, Attempt, Failure, Subject};
 use crate::location::{Location, location};
 
-/// Items of a page.
-const PAGE: &str = "limit=10000";
+/// Most items of a page.
+const PAGE_MAX: usize = 10_000;
 
 /// A path that is read.
 pub struct Place {
@@ -28,7 +28,7 @@ pub fn url(path: &Path) -> String {
 }
 
 /// The URL of a path as a directory.
-pub fn directory_url(path: &Path) -> String {
+fn directory_url(path: &Path) -> String {
     if path.is_root() { "/files/".into() } else { format!("{}/", url(path)) }
 }
 
@@ -57,14 +57,21 @@ impl Place {
         Ok((parse::item(&found)?, found))
     }
 
+    /// The URL of a directory in pages, of which no more than `limit` items are wanted.
+    fn pages(&self, query: &str, limit: usize) -> String {
+        let (directory, limit) = (directory_url(&self.path), limit.min(PAGE_MAX));
+        format!("{directory}?limit={limit}{query}{}", self.parameters)
+    }
+
     /// Shows `each` what is directly in a directory, by name, until it has seen enough.
     pub fn list(
         &self,
         client: &Client,
         query: &str,
+        limit: usize,
         mut each: impl FnMut(&Path, &Item) -> aeordb::Result<bool>,
     ) -> Attempt<()> {
-        let url = format!("{}?{PAGE}{query}{}", directory_url(&self.path), self.parameters);
+        let url = self.pages(query, limit);
         let listed = client.pages(&url, |found| {
             let path = self.path.join(&Name::new(&parse::bytes(found, "name")?)?)?;
             each(&path, &parse::item(found)?)
@@ -76,10 +83,10 @@ impl Place {
     pub fn walk(
         &self,
         client: &Client,
+        limit: usize,
         mut each: impl FnMut(&Path, &Item) -> aeordb::Result<bool>,
     ) -> Attempt<()> {
-        let parameters = &self.parameters;
-        let url = format!("{}?recursive&{PAGE}{parameters}", directory_url(&self.path));
+        let url = self.pages("&recursive", limit);
         let listed =
             client.pages(&url, |found| each(&parse::path(found, "path")?, &parse::item(found)?));
         listed.about(Subject::Database)

@@ -88,12 +88,13 @@ pub fn cat(
             (other, _) => return Err(cmd::cat::not_a_file(&place.path, &other).into()),
         }
     }
-    for place in places {
-        let reply = client.send(Method::GET, &place.url(""), &[], Payload::Empty);
-        let reply = reply.about(Subject::Path)?;
-        app.watched(|out, watch| Ok(client::copy(reply, out.data(), watch)?))?;
-    }
-    Ok(exit::DONE)
+    app.watched(|out, watch| {
+        for place in places {
+            let reply = client.send(Method::GET, &place.url(""), &[], Payload::Empty);
+            client::copy(reply.about(Subject::Path)?, out.data(), watch)?;
+        }
+        Ok(exit::DONE)
+    })
 }
 
 pub fn ls(app: &mut App, client: &Client, args: &Ls, with: &str) -> Outcome {
@@ -110,7 +111,7 @@ pub fn ls(app: &mut App, client: &Client, args: &Ls, with: &str) -> Outcome {
     }
     let out = &mut app.out;
     if args.recursive {
-        place.walk(client, |path, item| {
+        place.walk(client, left, |path, item| {
             lister.show(out, path.as_bytes(), path, item)?;
             left -= 1;
             Ok(left > 0)
@@ -118,7 +119,7 @@ pub fn ls(app: &mut App, client: &Client, args: &Ls, with: &str) -> Outcome {
     } else {
         let after = args.after.as_ref().map(|name| percent_encoded(name.as_bytes()));
         let after = after.map_or_else(String::new, |name| format!("&after={name}"));
-        place.list(client, &after, |path, item| {
+        place.list(client, &after, left, |path, item| {
             lister.show(out, path.name().unwrap_or_default(), path, item)?;
             left -= 1;
             Ok(left > 0)
@@ -143,7 +144,7 @@ pub fn du(app: &mut App, client: &Client, args: &Du, with: &str) -> Outcome {
         let place = Place::new(path, args.at.at.as_deref(), with)?;
         let (item, _) = place.look(client)?;
         if matches!(item, Item::Directory(_)) && !args.summarize {
-            place.list(client, "", |path, item| {
+            place.list(client, "", usize::MAX, |path, item| {
                 if args.all || matches!(item, Item::Directory(_)) {
                     style.show(&mut app.out, path, item)?;
                 }

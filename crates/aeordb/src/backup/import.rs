@@ -4,6 +4,7 @@ pub(super) mod chain;
 pub(super) mod copy;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path as LocalPath, PathBuf};
 
 pub use chain::{Head, Input, look_ahead};
@@ -100,7 +101,7 @@ pub fn import(
             let mut stream = match (is_one, number) {
                 (true, _) => StreamReader::new(&mut read, &name)?,
                 (false, 1) => StreamReader::first(&mut read, &name)?,
-                (false, _) => StreamReader::first(&mut read, format!("{name}, file {number}"))?,
+                (false, _) => another(&mut read, format!("{name}, file {number}"))?,
             };
             let file = Head::new(stream.name(), stream.superblock());
             match (chain.last(), file.base) {
@@ -144,6 +145,17 @@ pub fn import(
         }
     }
     Ok(report)
+}
+
+/// Reads the head of a file that follows another one: what is none should have been the end.
+fn another(read: &mut dyn Read, name: String) -> Result<StreamReader<'_>> {
+    StreamReader::first(read, name).map_err(|error| match error {
+        Error::Foreign { what, detail } => {
+            let detail = format!("it {detail}; expected the end of the input or another file");
+            Error::damaged(what, 0, detail)
+        }
+        other => other,
+    })
 }
 
 /// A patch is for its base: HEAD, or with options a version that need not be HEAD. Gives a version
