@@ -48,7 +48,8 @@ pub struct Backup {
     kind: FileKind,
     version: VersionId,
     base: Option<VersionId>,
-    modified: i64,
+    /// When it was last modified, in nanoseconds since 1970.
+    pub modified: i64,
 }
 
 impl BackupDirectory {

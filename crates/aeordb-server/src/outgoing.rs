@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
@@ -26,6 +27,11 @@ impl Piped {
     pub fn body(first: Option<Bytes>, end: PipeEnd) -> Body {
         Body::new(Piped { first, end })
     }
+}
+
+/// The body of an answer to HEAD whose length only sending it would tell. Nothing of it is sent.
+pub fn unmeasured() -> Body {
+    Piped::body(None, mpsc::channel(1).1)
 }
 
 impl HttpBody for Piped {

@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::body::Body;
-use axum::http::header::IF_MATCH;
-use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use axum::http::header::{
+    CONTENT_RANGE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+    TRANSFER_ENCODING,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::Response;
 
 use crate::app::App;
@@ -55,19 +58,21 @@ impl Request {
         Ok(Request { app, rights, method, headers, uri, prefix, query, body })
     }
 
-    /// The value of a parameter that is text; what is not UTF-8 was refused.
-    pub fn query(&self, name: &str) -> Option<&str> {
-        std::str::from_utf8(self.query_bytes(name)?).ok()
+    /// The value of a parameter that is text. One that is there and is none is an error, never as
+    /// if it were not there.
+    pub fn query(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let text = self.query_bytes(name).map(std::str::from_utf8).transpose();
+        text.map_err(|_| Problem::invalid(format!("the parameter '{name}' is not UTF-8")))
     }
 
-    /// The value of a parameter that may be a path.
+    /// The value of a parameter that may be any bytes, as a path may.
     pub fn query_bytes(&self, name: &str) -> Option<&[u8]> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 
     /// True for `?name`, `?name=true` and `?name=1`.
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.query(name) {
+        match self.query(name)? {
             None | Some("false" | "0") => Ok(false),
             Some("" | "true" | "1") => Ok(true),
             Some(other) => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
@@ -76,7 +81,7 @@ impl Request {
 
     /// How many items a page may have.
     pub fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
-        let Some(text) = self.query("limit") else { return Ok(default) };
+        let Some(text) = self.query("limit")? else { return Ok(default) };
         match text.parse::<usize>() {
             Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
             _ => Err(Problem::invalid(format!("limit={text} is not a number from 1 to {max}"))),
@@ -122,13 +127,25 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// HEAD's version as `If-Match` expects it.
+    /// HEAD's version as `If-Match` expects it. What cannot be meant so is an error, never as if
+    /// nothing were expected.
     pub fn expected_head(&self) -> Result<Option<VersionId>, Problem> {
-        let Some(tag) = self.header(IF_MATCH).filter(|tag| *tag != "*") else { return Ok(None) };
+        let bad = || Problem::invalid("expected one version's hash, in quotes, in If-Match");
+        if self.headers.contains_key(IF_NONE_MATCH) {
+            let detail = "If-None-Match says nothing here; If-Match says what HEAD must still be";
+            return Err(Problem::invalid(detail));
+        }
+        let mut tags = self.headers.get_all(IF_MATCH).iter();
+        let Some(tag) = tags.next() else { return Ok(None) };
+        let tag = tag.to_str().map_err(|_| bad())?;
+        if tags.next().is_some() {
+            return Err(bad());
+        }
+        if tag == "*" {
+            return Ok(None);
+        }
         let hash = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
-        hash.parse()
-            .map(Some)
-            .map_err(|_| Problem::invalid("expected the hash of a version, in quotes, in If-Match"))
+        hash.parse().map(Some).map_err(|_| bad())
     }
 
     /// Refuses a key that may not do this too.
@@ -140,12 +157,38 @@ impl Request {
     }
 }
 
+/// Refuses what another server before this one, or hyper, may read in another way than we do.
+pub fn check_framing(request: &axum::extract::Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Problem::invalid(format!("expected one Host, found {hosts}")));
+    }
+    // hyper undoes the chunks and nothing else: what is coded further would be stored so.
+    let chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|coding| !chunked(coding)) || codings.next().is_some() {
+        return Err(Problem::invalid("the only Transfer-Encoding that is known here is chunked"));
+    }
+    Ok(())
+}
+
+/// Refuses what changes a resource under conditions that would not be looked at: they must not
+/// look as if they held. `conditional` is true where tags are.
+pub fn check_conditions(headers: &HeaderMap, conditional: bool) -> Result<(), Problem> {
+    let unknown: &[HeaderName] = match conditional {
+        true => &[CONTENT_RANGE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE],
+        false => &[CONTENT_RANGE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_MATCH, IF_NONE_MATCH],
+    };
+    match unknown.iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => Err(Problem::invalid(format!("this call does not know the header {name}"))),
+        None => Ok(()),
+    }
+}
+
 /// A handler's future.
 pub type Future =
     std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
-
-/// Parameters whose values are bytes: paths, and where a page of names starts.
-const BYTES: [&str; 4] = ["rename-to", "copy-to", "prefix", "path"];
 
 fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let mut parsed: Vec<(String, Vec<u8>)> = Vec::new();
@@ -160,9 +203,6 @@ fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u
         }
         if parsed.iter().any(|(other, _)| *other == key) {
             return Err(Problem::invalid(format!("the parameter '{key}' is there twice")));
-        }
-        if !BYTES.contains(&key.as_str()) && std::str::from_utf8(&value).is_err() {
-            return Err(Problem::invalid(format!("the parameter '{key}' is not UTF-8")));
         }
         parsed.push((key, value));
     }

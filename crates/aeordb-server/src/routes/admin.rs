@@ -56,6 +56,7 @@ pub fn routes() -> Vec<Route> {
             "Import an export or a patch: a file of the backup directory, or the body",
             |request| Box::pin(import_any(request)),
         )
+        .conditional()
         .query(&[
             ("promote", "make the imported version HEAD (where the body is the file)"),
             ("force", "apply a patch whatever HEAD is (where the body is the file)"),
@@ -71,6 +72,7 @@ pub fn routes() -> Vec<Route> {
             "Make a version HEAD; If-Match says what HEAD must still be",
             |request| Box::pin(promote(request)),
         )
+        .conditional()
         .body(Content::Json(object(&[("hash", text())])))
         .answer(
             200,
@@ -237,7 +239,7 @@ async fn import_any(mut request: Request) -> Answer {
     }
     let (promote, force) = (request.flag("promote")?, request.flag("force")?);
     allow(&request, promote)?;
-    let snapshot = request.query("snapshot").map(str::to_owned);
+    let snapshot = request.query("snapshot")?.map(str::to_owned);
     let options = ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
     // The writer must not wait for the sender, so the file comes first, and then its import.
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();

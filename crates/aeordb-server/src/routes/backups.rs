@@ -53,7 +53,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn list(request: Request) -> Answer {
     let limit = request.limit(100, 1000)?;
-    let after = request.query("cursor").map(str::to_owned);
+    let after = request.query("cursor")?.map(str::to_owned);
     let found = request.app.blocking(move |app| app.backups.list(after.as_deref(), limit)).await?;
     let next = found.last().filter(|_| found.len() == limit).map(|(name, _)| name.clone());
     Ok(page(found.into_iter().map(|(_, backup)| backup).collect(), next))
@@ -63,7 +63,9 @@ async fn get(request: Request) -> Answer {
     let name = request.name()?;
     let backup = request.app.blocking(move |app| app.backups.get(&name)).await?;
     let etag = HeaderValue::from_str(&backup.etag()).ok();
-    let representation = Representation { size: backup.size, etag: etag.as_ref() };
+    let modified = download::http_date(backup.modified);
+    let (etag, modified) = (etag.as_ref(), modified.as_ref());
+    let representation = Representation { size: backup.size, etag, modified };
     let app = request.app.clone();
     let mut response = download::respond(&request, &representation, |range| {
         let source = FileBytes { file: backup.file, offset: range.start };

@@ -11,7 +11,7 @@ use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path};
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -77,6 +77,7 @@ pub fn routes() -> Vec<Route> {
             ("archive", "`tar`: the body is an archive, unpacked as one commit"),
             ("mirror", "with an archive: remove what is not in it"),
         ])
+        .conditional()
         .body(Content::Bytes("application/octet-stream"))
         .answer(201, "It was not there", Content::Json(put.clone()))
         .answer(200, "It was replaced", Content::Json(put)),
@@ -87,6 +88,7 @@ pub fn routes() -> Vec<Route> {
             "Remove a file or directory",
             |request| Box::pin(delete(request)),
         )
+        .conditional()
         .query(&[("recursive", "also a directory, with everything in it")])
         .answer(204, "It is gone from HEAD", Content::None),
         Route::new(
@@ -96,6 +98,7 @@ pub fn routes() -> Vec<Route> {
             "Rename or copy a file or directory",
             |request| Box::pin(post(request)),
         )
+        .conditional()
         .query(&[
             ("rename-to", "the new path"),
             ("copy-to", "the path of the copy"),
@@ -110,6 +113,7 @@ pub fn routes() -> Vec<Route> {
             "Make many changes as one commit; If-Match says what HEAD must still be",
             |request| Box::pin(batch::post(request)),
         )
+        .conditional()
         .body(Content::Json(batch::schema()))
         .answer(200, "What was done", Content::Json(schema::edit())),
     ]
@@ -117,7 +121,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
-    match request.query("archive") {
+    match request.query("archive")? {
         Some("tar") => return archive::get(request, path).await,
         Some(other) => return Err(Problem::invalid(format!("archive={other} is not tar"))),
         None => {}
@@ -152,7 +156,7 @@ pub async fn version_of(
     reader: &Arc<Reader>,
     request: &Request,
 ) -> Result<VersionId, Problem> {
-    let (version, snapshot) = (request.query("version"), request.query("snapshot"));
+    let (version, snapshot) = (request.query("version")?, request.query("snapshot")?);
     if version.is_none() && snapshot.is_none() {
         return Ok(reader.head());
     }
@@ -189,7 +193,7 @@ fn load(
     let content_type = sniff::content_type(&record, path, &bytes);
     let cached = Arc::new(Cached {
         etag: etag(&record),
-        modified: record.mtime.and_then(http_date),
+        modified: record.mtime.and_then(download::http_date),
         content_type,
         bytes: small.then(|| Bytes::from(bytes)),
         record,
@@ -200,7 +204,8 @@ fn load(
 
 fn send(request: &Request, reader: &Arc<Reader>, cached: &Cached) -> Answer {
     let size = cached.record.size;
-    let representation = Representation { size, etag: Some(&cached.etag) };
+    let modified = cached.modified.as_ref();
+    let representation = Representation { size, etag: Some(&cached.etag), modified };
     let mut response = download::respond(request, &representation, |range| {
         let (start, end) = (range.start, range.end);
         if let Some(bytes) = &cached.bytes {
@@ -216,9 +221,6 @@ fn send(request: &Request, reader: &Arc<Reader>, cached: &Cached) -> Answer {
     })?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, cached.content_type.clone());
-    if let Some(modified) = &cached.modified {
-        headers.insert(LAST_MODIFIED, modified.clone());
-    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // What a user stored is never run as a page of this server.
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
@@ -240,11 +242,6 @@ pub fn etag(record: &FileRecord) -> HeaderValue {
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-fn http_date(nanoseconds: i64) -> Option<HeaderValue> {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()?;
-    HeaderValue::from_str(&time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
-}
-
 /// What `If-Match` and `If-None-Match` demand of a path that is changed.
 #[derive(Clone, Default)]
 pub struct Conditions {
@@ -261,6 +258,11 @@ impl Conditions {
             }
         }
         Conditions { headers }
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty()
     }
 
     /// [`Error::Changed`] unless they hold of what is at `path`.
@@ -289,18 +291,29 @@ impl Conditions {
 }
 
 async fn delete(request: Request) -> Answer {
-    let (path, _) = request.path()?;
+    let (path, slash) = request.path()?;
     let recursive = request.flag("recursive")?;
     let conditions = Conditions::of(&request);
     let edit = Edit::new("rm", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
         conditions.check(&path, found.as_ref())?;
+        check_slash(&path, slash, found.as_ref())?;
         remove(draft, std::slice::from_ref(&path), recursive)
     });
     let report = request.app.edit(edit).await?;
     let mut response = no_content();
     insert_version(response.headers_mut(), &report.version);
     Ok(response)
+}
+
+/// A path that ends in a slash names a directory: a file of that name is not what was meant.
+fn check_slash(path: &Path, slash: bool, found: Option<&Item>) -> aeordb::Result<()> {
+    match found {
+        Some(Item::File(_) | Item::Symlink(_)) if slash => {
+            Err(Error::NotFound(format!("directory {path}/")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says which version an answer made.
@@ -311,17 +324,19 @@ pub fn insert_version(headers: &mut HeaderMap, version: &VersionId) {
 }
 
 async fn post(request: Request) -> Answer {
-    let (from, _) = request.path()?;
+    let (from, slash) = request.path()?;
     let force = request.flag("force")?;
     let target = |name| request.query_bytes(name).map(target_path).transpose();
     let conditions = Conditions::of(&request);
-    let edit = match (target("rename-to")?, target("copy-to")?, request.query("version")) {
+    let edit = match (target("rename-to")?, target("copy-to")?, request.query("version")?) {
         (Some(to), None, None) => {
             if request.rights.append_only {
                 return Err(Problem::forbidden("this key may only append"));
             }
             Edit::new("mv", move |draft: &mut Draft<'_, '_>| {
-                conditions.check(&from, draft.item(&from)?.as_ref())?;
+                let found = draft.item(&from)?;
+                conditions.check(&from, found.as_ref())?;
+                check_slash(&from, slash, found.as_ref())?;
                 rename(draft, &from, &to, force)
             })
         }
@@ -337,6 +352,12 @@ async fn post(request: Request) -> Answer {
                 }
             };
             Edit::new("cp", move |draft: &mut Draft<'_, '_>| {
+                let found = match &version {
+                    Some(version) => Some(draft.item_of(version, &from)?),
+                    None => draft.item(&from)?,
+                };
+                conditions.check(&from, found.as_ref())?;
+                check_slash(&from, slash, found.as_ref())?;
                 copy(draft, version.as_ref(), &from, &to, force)
             })
         }

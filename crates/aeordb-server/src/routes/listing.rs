@@ -27,7 +27,7 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let limit = request.limit(LIMIT, LIMIT_MAX)?;
     let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
     let prefix = request.query_bytes("prefix").unwrap_or_default().to_vec();
-    let cursor = request.query("cursor").map(|cursor| {
+    let cursor = request.query("cursor")?.map(|cursor| {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
     });

@@ -22,8 +22,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
 use crate::problem::{Answer, Problem};
-use crate::request::{Future, Peer, Request};
+use crate::request::{Future, Peer, Request, check_conditions, check_framing};
 
 /// What a key needs for a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +74,9 @@ pub struct Route {
     pub body: Vec<Content>,
     /// The answers of success.
     pub answers: Vec<(u16, &'static str, Content)>,
+    /// True if `If-Match` and `If-None-Match` are looked at; otherwise a change with them is
+    /// refused.
+    conditional: bool,
     handler: fn(Request) -> Future,
 }
 
@@ -87,7 +90,14 @@ impl Route {
         handler: fn(Request) -> Future,
     ) -> Self {
         let (query, body, answers): (&[(&str, &str)], _, _) = (&[], Vec::new(), Vec::new());
-        Route { method, path, needs, summary, query, body, answers, handler }
+        let conditional = false;
+        Route { method, path, needs, summary, query, body, answers, conditional, handler }
+    }
+
+    /// With a look at `If-Match` and `If-None-Match`.
+    pub fn conditional(mut self) -> Self {
+        self.conditional = true;
+        self
     }
 
     /// With these parameters.
@@ -137,6 +147,7 @@ pub fn router(app: &Arc<App>) -> Router {
         // A path that ends in anything also ends in nothing: the root directory.
         if let Some(root) = path.strip_suffix("{*path}") {
             router = router.route(root, any(handler.clone()));
+            router = router.route(root.trim_end_matches('/'), any(handler.clone()));
         }
         router = router.route(path, any(handler));
     }
@@ -176,6 +187,9 @@ async fn dispatch(
     routes: &[Route],
     request: axum::extract::Request,
 ) -> (Option<String>, Answer) {
+    if let Err(problem) = check_framing(&request) {
+        return (None, Err(problem));
+    }
     let (key, rights) = match check_key(app, &request) {
         Ok((key, rights)) => (Some(key), rights),
         Err(_) if routes.iter().any(|route| route.needs == Needs::Nothing) => {
@@ -202,9 +216,25 @@ async fn handle(
     let Some(route) = routes.iter().find(|route| route.method == *method) else {
         return Ok(method_not_allowed(routes));
     };
+    if let Some(moved) = with_slash(route, request.uri()) {
+        return Ok(moved);
+    }
     check_rights(route.needs, &rights)?;
+    if route.method != Method::GET {
+        check_conditions(request.headers(), route.conditional)?;
+    }
     let request = Request::new(app.clone(), rights, request, route.path, route.query)?;
     (route.handler)(request).await
+}
+
+/// The root directory without its slash is elsewhere: with it.
+fn with_slash(route: &Route, uri: &Uri) -> Option<Response> {
+    let root = route.path.strip_suffix("/{*path}").filter(|root| *root == uri.path())?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(LOCATION, format!("{root}/{query}").parse().ok()?);
+    Some(response)
 }
 
 fn method_not_allowed(routes: &[Route]) -> Response {

@@ -21,7 +21,7 @@ use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
 use crate::keys::Scope;
-use crate::outgoing::Piped;
+use crate::outgoing::{self, Piped};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -62,8 +62,8 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn export(request: Request) -> Answer {
-    let (hash, snapshot) = (owned(&request, "hash"), owned(&request, "snapshot"));
-    let path = owned(&request, "path");
+    let (hash, snapshot) = (owned(&request, "hash")?, owned(&request, "snapshot")?);
+    let path = path_of(&request)?;
     let app = &request.app;
     let (reader, version) = app
         .blocking(move |app| {
@@ -84,8 +84,8 @@ async fn export(request: Request) -> Answer {
 }
 
 async fn diff(request: Request) -> Answer {
-    let from = owned(&request, "from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let (to, path) = (owned(&request, "to"), owned(&request, "path"));
+    let from = owned(&request, "from")?.ok_or_else(|| Problem::invalid("from= is missing"))?;
+    let (to, path) = (owned(&request, "to")?, path_of(&request)?);
     let app = &request.app;
     let (reader, from, to) = app
         .blocking(move |app| {
@@ -109,17 +109,21 @@ async fn diff(request: Request) -> Answer {
 fn part<const N: usize>(
     reader: Reader,
     versions: [VersionId; N],
-    path: Option<String>,
+    path: Option<Path>,
 ) -> aeordb::Result<(Reader, [VersionId; N])> {
     let Some(path) = path else { return Ok((reader, versions)) };
-    let path = Path::parse(path.as_bytes())?;
     let (reader, parts) = backup::subtree(&reader, &versions, &path)?;
     // There is one part for each version.
     Ok((reader, parts.try_into().unwrap_or(versions)))
 }
 
-fn owned(request: &Request, name: &str) -> Option<String> {
-    request.query(name).map(str::to_owned)
+/// The path that a request is restricted to.
+pub fn path_of(request: &Request) -> Result<Option<Path>, Problem> {
+    Ok(request.query_bytes("path").map(Path::parse).transpose()?)
+}
+
+fn owned(request: &Request, name: &str) -> Result<Option<String>, Problem> {
+    Ok(request.query(name)?.map(str::to_owned))
 }
 
 fn short(version: &VersionId) -> String {
@@ -135,7 +139,7 @@ async fn stream(
     make: impl FnOnce(&App, &mut dyn Write, &Watch) -> aeordb::Result<()> + Send + 'static,
 ) -> Answer {
     let body = match request.method {
-        Method::HEAD => Body::empty(),
+        Method::HEAD => outgoing::unmeasured(),
         _ => piped(&request.app, request.app.export_permit()?, make).await?,
     };
     let mut response = Response::new(body);
