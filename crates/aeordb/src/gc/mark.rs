@@ -123,7 +123,10 @@ impl<S: ReadEntries> Marker<'_, S> {
                 Step::Node { hash, .. } => {
                     self.mark(Kind::Directory, &hash)?;
                 }
-                Step::Item { after: Some(Item::File(record)), .. } => self.file(&record)?,
+                Step::Item { after: Some(Item::File(record)), .. } => {
+                    self.watch.advance(1, 0);
+                    self.file(&record)?;
+                }
                 Step::Item { after: Some(Item::Directory(directory)), .. } => {
                     if self.is_marked(&directory.root.0)? {
                         differ.skip_subtree();
