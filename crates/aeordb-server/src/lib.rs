@@ -35,6 +35,8 @@ mod schema;
 mod server;
 mod sniff;
 mod spool;
+#[cfg(test)]
+mod testing;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;

@@ -150,7 +150,9 @@ impl Problem {
                 Self::damaged_upload(format!("damaged at offset {offset}: {detail}"))
                     .with("offset", offset)
             }
-            Error::Foreign { detail, .. } => Self::damaged_upload(format!("the file {detail}")),
+            Error::Foreign { detail, .. } => Self::damaged_upload(format!(
+                "the file {detail}; a body of JSON needs Content-Type: application/json"
+            )),
             Error::Limit { what, limit, found } => {
                 Self::damaged_upload(format!("{what} is {found}, the limit is {limit}"))
             }

@@ -9,11 +9,12 @@ use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::hash::VersionId;
 use aeordb::watch::Watch;
 use axum::http::header::{CONTENT_TYPE, ETAG};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::files::tag_of;
 use super::{Content, Needs, Route, json_answer};
 use crate::app::App;
 use crate::backups::BackupDirectory;
@@ -300,7 +301,5 @@ async fn promote(mut request: Request) -> Answer {
 
 /// HEAD's version is the tag that `If-Match` of these calls takes.
 pub fn set_etag(response: &mut Response, version: &VersionId) {
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(ETAG, tag);
-    }
+    response.headers_mut().insert(ETAG, tag_of(version));
 }

@@ -85,6 +85,8 @@ pub fn schema() -> Value {
 pub async fn post(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
     let batch: Batch = request.incoming().json().await?;
+    let only_deletes = batch.changes.iter().all(|change| matches!(change, Change::Delete { .. }));
+    let what = if only_deletes && !batch.changes.is_empty() { "rm" } else { "batch" };
     let edit = request.app.blocking(move |app| {
         let reader = app.reader()?;
         let mut upload = Upload::new(app.database.clone());
@@ -92,7 +94,7 @@ pub async fn post(mut request: Request) -> Answer {
         let resolve = |name: &str| reader.resolve(name);
         let steps = batch.changes.into_iter().map(|change| read(&mut upload, change, now, resolve));
         let steps = steps.collect::<std::result::Result<Vec<Step>, Problem>>()?;
-        Ok(upload.into_edit("batch", move |draft| apply(draft, expect.as_ref(), &steps)))
+        Ok(upload.into_edit(what, move |draft| apply(draft, expect.as_ref(), &steps)))
     });
     let report = request.app.edit(edit.await?).await?;
     Ok(json_answer(StatusCode::OK, &json::edit(&report)))

@@ -88,6 +88,11 @@ fn is_known(
     Ok(since(IF_MODIFIED_SINCE).is_some_and(|(modified, date)| modified <= date))
 }
 
+/// True if `If-None-Match` names the tag.
+pub fn is_tag_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    headers.contains_key(IF_NONE_MATCH) && matches(headers, IF_NONE_MATCH, Some(etag))
+}
+
 impl Representation<'_> {
     fn describe(&self, headers: &mut HeaderMap) {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -147,7 +147,9 @@ async fn get(request: Request) -> Answer {
             }
         }
     };
-    send(&request, &reader, &cached)
+    let mut response = send(&request, &reader, &cached)?;
+    insert_version(response.headers_mut(), &version);
+    Ok(response)
 }
 
 /// The version that a request reads.
@@ -242,6 +244,11 @@ pub fn etag(record: &FileRecord) -> HeaderValue {
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
+/// The strong tag of a whole tree: its version.
+pub fn tag_of(version: &VersionId) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
 /// What `If-Match` and `If-None-Match` demand of a path that is changed.
 #[derive(Clone, Default)]
 pub struct Conditions {
@@ -266,12 +273,18 @@ impl Conditions {
     }
 
     /// [`Error::Changed`] unless they hold of what is at `path`.
-    pub fn check(&self, path: &Path, found: Option<&Item>) -> aeordb::Result<()> {
-        if self.headers.is_empty() {
+    pub fn check(
+        &self,
+        draft: &mut Draft<'_, '_>,
+        path: &Path,
+        found: Option<&Item>,
+    ) -> aeordb::Result<()> {
+        if self.is_empty() {
             return Ok(());
         }
         let tag = match found {
             None => None,
+            Some(_) if path.is_root() => Some(tag_of(&draft.version()?)),
             Some(Item::File(record)) => Some(etag(record)),
             // What is no file has a tag that is no file's.
             Some(_) => Some(HeaderValue::from_static("\"not a file\"")),
@@ -296,7 +309,7 @@ async fn delete(request: Request) -> Answer {
     let conditions = Conditions::of(&request);
     let edit = Edit::new("rm", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
-        conditions.check(&path, found.as_ref())?;
+        conditions.check(draft, &path, found.as_ref())?;
         check_slash(&path, slash, found.as_ref())?;
         remove(draft, std::slice::from_ref(&path), recursive)
     });
@@ -335,7 +348,7 @@ async fn post(request: Request) -> Answer {
             }
             Edit::new("mv", move |draft: &mut Draft<'_, '_>| {
                 let found = draft.item(&from)?;
-                conditions.check(&from, found.as_ref())?;
+                conditions.check(draft, &from, found.as_ref())?;
                 check_slash(&from, slash, found.as_ref())?;
                 rename(draft, &from, &to, force)
             })
@@ -356,7 +369,7 @@ async fn post(request: Request) -> Answer {
                     Some(version) => Some(draft.item_of(version, &from)?),
                     None => draft.item(&from)?,
                 };
-                conditions.check(&from, found.as_ref())?;
+                conditions.check(draft, &from, found.as_ref())?;
                 check_slash(&from, slash, found.as_ref())?;
                 copy(draft, version.as_ref(), &from, &to, force)
             })

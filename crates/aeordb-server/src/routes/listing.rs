@@ -4,12 +4,15 @@ use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::limits::NAME_LEN_MAX;
 use aeordb::object::{Name, Path};
+use axum::body::Body;
 use axum::http::StatusCode;
+use axum::http::header::ETAG;
+use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-use super::files::version_of;
-use super::{json_answer, page};
+use super::files::{insert_version, tag_of, version_of};
+use super::{download, json_answer, page};
 use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -32,7 +35,13 @@ pub async fn get(request: Request, path: Path) -> Answer {
         BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
     });
     let cursor = cursor.transpose()?;
-    app.blocking(move |_| {
+    let is_root = path.is_root();
+    if is_root && download::is_tag_known(&request.headers, &tag_of(&version)) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(named_version(response, &version, is_root));
+    }
+    let answer = app.blocking(move |_| {
         if stat {
             return describe(&reader, &version, &path);
         }
@@ -45,8 +54,17 @@ pub async fn get(request: Request, path: Path) -> Answer {
             true => tree(&reader, &version, &path, &prefix, cursor, limit),
             false => list(&reader, &version, &path, &prefix, cursor, limit),
         }
-    })
-    .await
+    });
+    Ok(named_version(answer.await?, &version, is_root))
+}
+
+/// Says which version was read. Of the whole tree that is the tag too.
+fn named_version(mut response: Response, version: &VersionId, is_root: bool) -> Response {
+    insert_version(response.headers_mut(), version);
+    if is_root {
+        response.headers_mut().insert(ETAG, tag_of(version));
+    }
+    response
 }
 
 fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {

@@ -43,6 +43,8 @@ pub enum Needs {
     Key,
     /// A key with this scope.
     Scope(Scope),
+    /// A key with one of these scopes.
+    Either(Scope, Scope),
     /// A key with this scope that is not restricted to appending.
     Removal(Scope),
 }
@@ -271,6 +273,8 @@ fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rig
 fn check_rights(needs: Needs, rights: &Rights) -> Result<(), Problem> {
     let (scope, removes) = match needs {
         Needs::Nothing | Needs::Key => return Ok(()),
+        Needs::Either(one, _) if rights.has(one) => return Ok(()),
+        Needs::Either(_, other) => (other, false),
         Needs::Scope(scope) => (scope, false),
         Needs::Removal(scope) => (scope, true),
     };

@@ -180,7 +180,7 @@ struct Outcome {
 impl Target {
     fn put(&self, draft: &mut Draft<'_, '_>, uploaded: &FileRecord) -> aeordb::Result<Totals> {
         let found = draft.item(&self.path)?;
-        self.conditions.check(&self.path, found.as_ref())?;
+        self.conditions.check(draft, &self.path, found.as_ref())?;
         let created = found.is_none();
         let before = match found {
             Some(_) if self.append_only => return Err(Error::Exists(self.path.to_string())),
@@ -222,7 +222,7 @@ async fn make_directory(mut request: Request, path: Path, conditions: Conditions
     let (made, shown) = (created.clone(), path.clone());
     let edit = Edit::new("mkdir", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
-        conditions.check(&path, found.as_ref())?;
+        conditions.check(draft, &path, found.as_ref())?;
         made.store(found.is_none(), Relaxed);
         match found {
             Some(Item::Directory(_)) => Ok(Totals::default()),

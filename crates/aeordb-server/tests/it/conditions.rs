@@ -207,3 +207,31 @@ fn a_request_that_two_servers_may_read_differently_is_refused() {
         assert_eq!(reply.status, status, "{headers}");
     }
 }
+
+#[test]
+fn the_version_that_was_read_is_the_tag_that_a_compare_and_swap_expects() {
+    let house = House::with_versions();
+    let head = house.head();
+    let tag = format!("\"{head}\"");
+    for at in ["/files/", "/files/?stat", "/files/?recursive&limit=1"] {
+        let reply = house.get(at).expect(200);
+        assert_eq!((&reply.headers["aeordb-version"], &reply.headers["etag"]), (&head, &tag));
+        let known = [("if-none-match", tag.as_str())];
+        house.send("GET", at, &known, b"").expect(304);
+    }
+    for at in ["/files/docs/", "/files/docs/?stat", "/files/docs/a.txt", "/readyz"] {
+        assert_eq!(house.get(at).expect(200).headers["aeordb-version"], head, "{at}");
+    }
+    assert!(!house.get("/files/docs/").headers.contains_key("etag"));
+    let before = house.get("/files/?version=v1").expect(200).headers["aeordb-version"].clone();
+    assert_ne!(before, head);
+    let stale = format!("\"{before}\"");
+    let clear =
+        |tag: &str| house.send("DELETE", "/files/docs?recursive", &[("if-match", tag)], b"");
+    clear(&tag).problem(412, "changed");
+    let promote = |tag: &str| {
+        house.send("POST", "/admin/promote", &[("if-match", tag)], br#"{"hash": "v1"}"#)
+    };
+    promote(&stale).problem(412, "head-moved");
+    promote(&tag).expect(200);
+}

@@ -34,6 +34,7 @@ use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::appender::Appender;
+pub use crate::log::source::SyncStats;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
 use crate::watch::Watch;
@@ -201,6 +202,11 @@ impl Database {
     /// The number of the last commit.
     pub fn sequence(&self) -> u64 {
         self.log.sequence()
+    }
+
+    /// The syncs of the file so far.
+    pub fn sync_stats(&self) -> SyncStats {
+        self.log.source().sync_stats()
     }
 
     /// The worker threads that long verbs share.
