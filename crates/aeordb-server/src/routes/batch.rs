@@ -5,13 +5,11 @@ use aeordb::db::{Draft, Upload};
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path, Totals};
 use aeordb::{Error, Result};
-use axum::http::StatusCode;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::json_answer;
-use crate::json;
+use super::files::edited;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{flag, object, text};
@@ -97,7 +95,7 @@ pub async fn post(mut request: Request) -> Answer {
         Ok(upload.into_edit(what, move |draft| apply(draft, expect.as_ref(), &steps)))
     });
     let report = request.app.edit(edit.await?).await?;
-    Ok(json_answer(StatusCode::OK, &json::edit(&report)))
+    Ok(edited(&report))
 }
 
 fn read(

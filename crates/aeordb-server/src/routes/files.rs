@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use aeordb::Error;
 use aeordb::db::edit::{copy, remove, rename};
-use aeordb::db::{Draft, Edit, FileReader, Reader};
+use aeordb::db::{Draft, Edit, EditReport, FileReader, Reader};
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path};
 use axum::body::Body;
@@ -15,6 +15,7 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 
 use super::download::{self, Representation};
@@ -127,7 +128,7 @@ async fn get(request: Request) -> Answer {
         None => {}
     }
     if slash || request.flag("stat")? || request.flag("recursive")? {
-        return listing::get(request, path).await;
+        return listing::get(request, path, slash).await;
     }
     let app = request.app.clone();
     let reader = app.reader()?;
@@ -143,7 +144,7 @@ async fn get(request: Request) -> Answer {
             match found {
                 Some(cached) => cached,
                 // A directory is one without its slash too.
-                None => return listing::get(request, path).await,
+                None => return listing::get(request, path, slash).await,
             }
         }
     };
@@ -320,7 +321,7 @@ async fn delete(request: Request) -> Answer {
 }
 
 /// A path that ends in a slash names a directory: a file of that name is not what was meant.
-fn check_slash(path: &Path, slash: bool, found: Option<&Item>) -> aeordb::Result<()> {
+pub fn check_slash(path: &Path, slash: bool, found: Option<&Item>) -> aeordb::Result<()> {
     match found {
         Some(Item::File(_) | Item::Symlink(_)) if slash => {
             Err(Error::NotFound(format!("directory {path}/")))
@@ -339,10 +340,10 @@ pub fn insert_version(headers: &mut HeaderMap, version: &VersionId) {
 async fn post(request: Request) -> Answer {
     let (from, slash) = request.path()?;
     let force = request.flag("force")?;
-    let target = |name| request.query_bytes(name).map(target_path).transpose();
+    let target = |name| request.query_bytes(name).map(Path::parse_with_slash).transpose();
     let conditions = Conditions::of(&request);
     let edit = match (target("rename-to")?, target("copy-to")?, request.query("version")?) {
-        (Some(to), None, None) => {
+        (Some((to, to_slash)), None, None) => {
             if request.rights.append_only {
                 return Err(Problem::forbidden("this key may only append"));
             }
@@ -350,10 +351,11 @@ async fn post(request: Request) -> Answer {
                 let found = draft.item(&from)?;
                 conditions.check(draft, &from, found.as_ref())?;
                 check_slash(&from, slash, found.as_ref())?;
+                check_slash(&to, to_slash, found.as_ref())?;
                 rename(draft, &from, &to, force)
             })
         }
-        (None, Some(to), version) => {
+        (None, Some((to, to_slash)), version) => {
             if request.rights.append_only && force {
                 return Err(Problem::forbidden("this key may only append"));
             }
@@ -371,15 +373,18 @@ async fn post(request: Request) -> Answer {
                 };
                 conditions.check(draft, &from, found.as_ref())?;
                 check_slash(&from, slash, found.as_ref())?;
+                check_slash(&to, to_slash, found.as_ref())?;
                 copy(draft, version.as_ref(), &from, &to, force)
             })
         }
         _ => return Err(Problem::invalid("say rename-to=PATH or copy-to=PATH [&version=V]")),
     };
-    let report = request.app.edit(edit).await?;
-    Ok(json_answer(StatusCode::OK, &json::edit(&report)))
+    Ok(edited(&request.app.edit(edit).await?))
 }
 
-fn target_path(bytes: &[u8]) -> Result<Path, Problem> {
-    Ok(Path::parse(bytes)?)
+/// What a change of paths did.
+pub fn edited(report: &EditReport) -> Response {
+    let mut response = json_answer(StatusCode::OK, &json::edit(report));
+    insert_version(response.headers_mut(), &report.version);
+    response
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-use super::files::{insert_version, tag_of, version_of};
+use super::files::{check_slash, insert_version, tag_of, version_of};
 use super::{download, json_answer, page};
 use crate::json;
 use crate::problem::{Answer, Problem};
@@ -22,8 +22,9 @@ const LIMIT: usize = 1000;
 /// Most items of a page.
 const LIMIT_MAX: usize = 10_000;
 
-/// Lists the directory at `path`, or says what is recorded of what is there.
-pub async fn get(request: Request, path: Path) -> Answer {
+/// Lists the directory at `path`, or says what is recorded of what is there; where `slash` asks for
+/// a directory, of that alone.
+pub async fn get(request: Request, path: Path, slash: bool) -> Answer {
     let app = request.app.clone();
     let reader = app.reader()?;
     let version = version_of(&app, &reader, &request).await?;
@@ -43,7 +44,7 @@ pub async fn get(request: Request, path: Path) -> Answer {
     }
     let answer = app.blocking(move |_| {
         if stat {
-            return describe(&reader, &version, &path);
+            return describe(&reader, &version, &path, slash);
         }
         let directory = reader.directory(&version, &path);
         directory.map_err(|error| match error {
@@ -67,8 +68,9 @@ fn named_version(mut response: Response, version: &VersionId, is_root: bool) -> 
     response
 }
 
-fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {
+fn describe(reader: &Reader, version: &VersionId, path: &Path, slash: bool) -> Answer {
     let item = reader.item(version, path)?.ok_or_else(|| Problem::not_found(path))?;
+    check_slash(path, slash, Some(&item))?;
     let mut object = json::named("path", path.as_bytes());
     json::insert_item(&mut object, &item);
     object.insert("version".into(), version.to_string().into());

@@ -234,7 +234,9 @@ async fn make_directory(mut request: Request, path: Path, conditions: Conditions
     let mut object = json::named("path", shown.as_bytes());
     object.insert("version".into(), report.version.to_string().into());
     let status = if created.load(Relaxed) { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json_answer(status, &object.into()))
+    let mut response = json_answer(status, &object.into());
+    insert_version(response.headers_mut(), &report.version);
+    Ok(response)
 }
 
 /// A directory without entries.

@@ -170,14 +170,20 @@ fn a_slash_at_the_end_means_a_directory_whatever_the_method() {
     house.put("/files/f.txt", b"f");
     for (method, path) in [
         ("GET", "/files/f.txt/"),
+        ("GET", "/files/f.txt/?stat"),
         ("DELETE", "/files/f.txt/"),
         ("POST", "/files/f.txt/?copy-to=/g"),
         ("POST", "/files/f.txt/?rename-to=/g"),
+        ("POST", "/files/f.txt?copy-to=/g/"),
+        ("POST", "/files/f.txt?rename-to=/g/"),
     ] {
         house.send(method, path, &[], b"").problem(404, "not-found");
     }
     assert_eq!(house.get("/files/f.txt").expect(200).text(), "f");
     house.send("PUT", "/files/dir/", &[], b"a body").problem(400, "invalid");
+    house.send("PUT", "/files/dir/", &[], b"").expect(201);
+    house.send("POST", "/files/dir/?rename-to=/other/", &[], b"").expect(200);
+    house.get("/files/other/?stat").expect(200);
     let moved = house.get("/files?recursive&limit=2").expect(308);
     assert_eq!(moved.headers["location"], "/files/?recursive&limit=2");
 }
