@@ -89,6 +89,9 @@ pub struct Pipe {
     app: Arc<App>,
 }
 
+/// The piece that comes after the last.
+pub const END: Bytes = Bytes::new();
+
 /// The other end of a [`Pipe`].
 pub type PipeEnd = mpsc::Receiver<io::Result<Bytes>>;
 
@@ -97,6 +100,13 @@ impl Pipe {
     pub fn new(app: &Arc<App>) -> (Self, PipeEnd) {
         let (pieces, end) = mpsc::channel(PIECES_WAITING);
         (Pipe { pieces, piece: Vec::new(), app: app.clone() }, end)
+    }
+
+    /// Says that what was written is whole. A pipe that is dropped without is not: what wrote into
+    /// it may have panicked.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.send()?;
+        self.pieces.blocking_send(Ok(END)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Says that what was written is not whole: the connection is aborted, never ended cleanly.

@@ -18,6 +18,7 @@ mod backups;
 mod body;
 mod cache;
 mod comparisons;
+mod digest;
 mod jobs;
 pub mod json;
 pub mod keys;
@@ -35,6 +36,8 @@ mod schema;
 mod server;
 mod sniff;
 mod spool;
+#[cfg(test)]
+mod testing;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;

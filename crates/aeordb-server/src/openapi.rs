@@ -117,6 +117,9 @@ fn needs(needs: Needs) -> String {
         Needs::Nothing => "Needs no key.".into(),
         Needs::Key => "Needs any key.".into(),
         Needs::Scope(scope) => format!("Needs the scope {}.", scope.name()),
+        Needs::Either(one, other) => {
+            format!("Needs the scope {} or {}.", one.name(), other.name())
+        }
         Needs::Removal(scope) => {
             format!("Needs the scope {}, of a key that is not append-only.", scope.name())
         }

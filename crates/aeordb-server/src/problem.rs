@@ -151,7 +151,8 @@ impl Problem {
                 Self::damaged_upload(text).with("file", what).with("offset", offset)
             }
             Error::Foreign { what, detail } => {
-                Self::damaged_upload(format!("{what} {detail}")).with("file", what)
+                let json = "a body of JSON needs Content-Type: application/json";
+                Self::damaged_upload(format!("{what} {detail}; {json}")).with("file", what)
             }
             Error::Limit { what, limit, found } => {
                 Self::damaged_upload(format!("{what} is {found}, the limit is {limit}"))

@@ -7,10 +7,11 @@ use aeordb::backup;
 use aeordb::hash::VersionId;
 use aeordb::watch::Watch;
 use axum::http::header::ETAG;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::files::tag_of;
 use super::{Content, Needs, Route, json_answer};
 use crate::app::App;
 use crate::backups::BackupDirectory;
@@ -61,6 +62,7 @@ pub fn routes() -> Vec<Route> {
             "Make a version HEAD; If-Match says what HEAD must still be",
             |request| Box::pin(promote(request)),
         )
+        .conditional()
         .body(Content::Json(closed(&[("hash", word())])))
         .answer(
             200,
@@ -205,7 +207,5 @@ async fn promote(mut request: Request) -> Answer {
 
 /// HEAD's version is the tag that `If-Match` of these calls takes.
 pub fn set_etag(response: &mut Response, version: &VersionId) {
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(ETAG, tag);
-    }
+    response.headers_mut().insert(ETAG, tag_of(version));
 }

@@ -13,7 +13,6 @@ use aeordb::error::Context;
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Name, Path, Symlink, Totals};
 use aeordb::{Error, Result};
-use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -24,6 +23,7 @@ use super::json_answer;
 use super::streams::piped;
 use super::upload::empty_directory;
 use crate::json;
+use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::spool;
@@ -40,7 +40,7 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let (looked_at, directory) = (reader.clone(), path.clone());
     request.app.blocking(move |_| Ok(looked_at.directory(&version, &directory)?)).await?;
     let body = match request.method {
-        Method::HEAD => Body::empty(),
+        Method::HEAD => unmeasured(),
         _ => {
             let permit = request.app.export_permit()?;
             piped(&request.app, permit, move |_, out, _| pack(&reader, &version, &path, out))

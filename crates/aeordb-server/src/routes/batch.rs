@@ -5,13 +5,11 @@ use aeordb::db::{Draft, Upload};
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path, Totals};
 use aeordb::{Error, Result};
-use axum::http::StatusCode;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::json_answer;
-use crate::json;
+use super::files::edited;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{closed, flag, or_null, path, text_or_null, word};
@@ -90,6 +88,8 @@ pub fn schema() -> Value {
 pub async fn post(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
     let batch: Batch = request.incoming().json().await?;
+    let only_deletes = batch.changes.iter().all(|change| matches!(change, Change::Delete { .. }));
+    let what = if only_deletes && !batch.changes.is_empty() { "rm" } else { "batch" };
     let edit = request.app.blocking(move |app| {
         let reader = app.reader()?;
         let mut upload = Upload::new(app.database.clone());
@@ -97,10 +97,10 @@ pub async fn post(mut request: Request) -> Answer {
         let resolve = |name: &str| reader.resolve(name);
         let steps = batch.changes.into_iter().map(|change| read(&mut upload, change, now, resolve));
         let steps = steps.collect::<std::result::Result<Vec<Step>, Problem>>()?;
-        Ok(upload.into_edit("batch", move |draft| apply(draft, expect.as_ref(), &steps)))
+        Ok(upload.into_edit(what, move |draft| apply(draft, expect.as_ref(), &steps)))
     });
     let report = request.app.edit(edit.await?).await?;
-    Ok(json_answer(StatusCode::OK, &json::edit(&report)))
+    Ok(edited(&report))
 }
 
 fn read(

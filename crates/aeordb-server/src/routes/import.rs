@@ -41,6 +41,7 @@ pub fn routes() -> Vec<Route> {
              or the body, which is one file or several one after another",
             |request| Box::pin(import_any(request)),
         )
+        .conditional()
         .query(&[
             ("promote", "make the imported version HEAD (where the body is the files)"),
             ("force", "apply a patch whatever HEAD is (where the body is the files)"),
@@ -123,7 +124,7 @@ impl Default for Merge {
 
 impl Merge {
     fn of(request: &Request) -> Result<Self, Problem> {
-        Ok(match request.query("merge") {
+        Ok(match request.query("merge")? {
             Some("ours") => Merge::Side(Side::Ours),
             Some("theirs") => Merge::Side(Side::Theirs),
             _ => Merge::Flag(request.flag("merge")?),
@@ -156,12 +157,12 @@ async fn import_any(mut request: Request) -> Answer {
         let inputs = move |app: &App| names.iter().map(|name| named(app, name)).collect();
         return import(&request, options, inputs).await;
     }
-    let undo = request.query("undo").map(|name| request.app.backups.place(name)).transpose()?;
+    let undo = request.query("undo")?.map(|name| request.app.backups.place(name)).transpose()?;
     let options = ImportOptions {
         promote: request.flag("promote")?,
         force: request.flag("force")?,
         expect,
-        snapshot: request.query("snapshot").map(str::to_owned),
+        snapshot: request.query("snapshot")?.map(str::to_owned),
         merge: Merge::of(&request)?.on_conflict(),
         undo,
     };

@@ -24,8 +24,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
 use crate::problem::{Answer, Problem};
-use crate::request::{Future, Peer, Request};
+use crate::request::{Future, Peer, Request, check_conditions, check_framing};
 
 /// What a key needs for a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,8 @@ pub enum Needs {
     Key,
     /// A key with this scope.
     Scope(Scope),
+    /// A key with one of these scopes.
+    Either(Scope, Scope),
     /// A key with this scope that is not restricted to appending.
     Removal(Scope),
 }
@@ -78,6 +80,9 @@ pub struct Route {
     pub body: Vec<Content>,
     /// The answers of success.
     pub answers: Vec<(u16, &'static str, Content)>,
+    /// True if `If-Match` and `If-None-Match` are looked at; otherwise a change with them is
+    /// refused.
+    conditional: bool,
     handler: fn(Request) -> Future,
 }
 
@@ -91,7 +96,14 @@ impl Route {
         handler: fn(Request) -> Future,
     ) -> Self {
         let (query, body, answers): (&[(&str, &str)], _, _) = (&[], Vec::new(), Vec::new());
-        Route { method, path, needs, summary, query, required: None, body, answers, handler }
+        let (required, conditional) = (None, false);
+        Route { method, path, needs, summary, query, required, body, answers, conditional, handler }
+    }
+
+    /// With a look at `If-Match` and `If-None-Match`.
+    pub fn conditional(mut self) -> Self {
+        self.conditional = true;
+        self
     }
 
     /// With these parameters.
@@ -149,6 +161,7 @@ pub fn router(app: &Arc<App>) -> Router {
         // A path that ends in anything also ends in nothing: the root directory.
         if let Some(root) = path.strip_suffix("{*path}") {
             router = router.route(root, any(handler.clone()));
+            router = router.route(root.trim_end_matches('/'), any(handler.clone()));
         }
         router = router.route(path, any(handler));
     }
@@ -188,6 +201,9 @@ async fn dispatch(
     routes: &[Route],
     request: axum::extract::Request,
 ) -> (Option<String>, Answer) {
+    if let Err(problem) = check_framing(&request) {
+        return (None, Err(problem));
+    }
     let (key, rights) = match check_key(app, &request) {
         Ok((key, rights)) => (Some(key), rights),
         Err(_) if routes.iter().any(|route| route.needs == Needs::Nothing) => {
@@ -214,9 +230,25 @@ async fn handle(
     let Some(route) = routes.iter().find(|route| route.method == *method) else {
         return Ok(method_not_allowed(routes));
     };
+    if let Some(moved) = with_slash(route, request.uri()) {
+        return Ok(moved);
+    }
     check_rights(route.needs, &rights)?;
+    if route.method != Method::GET {
+        check_conditions(request.headers(), route.conditional)?;
+    }
     let request = Request::new(app.clone(), rights, request, route.path, route.query)?;
     (route.handler)(request).await
+}
+
+/// The root directory without its slash is elsewhere: with it.
+fn with_slash(route: &Route, uri: &Uri) -> Option<Response> {
+    let root = route.path.strip_suffix("/{*path}").filter(|root| *root == uri.path())?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(LOCATION, format!("{root}/{query}").parse().ok()?);
+    Some(response)
 }
 
 fn method_not_allowed(routes: &[Route]) -> Response {
@@ -253,6 +285,8 @@ fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rig
 fn check_rights(needs: Needs, rights: &Rights) -> Result<(), Problem> {
     let (scope, removes) = match needs {
         Needs::Nothing | Needs::Key => return Ok(()),
+        Needs::Either(one, _) if rights.has(one) => return Ok(()),
+        Needs::Either(_, other) => (other, false),
         Needs::Scope(scope) => (scope, false),
         Needs::Removal(scope) => (scope, true),
     };

@@ -43,7 +43,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn lay(mut request: Request) -> Answer {
-    let on = request.query("on").map(str::to_owned);
+    let on = request.query("on")?.map(str::to_owned);
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
     let watch = Cancelled::default();

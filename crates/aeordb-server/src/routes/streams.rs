@@ -22,7 +22,7 @@ use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
 use crate::keys::Scope;
-use crate::outgoing::Piped;
+use crate::outgoing::{self, Piped};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -66,7 +66,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn export(request: Request) -> Answer {
-    let (hash, snapshot) = (owned(&request, "hash"), owned(&request, "snapshot"));
+    let (hash, snapshot) = (owned(&request, "hash")?, owned(&request, "snapshot")?);
     let path = path_of(&request)?;
     let reader = request.reader()?;
     let app = &request.app;
@@ -102,8 +102,8 @@ pub async fn of_path(request: Request, path: Path) -> Answer {
 }
 
 async fn diff(request: Request) -> Answer {
-    let from = owned(&request, "from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let (to, path) = (owned(&request, "to"), path_of(&request)?);
+    let from = owned(&request, "from")?.ok_or_else(|| Problem::invalid("from= is missing"))?;
+    let (to, path) = (owned(&request, "to")?, path_of(&request)?);
     let reader = request.reader()?;
     let app = &request.app;
     let (reader, from, to) = app
@@ -141,8 +141,8 @@ pub fn path_of(request: &Request) -> Result<Option<Path>, Problem> {
     Ok(request.query_bytes("path").map(Path::parse).transpose()?)
 }
 
-fn owned(request: &Request, name: &str) -> Option<String> {
-    request.query(name).map(str::to_owned)
+fn owned(request: &Request, name: &str) -> Result<Option<String>, Problem> {
+    Ok(request.query(name)?.map(str::to_owned))
 }
 
 fn short(version: &VersionId) -> String {
@@ -158,7 +158,7 @@ async fn stream(
     make: impl FnOnce(&App, &mut dyn Write, &Watch) -> aeordb::Result<()> + Send + 'static,
 ) -> Answer {
     let body = match request.method {
-        Method::HEAD => Body::empty(),
+        Method::HEAD => outgoing::unmeasured(),
         _ => piped(&request.app, request.app.export_permit()?, make).await?,
     };
     let mut response = Response::new(body);
@@ -185,23 +185,81 @@ pub async fn piped(
     let shared = app.clone();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        shared.metrics.exports.fetch_add(1, Relaxed);
+        let _counted = Counted::new(&shared);
         // Nobody cancels it: when nobody reads any more, writing fails.
-        let made = make(&shared, &mut pipe, &Watch::new()).and_then(|()| {
-            let flushed = pipe.flush();
-            aeordb::error::Context::context(flushed, || "writing the output".into())
-        });
-        shared.metrics.exports.fetch_sub(1, Relaxed);
-        if let Err(error) = made {
-            crate::log::event("aborted", &[("detail", error.to_string().into())]);
-            pipe.fail(error);
+        match make(&shared, &mut pipe, &Watch::new()) {
+            // That nobody reads the end either is nobody's loss.
+            Ok(()) => drop(pipe.finish()),
+            Err(error) => {
+                crate::log::event("aborted", &[("detail", error.to_string().into())]);
+                pipe.fail(error);
+            }
         }
     });
-    match end.recv().await.transpose() {
-        Ok(first) => Ok(Piped::body(first, end)),
-        Err(source) => {
+    match end.recv().await {
+        Some(Ok(first)) => Ok(Piped::body(Some(first), end)),
+        Some(Err(source)) => {
             let what = "making a stream".into();
             Err(aeordb::Error::Io { what, source }.into())
         }
+        None => Err(Problem::internal("what makes a stream ended before it")),
+    }
+}
+
+/// An export or patch under way, until it ends in whatever way.
+struct Counted<'a>(&'a App);
+
+impl<'a> Counted<'a> {
+    fn new(app: &'a App) -> Self {
+        app.metrics.exports.fetch_add(1, Relaxed);
+        Counted(app)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.exports.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_whose_maker_panics_is_aborted_and_one_that_ends_is_whole() {
+        let (_directory, runtime, app) = crate::testing::app();
+        let sent = |panics_after: Option<usize>| {
+            runtime.block_on(async {
+                let make = move |_: &App, out: &mut dyn Write, _: &Watch| {
+                    for n in 0..3 {
+                        assert_ne!(panics_after, Some(n), "injected");
+                        // More than a piece, so that it is sent.
+                        out.write_all(&[b'x'; 300_000]).unwrap();
+                    }
+                    Ok(())
+                };
+                let body = piped(&app, app.export_permit().unwrap(), make).await.ok()?;
+                Some(body.collect().await.map(|whole| whole.to_bytes().len()).map_err(drop))
+            })
+        };
+        assert_eq!(sent(None), Some(Ok(900_000)));
+        assert_eq!(sent(Some(1)), Some(Err(())));
+        assert_eq!(sent(Some(2)), Some(Err(())));
+        assert_eq!(sent(Some(0)), None);
+        assert_eq!(app.metrics.exports.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn an_empty_stream_ends_cleanly() {
+        let (_directory, runtime, app) = crate::testing::app();
+        let whole = runtime.block_on(async {
+            let permit = app.export_permit().unwrap();
+            let body = piped(&app, permit, |_, _, _| Ok(())).await.unwrap();
+            body.collect().await.unwrap().to_bytes()
+        });
+        assert!(whole.is_empty());
     }
 }

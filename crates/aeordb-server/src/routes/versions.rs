@@ -105,7 +105,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn list(request: Request) -> Answer {
     let limit = request.limit(1000)?;
-    let after = request.query("cursor").map(str::to_owned);
+    let after = request.query("cursor")?.map(str::to_owned);
     request
         .app
         .blocking(move |app| {
@@ -148,7 +148,7 @@ async fn delete(request: Request) -> Answer {
 
 async fn history(request: Request) -> Answer {
     let limit = request.limit(100)?;
-    let cursor = request.query("cursor").map(|cursor| {
+    let cursor = request.query("cursor")?.map(|cursor| {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         cursor.parse::<u64>().map_err(bad)
     });
@@ -174,11 +174,11 @@ async fn history(request: Request) -> Answer {
 
 async fn changes(request: Request) -> Answer {
     let limit = request.limit(1000)?;
-    let name = |name| request.query(name).map(str::to_owned);
-    let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let to = name("to").unwrap_or_else(|| "HEAD".into());
+    let missing = || Problem::invalid("from= is missing");
+    let from = request.query("from")?.ok_or_else(missing)?.to_owned();
+    let to = request.query("to")?.unwrap_or("HEAD").to_owned();
     let (path, reader) = (path_of(&request)?, request.reader()?);
-    let cursor = request.query("cursor").map(Cursor::parse).transpose()?;
+    let cursor = request.query("cursor")?.map(Cursor::parse).transpose()?;
     request
         .app
         .blocking(move |app| {

@@ -260,6 +260,15 @@ fn a_batch_is_one_version_or_nothing() {
 }
 
 #[test]
+fn a_batch_that_only_removes_is_shown_so() {
+    let house = House::with_versions();
+    let remove = json!({ "changes": [{ "op": "delete", "path": "/docs/a.txt" }] });
+    house.post("/batch", &remove.to_string()).expect(200);
+    house.post("/batch", &json!({ "changes": [] }).to_string()).expect(200);
+    assert_eq!(house.get("/admin/history?limit=1").json()["items"][0]["what"], "rm");
+}
+
+#[test]
 fn many_clients_put_at_once_and_every_file_is_there() {
     let house = House::new();
     std::thread::scope(|scope| {

@@ -77,6 +77,9 @@ fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
     send(&[], &full[..full.len() - 1]).problem(422, "damaged");
     send(&[], b"").problem(422, "damaged");
     send(&[], b"something else entirely").problem(422, "damaged");
+    let json = send(&[], br#"{"file": "full.aeordb"}"#).problem(422, "damaged");
+    let detail = json["detail"].as_str().unwrap();
+    assert!(detail.contains("Content-Type: application/json"), "{detail}");
     let digest = |bytes: &[u8]| format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(bytes)));
     let wrong = digest(b"other");
     send(&[("content-digest", &wrong)], &full).problem(422, "damaged");

@@ -184,6 +184,7 @@ pub(crate) fn verify_database(
         report.damage(damage.offset, damage.detail.clone());
     }
     report.torn_tail = source.file_len()?.saturating_sub(log.end());
+    watch.expect_more(log.frames_len());
     let reader = database.reader()?;
     let mut checks = Checks {
         reader: &reader,
@@ -430,7 +431,7 @@ fn verify_sealed(
     let name = path.display().to_string();
     let file = File::open(path).context(|| format!("opening {name}"))?;
     let len = file.metadata().context(|| format!("looking at {name}"))?.len();
-    watch.expect(0, len);
+    watch.expect_more(len);
     let mut input = BufReader::with_capacity(64 * 1024, file);
     let mut stream = StreamReader::new(&mut input, name)?;
     let kind = stream.superblock().file_kind().unwrap_or(kind);

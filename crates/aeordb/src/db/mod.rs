@@ -29,11 +29,13 @@ pub use writer::Writer;
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
+use crate::format::checkpoint::VoidRef;
 pub use crate::format::superblock::FileKind;
 use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::appender::Appender;
+pub use crate::log::source::SyncStats;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
 use crate::watch::Watch;
@@ -57,6 +59,16 @@ pub struct Promotion {
     pub head: VersionId,
     /// HEAD before.
     pub previous: VersionId,
+}
+
+/// A commit and what of the file it takes.
+pub(crate) struct Extent {
+    /// The commit.
+    pub reader: Reader,
+    /// Where it ends.
+    pub end: u64,
+    /// What is void before that.
+    pub voids: Vec<VoidRef>,
 }
 
 /// An open database, export or patch. Shared by any number of threads.
@@ -208,6 +220,11 @@ impl Database {
         self.log.sequence()
     }
 
+    /// The syncs of the file so far.
+    pub fn sync_stats(&self) -> SyncStats {
+        self.log.source().sync_stats()
+    }
+
     /// The worker threads that long verbs share.
     pub fn crew(&self) -> &Arc<Crew> {
         &self.crew
@@ -221,6 +238,22 @@ impl Database {
     /// A reader, pinned to the last commit: what it sees does not change.
     pub fn reader(&self) -> Result<Reader> {
         Ok(Reader::new(self.log.view()?, self.kind(), self.crew.clone()))
+    }
+
+    /// The last commit and what of the file it takes.
+    pub(crate) fn extent(&self) -> Result<Extent> {
+        Ok(match &self.appender {
+            Some(appender) => {
+                // Held, so that no commit comes between.
+                let appender = appender.lock().unwrap_or_else(PoisonError::into_inner);
+                let voids = appender.voids().to_vec();
+                Extent { reader: self.reader()?, end: appender.state().end, voids }
+            }
+            None => {
+                let (end, voids) = (self.log.end(), self.log.voids().to_vec());
+                Extent { reader: self.reader()?, end, voids }
+            }
+        })
     }
 
     /// The writer. Waits while another thread of this process has it.

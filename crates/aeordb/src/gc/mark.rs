@@ -155,7 +155,10 @@ impl<S: ReadEntries, V: FnMut(&Reached<'_>) -> Result<()>> Marker<'_, S, V> {
                 Step::Node { hash, .. } => {
                     self.mark(Kind::Directory, &hash, 0)?;
                 }
-                Step::Item { after: Some(Item::File(record)), .. } => self.file(&record)?,
+                Step::Item { after: Some(Item::File(record)), .. } => {
+                    self.watch.advance(1, 0);
+                    self.file(&record)?;
+                }
                 Step::Item { after: Some(Item::Directory(directory)), .. } => {
                     if self.is_marked(&directory.root.0)? {
                         differ.skip_subtree();

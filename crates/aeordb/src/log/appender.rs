@@ -220,8 +220,7 @@ impl Appender {
         if self.below.is_some() {
             return Ok(());
         }
-        let synced =
-            self.source.media().sync().context(|| format!("syncing {}", self.source.name()));
+        let synced = self.source.sync();
         if let Err(error) = &synced {
             self.latched = Some(error.to_string());
         }

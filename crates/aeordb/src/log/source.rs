@@ -1,7 +1,8 @@
 //! A file as a source of frames: reads, checks and decodes them, and keeps what was decoded last.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -146,6 +147,7 @@ pub struct Source {
     blocks: [BlockCache; 2],
     pages: Cache<(u64, u64), Bytes>,
     loners: Loners,
+    syncs: Mutex<SyncStats>,
 }
 
 /// Whether chunks that are wanted are the only ones wanted of their blocks, as far as was seen.
@@ -164,6 +166,15 @@ impl Loners {
     }
 }
 
+/// The syncs of a database file so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SyncStats {
+    /// How many.
+    pub syncs: u64,
+    /// The time that they took.
+    pub busy: Duration,
+}
+
 impl Source {
     /// The file `media`, called `name` in errors.
     pub fn new(media: Arc<dyn Media>, name: impl Into<String>) -> Self {
@@ -173,12 +184,28 @@ impl Source {
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
             pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
             loners: Loners::default(),
+            syncs: Mutex::default(),
         }
     }
 
     /// The file's bytes.
     pub fn media(&self) -> &Arc<dyn Media> {
         &self.media
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self) -> Result<()> {
+        let started = Instant::now();
+        let synced = self.media.sync().context(|| format!("syncing {}", self.name));
+        let mut syncs = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        syncs.syncs += 1;
+        syncs.busy += started.elapsed();
+        synced
+    }
+
+    /// The syncs so far.
+    pub fn sync_stats(&self) -> SyncStats {
+        *self.syncs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file's name in errors.
