@@ -12,11 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::backups::BackupDirectory;
 use crate::cache::Cache;
+use crate::comparisons::Comparisons;
 use crate::jobs::Jobs;
 use crate::keys::{Key, KeyRing, NewKey};
 use crate::limiter::Limiter;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::overlays::Overlays;
 use crate::problem::Problem;
 
 /// Exports and patches that are made at once.
@@ -58,11 +60,15 @@ pub struct App {
     pub limiter: Limiter,
     /// What was read lately.
     pub cache: Cache,
+    /// Versions whose changes were listed lately.
+    pub comparisons: Comparisons,
     reader: RwLock<Option<Arc<Reader>>>,
     /// False while a collection runs: a reader that is kept would keep it from releasing bytes.
     keeps_reader: AtomicBool,
     /// Where backups are by name.
     pub backups: BackupDirectory,
+    /// Patches on top of the database.
+    pub overlays: Overlays,
     /// Long work.
     pub jobs: Jobs,
     /// What is counted.
@@ -91,9 +97,11 @@ impl App {
             keys: RwLock::new(Arc::new(keys)),
             limiter: Limiter::new(),
             cache: Cache::new(),
+            comparisons: Comparisons::default(),
             reader: RwLock::default(),
             keeps_reader: AtomicBool::new(true),
             backups,
+            overlays: Overlays::default(),
             jobs: Jobs::default(),
             metrics: Metrics::default(),
             deadlines,

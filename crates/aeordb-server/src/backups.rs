@@ -73,13 +73,23 @@ impl BackupDirectory {
 
     /// Starts a new file, which appears under `name` when it is published.
     pub fn create(&self, name: &str) -> Result<NewFile, Problem> {
+        NewFile::create(self.place(name)?).map_err(|error| named(error, name))
+    }
+
+    /// Where a file of this name is, for what makes it itself.
+    pub fn place(&self, name: &str) -> Result<PathBuf, Problem> {
         check_name(name)?;
-        NewFile::create(self.path().join(name)).map_err(|error| named(error, name))
+        Ok(self.path().join(name))
     }
 
     /// Gives a new file its name.
     pub fn publish(file: NewFile, name: &str) -> Result<(), Problem> {
         file.publish().map_err(|error| named(error, name))
+    }
+
+    /// Where files without a name may be made.
+    pub fn scratch(&self) -> PathBuf {
+        self.path()
     }
 
     /// A file without a name, gone when it is closed.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::body::Body;
@@ -106,6 +107,14 @@ impl Request {
         Ok(Path::parse_with_slash(&tail)?)
     }
 
+    /// What is read: the database as of the last commit, or what lies on it.
+    pub fn reader(&self) -> Result<Arc<Reader>, Problem> {
+        match self.query("with") {
+            Some(name) => self.app.overlays.reader(name),
+            None => Ok(self.app.reader()?),
+        }
+    }
+
     /// The body.
     pub fn incoming(&mut self) -> Incoming {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +170,7 @@ pub enum Kind {
 /// What says yes or no.
 pub const SWITCH: [&str; 5] = ["true", "false", "1", "0", ""];
 /// The forms of an archive.
-pub const ARCHIVES: [&str; 1] = ["tar"];
+pub const ARCHIVES: [&str; 2] = ["tar", "aeordb"];
 
 /// What the values of the parameter with this name are, wherever it is.
 pub fn kind(name: &str) -> Kind {
@@ -170,7 +179,7 @@ pub fn kind(name: &str) -> Kind {
         "limit" => Kind::Limit,
         "archive" => Kind::Archive,
         "rename-to" | "copy-to" | "path" => Kind::Path,
-        "prefix" => Kind::Bytes,
+        "prefix" | "after" => Kind::Bytes,
         "version" | "hash" | "snapshot" | "from" | "to" => Kind::Version,
         _ => Kind::Text,
     }

@@ -8,8 +8,8 @@
 //! The file does not get shorter: its end is always the index and the commit of the collection
 //! itself. What is void takes no space where the file system can release it.
 
-mod mark;
-mod survey;
+pub(crate) mod mark;
+pub(crate) mod survey;
 
 use crate::db::{Database, FileKind, HistoryEntry, Reader, Writer};
 use crate::error::{Error, Result};
@@ -97,8 +97,7 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
 /// What a collection would do.
 fn foresee(database: &Database, reader: &Reader, watch: &Watch) -> Result<GcReport> {
     let mut roots = Roots::of_reader(reader)?;
-    let history = reader.history()?.collect::<Result<Vec<_>>>()?;
-    let gone = outlived(&history.into_iter().rev().collect::<Vec<_>>(), database.clock().now());
+    let gone = outlived(roots.history(), database.clock().now());
     roots.forget(&gone);
     let view = reader.view();
     let mut live = roots.mark(view, database.path(), watch)?;
@@ -142,7 +141,7 @@ fn keep_uploads(database: &Database, index: &Index, live: &mut Bitmap) -> Result
 }
 
 /// The oldest entries of history that are old in number and in time.
-fn outlived(history: &[HistoryEntry], now: i64) -> Vec<HistoryEntry> {
+pub(crate) fn outlived(history: &[HistoryEntry], now: i64) -> Vec<HistoryEntry> {
     let oldest = now.saturating_sub(HISTORY_AGE);
     let surplus = history.len().saturating_sub(HISTORY_KEPT);
     // In order of number: where one is kept, all that are newer are kept, whatever their clock.

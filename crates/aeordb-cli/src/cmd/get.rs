@@ -1,6 +1,6 @@
 //! `get PATH LOCAL`
 
-use aeordb::files::{self, GetOptions, Overwrite};
+use aeordb::files::{self, GetOptions, GetReport, Overwrite};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::app::{App, Outcome};
@@ -17,14 +17,25 @@ pub fn run(app: &mut App, args: &Get) -> Outcome {
     let location = location(&args.path)?;
     let opened = app.open_with(&args.with)?;
     let (version, _) = opened.item(&location, args.at.at.as_deref())?;
-    let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
-    let options = GetOptions { overwrite, set_ids: args.set_ids };
-    open_more_files();
+    let options = options(args);
     let report = app.watched(|_, watch| {
         files::get(&opened.reader, &version, &location.path, &args.local, &options, watch)
             .about(Subject::Local)
     })?;
-    app.report(&render::get(&report))?;
+    shown(app, &report)
+}
+
+/// How files are restored. A restore holds every directory open on the way to where it is, so this
+/// asks for as many open files as there may be.
+pub fn options(args: &Get) -> GetOptions {
+    open_more_files();
+    let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
+    GetOptions { overwrite, set_ids: args.set_ids }
+}
+
+/// Shows what was restored.
+pub fn shown(app: &mut App, report: &GetReport) -> Outcome {
+    app.report(&render::get(report))?;
     Ok(match (report.damaged, report.failed) {
         (0, 0) => exit::DONE,
         (0, _) => exit::UNREADABLE,
@@ -32,7 +43,6 @@ pub fn run(app: &mut App, args: &Get) -> Outcome {
     })
 }
 
-/// A restore holds every directory open on the way to where it is.
 fn open_more_files() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // If this fails, very deep trees are not restored, and that is said.

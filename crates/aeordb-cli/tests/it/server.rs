@@ -30,14 +30,14 @@ impl<'d> Served<'d> {
         Served { desk, child, url: started["url"].as_str().unwrap().to_owned(), key }
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         let mut all = arguments.to_vec();
         all.extend(["--server", &self.url]);
         let output = self.desk.command(&all).env("AEORDB_API_KEY", &self.key).output().unwrap();
         Run::new(&all, output)
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         self.run(arguments).expect(0).out()
     }
 
@@ -72,42 +72,6 @@ fn a_server_makes_the_database_and_a_key_once_and_ends_by_sigterm() {
     let again = Served::start(&desk, &key);
     assert_eq!(again.key, key);
     again.ok(&["ls", "/"]);
-}
-
-#[test]
-fn every_verb_does_the_same_through_a_server_as_on_the_file() {
-    let desk = Desk::with_v2();
-    let served = Served::start(&desk, "");
-    for verb in [
-        vec!["ls", "/"],
-        vec!["ls", "-r", "-l", "/"],
-        vec!["ls", "--json", "/docs"],
-        vec!["ls", "/docs/a.txt"],
-        vec!["ls", "-r", "v1:/"],
-        vec!["cat", "/docs/a.txt"],
-        vec!["cat", "v1:/docs/a.txt", "/docs/b.txt"],
-        vec!["stat", "/docs/a.txt", "/docs", "/"],
-        vec!["stat", "--json", "/docs/a.txt", "--at", "v1"],
-        vec!["snapshot", "list"],
-        vec!["snapshot", "list", "--json"],
-        vec!["log"],
-        vec!["log", "-n", "1", "--json"],
-        vec!["diff", "--from", "v1", "--to", "v2"],
-        vec!["diff", "--from", "v1", "--json"],
-    ] {
-        // Readers work on the file beside the server, so both can be asked.
-        assert_eq!(served.ok(&verb), desk.ok(&verb), "{verb:?}");
-    }
-    for (code, verb) in [
-        (10, vec!["cat", "/nothing"]),
-        (10, vec!["ls", "/", "--at", "nothing"]),
-        (2, vec!["cat", "/docs"]),
-        (10, vec!["promote", "--hash", "0123456789"]),
-        (15, vec!["snapshot", "create", "v1"]),
-        (2, vec!["du", "/"]),
-    ] {
-        served.run(&verb).expect(code);
-    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ const PIECE_LEN: usize = 256 * 1024;
 
 /// Sends the directory at `path` as an archive.
 pub async fn get(request: Request, path: Path) -> Answer {
-    let reader = request.app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&request.app, &reader, &request).await?;
     let (looked_at, directory) = (reader.clone(), path.clone());
     request.app.blocking(move |_| Ok(looked_at.directory(&version, &directory)?)).await?;

@@ -18,7 +18,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 
 use super::download::{self, Representation};
-use super::{Content, Needs, Route, archive, batch, json_answer, listing, no_content, upload};
+use super::{
+    Content, Needs, Route, archive, batch, json_answer, listing, no_content, streams, upload,
+};
 use crate::app::App;
 use crate::cache::{Cached, FILE_LEN_MAX};
 use crate::json;
@@ -52,13 +54,18 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("version", "read this version instead of HEAD"),
             ("snapshot", "read this snapshot instead of HEAD"),
+            ("with", "read with this overlay"),
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
-            ("archive", "`tar`: a directory as an archive"),
+            (
+                "archive",
+                "`tar`: a directory as an archive; `aeordb`: whatever it is as an export of it alone",
+            ),
             ("recursive", "list everything below a directory"),
             (
                 "prefix",
                 "list only names that start so; with `recursive`, paths below the directory",
             ),
+            ("after", "list only names after this one; without `recursive`"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -117,14 +124,16 @@ pub fn routes() -> Vec<Route> {
 
 async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
-    if request.query("archive").is_some() {
-        return archive::get(request, path).await;
+    match request.query("archive") {
+        Some("aeordb") => return streams::of_path(request, path).await,
+        Some(_) => return archive::get(request, path).await,
+        None => {}
     }
     if slash || request.flag("stat")? || request.flag("recursive")? {
         return listing::get(request, path).await;
     }
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
     let cached = match app.cache.get(&version, path.as_bytes()) {
         Some(cached) => {

@@ -103,6 +103,7 @@ async fn verify(mut request: Request) -> Answer {
 async fn collect(mut request: Request) -> Answer {
     let Collect { dry_run } = request.incoming().json().await?;
     start(&request, "gc", move |app, watch| {
+        app.overlays.expire();
         let report = app.without_reader(|| gc::collect(&app.database, dry_run, watch))?;
         Ok(json::gc(&report, dry_run))
     })

@@ -3,7 +3,7 @@
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::limits::NAME_LEN_MAX;
-use aeordb::object::{Item, Name, Path};
+use aeordb::object::{Name, Path};
 use axum::http::StatusCode;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const LIMIT: usize = 1000;
 /// Lists the directory at `path`, or says what is recorded of what is there.
 pub async fn get(request: Request, path: Path) -> Answer {
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
     let limit = request.limit(LIMIT)?;
     let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
@@ -29,7 +29,11 @@ pub async fn get(request: Request, path: Path) -> Answer {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
     });
-    let cursor = cursor.transpose()?;
+    let after = request.query_bytes("after").map(<[u8]>::to_vec);
+    if recursive && after.is_some() {
+        return Err(Problem::invalid("after= is a name in one directory, not of a recursive list"));
+    }
+    let cursor = cursor.transpose()?.or(after);
     app.blocking(move |_| {
         if stat {
             return describe(&reader, &version, &path);
@@ -48,7 +52,9 @@ pub async fn get(request: Request, path: Path) -> Answer {
 }
 
 fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {
-    let item = reader.item(version, path)?.ok_or_else(|| Problem::not_found(path))?;
+    let item = reader
+        .item(version, path)?
+        .ok_or_else(|| Problem::not_found(format!("{path} in version {version}")))?;
     let mut object = json::named("path", path.as_bytes());
     json::insert_item(&mut object, &item);
     object.insert("version".into(), version.to_string().into());
@@ -63,7 +69,7 @@ fn list(
     cursor: Option<Vec<u8>>,
     limit: usize,
 ) -> Answer {
-    let after = cursor.or_else(|| before(prefix));
+    let after = cursor.max(before(prefix));
     let mut items = Vec::new();
     let mut last: Option<Name> = None;
     for entry in reader.list(version, path, after.as_deref())? {
@@ -105,19 +111,19 @@ fn tree(
     if cursor.as_ref().is_some_and(|cursor| !top.contains(cursor) || cursor == top) {
         return Err(Problem::invalid("the cursor is of another directory"));
     }
-    let mut walk = Walk::start(reader, version, top, cursor.as_ref())?;
+    let start_of_prefix = before_path(prefix);
+    let after: Vec<&[u8]> = match &cursor {
+        Some(path) => path.components().skip(top.components().count()).collect(),
+        None => start_of_prefix.iter().map(Vec::as_slice).collect(),
+    };
     let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
     let mut items = Vec::new();
     let mut last: Option<Path> = None;
-    while let Some((path, item)) = walk.next()? {
-        let below = path.as_bytes().get(start..).unwrap_or_default();
-        let may_hold = prefix.starts_with(below) && matches!(item, Item::Directory(_));
-        let wanted = below.starts_with(prefix);
-        if matches!(item, Item::Directory(_)) && (wanted || may_hold) {
-            walk.enter(&path)?;
-        }
-        if !wanted {
-            continue;
+    // Paths of one prefix come one after the other.
+    for found in reader.walk_after(version, top, &after)? {
+        let (path, item) = found?;
+        if !path.as_bytes().get(start..).is_some_and(|below| below.starts_with(prefix)) {
+            break;
         }
         if items.len() == limit {
             return Ok(page(items, last.map(|path| BASE64URL_NOPAD.encode(path.as_bytes()))));
@@ -130,61 +136,14 @@ fn tree(
     Ok(page(items, None))
 }
 
-/// A directory that is being listed, and what of it is still to come.
-type Level<'r> = (Path, Box<dyn Iterator<Item = aeordb::Result<(Name, Item)>> + 'r>);
-
-/// Goes through a tree, from any place on.
-struct Walk<'r> {
-    reader: &'r Reader,
-    version: &'r VersionId,
-    levels: Vec<Level<'r>>,
-}
-
-impl<'r> Walk<'r> {
-    /// Everything below `top` after the path `after`.
-    fn start(
-        reader: &'r Reader,
-        version: &'r VersionId,
-        top: &Path,
-        after: Option<&Path>,
-    ) -> Result<Self, Problem> {
-        let mut walk = Walk { reader, version, levels: Vec::new() };
-        let Some(after) = after else {
-            walk.open(top, None)?;
-            return Ok(walk);
-        };
-        // The directories on the way, each from the name on the way on.
-        let mut directory = top.clone();
-        for name in after.components().skip(top.components().count()) {
-            walk.open(&directory, Some(name))?;
-            directory = directory.join(&Name::new(name)?)?;
-        }
-        if let Some(Item::Directory(_)) = reader.item(version, after)? {
-            walk.open(after, None)?;
-        }
-        Ok(walk)
+/// The names on the way to the last place before every path that starts with `prefix`.
+fn before_path(prefix: &[u8]) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = prefix.split(|byte| *byte == b'/').map(Vec::from).collect();
+    // What ends in a slash starts below the directory that is named before it.
+    if let Some(name) = names.pop().as_deref().and_then(before) {
+        names.push(name);
     }
-
-    fn open(&mut self, path: &Path, after: Option<&[u8]>) -> Result<(), Problem> {
-        let entries = self.reader.list(self.version, path, after)?;
-        self.levels.push((path.clone(), Box::new(entries)));
-        Ok(())
-    }
-
-    /// Goes into a directory that was given last.
-    fn enter(&mut self, path: &Path) -> Result<(), Problem> {
-        self.open(path, None)
-    }
-
-    fn next(&mut self) -> Result<Option<(Path, Item)>, Problem> {
-        while let Some((directory, entries)) = self.levels.last_mut() {
-            match entries.next().transpose()? {
-                Some((name, item)) => return Ok(Some((directory.join(&name)?, item))),
-                None => drop(self.levels.pop()),
-            }
-        }
-        Ok(None)
-    }
+    names
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ mod backups;
 mod batch;
 mod download;
 mod files;
+mod import;
 mod jobs;
 mod keys;
 mod listing;
 mod meta;
+mod overlays;
 mod streams;
 mod upload;
 mod versions;
@@ -123,7 +125,9 @@ pub fn table() -> Vec<Route> {
         meta::routes(),
         files::routes(),
         admin::routes(),
+        import::routes(),
         streams::routes(),
+        overlays::routes(),
         backups::routes(),
         versions::routes(),
         jobs::routes(),

@@ -17,6 +17,7 @@ use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::admin::seconds;
+use super::files::version_of;
 use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
@@ -43,6 +44,7 @@ pub fn routes() -> Vec<Route> {
             ("snapshot", "a snapshot instead of HEAD"),
             ("hash", "a version instead of HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
         ])
         .answer(200, "The export", Content::Bytes(MEDIA_TYPE)),
         Route::new(
@@ -56,6 +58,7 @@ pub fn routes() -> Vec<Route> {
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
         ])
         .required("from")
         .answer(200, "The patch", Content::Bytes(MEDIA_TYPE)),
@@ -64,11 +67,12 @@ pub fn routes() -> Vec<Route> {
 
 async fn export(request: Request) -> Answer {
     let (hash, snapshot) = (owned(&request, "hash"), owned(&request, "snapshot"));
-    let path = owned(&request, "path");
+    let path = path_of(&request)?;
+    let reader = request.reader()?;
     let app = &request.app;
     let (reader, version) = app
-        .blocking(move |app| {
-            let reader = app.database.reader()?;
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let version = App::version(&reader, hash.as_deref(), snapshot.as_deref())?;
             reader.version(&version)?;
             let (reader, [version]) = part(reader, [version], path)?;
@@ -84,13 +88,27 @@ async fn export(request: Request) -> Answer {
     .await
 }
 
+/// Sends what is at a path of the files as an export of it alone.
+pub async fn of_path(request: Request, path: Path) -> Answer {
+    let reader = request.reader()?;
+    let whole = version_of(&request.app, &reader, &request).await?;
+    let part_of = move |_: &Arc<App>| Ok(part(Reader::clone(&reader), [whole], Some(path))?);
+    let (reader, [version]) = request.app.blocking(part_of).await?;
+    let name = format!("{}.aeordb", short(&version));
+    stream(&request, whole, &name, move |_, out, watch| {
+        backup::export(&reader, &version, out, watch).map(drop)
+    })
+    .await
+}
+
 async fn diff(request: Request) -> Answer {
     let from = owned(&request, "from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let (to, path) = (owned(&request, "to"), owned(&request, "path"));
+    let (to, path) = (owned(&request, "to"), path_of(&request)?);
+    let reader = request.reader()?;
     let app = &request.app;
     let (reader, from, to) = app
-        .blocking(move |app| {
-            let reader: Reader = app.database.reader()?;
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let from = reader.resolve(&from)?;
             let to = reader.resolve(to.as_deref().unwrap_or("HEAD"))?;
             let (reader, [from, to]) = part(reader, [from, to], path)?;
@@ -107,16 +125,20 @@ async fn diff(request: Request) -> Answer {
 }
 
 /// Versions, or what is at a path in each of them.
-fn part<const N: usize>(
+pub fn part<const N: usize>(
     reader: Reader,
     versions: [VersionId; N],
-    path: Option<String>,
+    path: Option<Path>,
 ) -> aeordb::Result<(Reader, [VersionId; N])> {
     let Some(path) = path else { return Ok((reader, versions)) };
-    let path = Path::parse(path.as_bytes())?;
     let (reader, parts) = backup::subtree(&reader, &versions, &path)?;
     // There is one part for each version.
     Ok((reader, parts.try_into().unwrap_or(versions)))
+}
+
+/// The path that a request is restricted to.
+pub fn path_of(request: &Request) -> Result<Option<Path>, Problem> {
+    Ok(request.query_bytes("path").map(Path::parse).transpose()?)
 }
 
 fn owned(request: &Request, name: &str) -> Option<String> {

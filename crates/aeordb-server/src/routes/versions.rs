@@ -1,13 +1,17 @@
 //! Versions: their names, the history of HEAD, and what changed between two of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use aeordb::Error;
-use aeordb::backup;
+use aeordb::db::Reader;
+use aeordb::hash::VersionId;
+use aeordb::object::Path;
 use axum::http::{Method, StatusCode};
+use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::streams::{part, path_of};
 use super::{Content, Needs, Route, json_answer, no_content, page};
 use crate::json;
 use crate::keys::Scope;
@@ -89,6 +93,8 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
+            ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -171,36 +177,60 @@ async fn changes(request: Request) -> Answer {
     let name = |name| request.query(name).map(str::to_owned);
     let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
     let to = name("to").unwrap_or_else(|| "HEAD".into());
-    let cursor = request.query("cursor").unwrap_or("0").parse::<usize>();
-    let skip = cursor.map_err(|_| Problem::invalid("the cursor is not the `next` of a page"))?;
+    let (path, reader) = (path_of(&request)?, request.reader()?);
+    let cursor = request.query("cursor").map(Cursor::parse).transpose()?;
     request
         .app
         .blocking(move |app| {
-            let reader = app.reader()?;
-            let (from, to) = (reader.resolve(&from)?, reader.resolve(&to)?);
-            let (mut items, mut seen, mut more) = (Vec::new(), 0, false);
-            let listed = backup::changes(&reader, &from, &to, &mut |change| {
-                if items.len() == limit {
-                    more = true;
-                    return Err(Error::Interrupted);
-                }
-                if seen >= skip {
-                    items.push(json::change(&change));
-                }
-                seen += 1;
-                Ok(())
-            });
-            match listed {
-                Err(Error::Interrupted) if more => {}
-                other => other?,
+            let (from, to, after) = match cursor {
+                Some(Cursor { from, to, after }) => (from, to, Some(after)),
+                None => (reader.resolve(&from)?, reader.resolve(&to)?, None),
+            };
+            let (reader, [part_from, part_to]) = part(Reader::clone(&reader), [from, to], path)?;
+            let comparison = app.comparisons.get(&reader, &part_from, &part_to)?;
+            let mut found = comparison.changes(&reader, after.as_ref())?;
+            let mut last = None;
+            let mut items = Vec::new();
+            for change in found.by_ref().take(limit) {
+                let change = change?;
+                items.push(json::change(&change));
+                last = Some(change.path().clone());
             }
-            let reply = json!({
-                "from": from.to_string(),
-                "to": to.to_string(),
-                "items": items,
-                "next": more.then(|| seen.to_string()),
-            });
+            let is_more = found.next().transpose()?.is_some();
+            let next = last.filter(|_| is_more).map(|after| Cursor { from, to, after }.to_string());
+            let (from, to) = (from.to_string(), to.to_string());
+            let reply = json!({ "from": from, "to": to, "items": items, "next": next });
             Ok(json_answer(StatusCode::OK, &reply))
         })
         .await
+}
+
+/// Where a page of changes starts. It names the versions by their hashes: what is called HEAD may
+/// be another version by then.
+struct Cursor {
+    from: VersionId,
+    to: VersionId,
+    after: Path,
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        Self::parts(text)
+            .ok_or_else(|| Problem::invalid("the cursor is not the `next` of a page of changes"))
+    }
+
+    fn parts(text: &str) -> Option<Self> {
+        let (from, rest) = text.split_once('.')?;
+        let (to, after) = rest.split_once('.')?;
+        let after = BASE64URL_NOPAD.decode(after.as_bytes()).ok()?;
+        let after = Path::parse(&after).ok()?;
+        Some(Cursor { from: from.parse().ok()?, to: to.parse().ok()?, after })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after = BASE64URL_NOPAD.encode(self.after.as_bytes());
+        write!(f, "{}.{}.{after}", self.from, self.to)
+    }
 }

@@ -191,6 +191,22 @@ fn a_directory_is_listed_in_pages_by_name_and_by_prefix() {
         assert_eq!((rooted[0].as_str(), &rooted[1..]), ("/d", below.as_slice()));
     }
     assert_eq!(all("/files/d/?recursive&prefix=sub/d&limit=1", "path"), below[26..]);
+    for (prefix, range) in [("sub/", 26..28), ("sub", 25..28), ("f24", 24..25), ("f1", 10..20)] {
+        for limit in [1, 100] {
+            let at = format!("/files/d/?recursive&prefix={prefix}&limit={limit}");
+            assert_eq!(all(&at, "path"), below[range.clone()]);
+        }
+    }
+    for nothing in ["sub0", "s/", "sub/deep/x/y", "f1/", "z", "/", "0"] {
+        let at = format!("/files/d/?recursive&prefix={nothing}&limit=1");
+        assert!(all(&at, "path").is_empty(), "{nothing}");
+    }
+    assert_eq!(all(&format!("/files/d/?after={}", expected[4]), "name"), expected[5..]);
+    assert_eq!(
+        all(&format!("/files/d/?prefix=f1&after={}", expected[14]), "name"),
+        expected[15..20]
+    );
+    house.get("/files/d/?recursive&after=x").problem(400, "invalid");
     house.get("/files/d/?limit=0").problem(400, "invalid");
     house.get("/files/d/?cursor=!").problem(400, "invalid");
     house.get("/files/nothing/").problem(404, "not-found");
@@ -266,4 +282,19 @@ fn many_clients_put_at_once_and_every_file_is_there() {
     };
     assert_eq!(value("aeordb_group_edits_total"), 160);
     assert!(value("aeordb_group_commits_total") <= 160);
+}
+
+#[test]
+fn a_name_that_is_not_text_is_changed_by_its_bytes_in_base64() {
+    let house = House::new();
+    house.put("/files/%ff", b"x");
+    // L/8= is /\xff.
+    let copied = json!({ "changes": [{ "op": "copy", "from_b64": "L/8=", "to": "/copy" }] });
+    house.post("/batch", &copied.to_string()).expect(200);
+    let both = json!({ "changes": [{ "op": "delete", "path": "/copy", "path_b64": "L/8=" }] });
+    house.post("/batch", &both.to_string()).problem(400, "invalid");
+    let gone = json!({ "changes": [{ "op": "delete", "path_b64": "L/8=" }] });
+    house.post("/batch", &gone.to_string()).expect(200);
+    house.get("/files/%ff").problem(404, "not-found");
+    assert_eq!(house.get("/files/copy").text(), "x");
 }

@@ -61,6 +61,40 @@ fn changes_between_versions_come_in_pages() {
         expected.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
     assert_eq!(found, expected);
     house.get("/admin/changes").problem(400, "invalid");
+    for cursor in ["1", "..", "v1.v2.L2E"] {
+        house.get(&format!("/admin/changes?from=v1&cursor={cursor}")).problem(400, "invalid");
+    }
+}
+
+#[test]
+fn pages_of_changes_are_of_the_same_two_versions_though_head_moves_on() {
+    let house = House::with_versions();
+    let first = house.get("/admin/changes?from=v1&limit=1").expect(200).json();
+    house.put("/files/docs/aa.txt", b"later");
+    let cursor = first["next"].as_str().unwrap();
+    let rest = house.get(&format!("/admin/changes?from=v1&cursor={cursor}")).expect(200).json();
+    assert_eq!((&rest["from"], &rest["to"]), (&first["from"], &first["to"]));
+    let paths: Vec<_> =
+        rest["items"].as_array().unwrap().iter().map(|item| &item["path"]).collect();
+    assert_eq!(paths, ["/docs/b.txt", "/docs/gone.txt"]);
+    assert_eq!(rest["next"], Value::Null);
+}
+
+#[test]
+fn changes_of_one_path_are_asked_for_alone() {
+    let house = House::with_versions();
+    let one = house.get("/admin/changes?from=v1&path=/docs/a.txt").expect(200).json();
+    assert_eq!(one["items"].as_array().unwrap().len(), 1);
+    assert_eq!(one["items"][0]["path"], "/docs/a.txt");
+    house.get("/admin/changes?from=v1&path=/nothing").problem(404, "not-found");
+}
+
+#[test]
+fn what_the_database_is_can_be_asked() {
+    let house = House::with_versions();
+    let info = house.get("/admin/info").expect(200).json();
+    assert_eq!((&info["kind"], &info["version"]), (&"database".into(), &house.head().into()));
+    assert_eq!((&info["files"], &info["snapshots"]), (&2.into(), &2.into()));
 }
 
 #[test]

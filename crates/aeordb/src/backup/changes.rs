@@ -46,38 +46,84 @@ pub enum Change {
     },
 }
 
-/// Hands every change from one version to another to `each`, in the order of paths; renamed files
-/// stand where the new name stands. Costs what changed, in time and in memory.
+impl Change {
+    /// Where it stands in the order of changes; of what was renamed the new path.
+    pub fn path(&self) -> &Path {
+        match self {
+            Change::Added { path, .. }
+            | Change::Modified { path, .. }
+            | Change::Deleted { path, .. }
+            | Change::Renamed { to: path, .. } => path,
+        }
+    }
+}
+
+/// Two versions whose changes are listed: once as a whole, or in parts that follow each other.
+/// What was renamed was found before, so that every part costs what it lists.
+pub struct Comparison {
+    from: VersionId,
+    to: VersionId,
+    renames: Renames,
+}
+
+impl Comparison {
+    /// Compares two versions. Costs what was added and deleted, in time; in memory, what was
+    /// renamed.
+    pub fn new(reader: &Reader, from: &VersionId, to: &VersionId) -> Result<Self> {
+        let renames = Renames::find(reader.view(), from, to)?;
+        Ok(Comparison { from: *from, to: *to, renames })
+    }
+
+    /// The versions that are compared.
+    pub fn versions(&self) -> (VersionId, VersionId) {
+        (self.from, self.to)
+    }
+
+    /// Number of files that were renamed: what is held in memory.
+    pub fn renames(&self) -> usize {
+        self.renames.sources.len()
+    }
+
+    /// The changes after the path `after`, or all, in the order of paths; renamed files stand where
+    /// the new name stands. Ends after an error.
+    pub fn changes<'s>(
+        &'s self,
+        reader: &'s Reader,
+        after: Option<&Path>,
+    ) -> Result<impl Iterator<Item = Result<Change>> + use<'s>> {
+        let steps = steps_after(reader.view(), &self.from, &self.to, after)?;
+        Ok(steps.filter_map(|step| step.map(|step| self.change(step)).transpose()))
+    }
+
+    fn change(&self, (path, before, after): Changed) -> Option<Change> {
+        match (before, after) {
+            (Some(item), None) => {
+                let is_left = !self.renames.sources.contains(&path);
+                is_left.then_some(Change::Deleted { path, item })
+            }
+            (None, Some(item)) => Some(match self.renames.source_of.get(&path) {
+                Some(from) => Change::Renamed { from: from.clone(), to: path, item },
+                None => Change::Added { path, item },
+            }),
+            (Some(old), Some(new)) => {
+                let differs = !same_apart_from_below(&old, &new);
+                differs.then_some(Change::Modified { path, old, new })
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// Hands every change from one version to another to `each`, in the order of paths. Costs what
+/// changed, in time and in memory.
 pub fn changes(
     reader: &Reader,
     from: &VersionId,
     to: &VersionId,
     each: &mut dyn FnMut(Change) -> Result<()>,
 ) -> Result<()> {
-    let view = reader.view();
-    let mut renames = Renames::find(view, from, to)?;
-    for step in steps(view, from, to)? {
-        match step? {
-            (path, Some(item), None) => {
-                if !renames.sources.contains(&path) {
-                    each(Change::Deleted { path, item })?;
-                }
-            }
-            (path, None, Some(item)) => {
-                each(match renames.source_of.remove(&path) {
-                    Some(from) => Change::Renamed { from, to: path, item },
-                    None => Change::Added { path, item },
-                })?;
-            }
-            (path, Some(old), Some(new)) => {
-                if !same_apart_from_below(&old, &new) {
-                    each(Change::Modified { path, old, new })?;
-                }
-            }
-            (_, None, None) => {}
-        }
-    }
-    Ok(())
+    let comparison = Comparison::new(reader, from, to)?;
+    comparison.changes(reader, None)?.try_for_each(|change| each(change?))
 }
 
 /// Files that are only in the second version, with the bytes of one that is only in the first.
@@ -196,8 +242,19 @@ pub(super) fn steps<'s, S: ReadEntries>(
     from: &VersionId,
     to: &VersionId,
 ) -> Result<impl Iterator<Item = Result<Changed>> + use<'s, S>> {
+    steps_after(store, from, to, None)
+}
+
+/// Every path after `after` whose item differs, in the order of paths.
+fn steps_after<'s, S: ReadEntries>(
+    store: &'s S,
+    from: &VersionId,
+    to: &VersionId,
+    after: Option<&Path>,
+) -> Result<impl Iterator<Item = Result<Changed>> + use<'s, S>> {
     let (from, to) = (Version::read(store, from)?, Version::read(store, to)?);
-    let differ = Differ::new(store, Some(&from.root), store, Some(&to.root), &Path::root())?;
+    let mut differ = Differ::new(store, Some(&from.root), store, Some(&to.root), &Path::root())?;
+    differ.seek_after(after.iter().flat_map(|path| path.components()))?;
     Ok(differ.filter_map(|step| match step {
         Ok(Step::Item { path, before, after }) => Some(Ok((path, before, after))),
         Ok(Step::Node { .. }) => None,

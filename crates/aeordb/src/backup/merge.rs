@@ -210,7 +210,7 @@ impl Merge<'_, '_> {
             return Ok(());
         }
         let mut left = false;
-        for entry in graph::walk(self.writer, &change.path, &directory.root)? {
+        for entry in graph::walk(self.writer, &change.path, &directory.root, &[])? {
             let (path, _) = entry?;
             if self.edits.get(&path) != Some(&None) {
                 left = true;

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use draft::Draft;
 pub use edit::{Edit, EditReport};
 pub use group::{CommitStats, Committer};
+pub(crate) use journal::history_key;
 pub use journal::{HistoryEntry, Snapshot};
 pub use reader::{FileReader, Reader};
 pub use upload::{Upload, Uploads};
@@ -36,6 +37,9 @@ use crate::log::appender::Appender;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
 use crate::watch::Watch;
+
+/// How often a writer opens a file that others replace under its hands.
+const ATTEMPTS: usize = 4;
 
 /// How a database is opened.
 #[derive(Clone, Default, Debug)]
@@ -99,13 +103,25 @@ impl Database {
 
     /// Opens an existing database for writing.
     pub fn open_writer(path: &LocalPath, options: &Options) -> Result<Database> {
-        let file = Arc::new(FileMedia::open_write(path)?);
-        let database = Database::write_media(file.clone(), path, options)?;
-        if !file.still_at_path()? {
-            let holder = "a process that has just replaced it; try again".into();
-            return Err(Error::Locked { path: path.into(), holder });
+        Database::open_writer_file(path, options).map(|(_, database)| database)
+    }
+
+    /// Opens an existing database for writing, and gives its file as well.
+    pub(crate) fn open_writer_file(
+        path: &LocalPath,
+        options: &Options,
+    ) -> Result<(Arc<FileMedia>, Database)> {
+        // A compaction may put another file there between opening and locking.
+        for _ in 0..ATTEMPTS {
+            let file = Arc::new(FileMedia::open_write(path)?);
+            let database = Database::write_media(file.clone(), path, options)?;
+            if file.still_at_path()? {
+                file.remove_leftover();
+                return Ok((file, database));
+            }
         }
-        Ok(database)
+        let holder = "a process that has just replaced it; try again".into();
+        Err(Error::Locked { path: path.into(), holder })
     }
 
     /// Opens the bytes of a database for writing.

@@ -96,9 +96,20 @@ impl Reader {
         &self,
         version: &VersionId,
         path: &Path,
-    ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + '_> {
+    ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'_>> {
+        self.walk_after(version, path, &[])
+    }
+
+    /// Everything below a directory after the place that the names `after` lead to, whether or not
+    /// anything is there.
+    pub fn walk_after(
+        &self,
+        version: &VersionId,
+        path: &Path,
+        after: &[&[u8]],
+    ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'_>> {
         let directory = self.directory(version, path)?;
-        graph::walk(&self.view, path, &directory.root)
+        graph::walk(&self.view, path, &directory.root, after)
     }
 
     /// The bytes of a file.

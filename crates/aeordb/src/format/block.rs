@@ -5,6 +5,8 @@
 //! can be rebuilt without decompressing. The frame's hash covers the whole body; nothing in a
 //! block says where it is, so it can be copied verbatim.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, compression, damaged};
 use crate::hash::{HASH_LEN, Hash, Kind};
@@ -154,6 +156,27 @@ pub fn decode_payload(offset: u64, head: &BlockHead, payload: &[u8]) -> Result<V
     if raw.len() != head.raw_len {
         let (expected, found) = (head.raw_len, raw.len());
         return Err(bad(format!("the block has {found} bytes when decompressed, not {expected}")));
+    }
+    Ok(raw)
+}
+
+/// A part of the payload of a block, decompressed.
+pub fn decode_part(
+    offset: u64,
+    head: &BlockHead,
+    payload: &[u8],
+    part: Range<usize>,
+) -> Result<Vec<u8>> {
+    let bad = |detail: String| damaged(offset, detail);
+    let len = part.len();
+    let raw = match head.codec {
+        Codec::Raw => payload.get(part).unwrap_or_default().to_vec(),
+        Codec::Zstd => compression::decompress_part(payload, part)
+            .map_err(|error| bad(format!("the block does not decompress: {error}")))?,
+    };
+    if raw.len() != len {
+        let found = raw.len();
+        return Err(bad(format!("an entry of {len} bytes has {found} when decompressed")));
     }
     Ok(raw)
 }

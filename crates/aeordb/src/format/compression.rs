@@ -1,10 +1,12 @@
 //! zstd with one context a thread: setting one up costs more than a small block.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read};
+use std::ops::Range;
 
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::{CParameter, DParameter, Strategy};
+use zstd::stream::read::Decoder;
+use zstd::zstd_safe::{CParameter, DCtx, DParameter, Strategy};
 
 use crate::error::{Context as _, Result};
 
@@ -18,6 +20,7 @@ const LEVEL: i32 = 3;
 thread_local! {
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    static STREAM: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
 }
 
 /// A compressor with parameters of our own: tables that stay in the processor's nearest cache.
@@ -75,4 +78,51 @@ pub fn decompress(payload: &[u8], raw_len: usize) -> io::Result<Vec<u8>> {
         };
         decompressor.decompress(payload, raw_len)
     })
+}
+
+/// Decompresses what is in `payload` and keeps this part of it, or what there is of the part: costs
+/// what comes before, and not what comes after.
+pub fn decompress_part(payload: &[u8], part: Range<usize>) -> io::Result<Vec<u8>> {
+    STREAM.with_borrow_mut(|slot| {
+        let context = match slot {
+            Some(context) => context,
+            None => {
+                let mut context = DCtx::create();
+                let window = DParameter::WindowLogMax(WINDOW_LOG_MAX);
+                context
+                    .set_parameter(window)
+                    .map_err(|code| io::Error::other(zstd::zstd_safe::get_error_name(code)))?;
+                slot.insert(context)
+            }
+        };
+        let mut stream = Decoder::with_context(payload, context).single_frame();
+        io::copy(&mut stream.by_ref().take(part.start as u64), &mut io::sink())?;
+        let mut kept = Vec::with_capacity(part.len());
+        stream.take(part.len() as u64).read_to_end(&mut kept)?;
+        Ok(kept)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_what_was_compressed_is_that_part_of_it() {
+        let raw: Vec<u8> = (0..700_000u32).flat_map(|number| (number / 3).to_le_bytes()).collect();
+        let mut payload = Vec::new();
+        assert!(compress(&raw, &mut payload).unwrap());
+        for part in [0..0, 0..1, 131_071..131_073, 5..1_000_000, 2_799_999..raw.len(), 0..raw.len()]
+        {
+            assert_eq!(
+                decompress_part(&payload, part.clone()).unwrap(),
+                raw[part.clone()],
+                "{part:?}"
+            );
+        }
+        assert_eq!(decompress_part(&payload, 2_799_999..2_900_000).unwrap(), raw[2_799_999..]);
+        let cut = &payload[..payload.len() / 2];
+        assert!(decompress_part(cut, 0..raw.len()).is_err());
+        assert!(decompress_part(b"no frame of zstd", 0..10).is_err());
+    }
 }

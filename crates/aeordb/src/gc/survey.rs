@@ -127,6 +127,14 @@ impl Survey {
         end.saturating_sub(DATABASE_START).saturating_sub(needed)
     }
 
+    /// About how many bytes the living entries take once nothing else is in their blocks.
+    pub fn packed(&self) -> u64 {
+        self.blocks
+            .values()
+            .map(|block| block.frame_len * block.raw_living / block.raw.max(1))
+            .sum()
+    }
+
     /// Appends the living entries of mostly dead blocks again, `raw_max` bytes at most, and no
     /// more entries than the index holds in memory: their old numbers stay valid so.
     pub fn move_living(&self, to: &mut Appender, raw_max: u64, watch: &Watch) -> Result<()> {

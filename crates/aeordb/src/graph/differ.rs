@@ -69,6 +69,26 @@ impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
         self.next = None;
     }
 
+    /// Passes over everything up to the place that these names lead to from the directories that
+    /// are compared, whether or not anything is there; what is below that place comes next. Must
+    /// come before the first step.
+    pub fn seek_after<'n>(&mut self, names: impl IntoIterator<Item = &'n [u8]>) -> Result<()> {
+        for name in names {
+            let Some((path, a, b)) = self.next.clone() else { break };
+            self.enter()?;
+            let Some(level) = self.levels.last_mut().filter(|_| a != b) else { break };
+            level.diff.seek_after(name)?;
+            let before = tree::get::<Directories, A>(self.stores.0, &a, name)?;
+            let after = tree::get::<Directories, B>(self.stores.1, &b, name)?;
+            let (before, after) = (decode(before)?, decode(after)?);
+            if before.is_some() || after.is_some() {
+                let path = path.join(&Name::new(name)?)?;
+                self.next = below(&path, before.as_ref(), after.as_ref());
+            }
+        }
+        Ok(())
+    }
+
     fn enter(&mut self) -> Result<()> {
         if let Some((path, a, b)) = self.next.take() {
             if a == b {
@@ -100,7 +120,6 @@ impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
                 }
                 Some(Difference::Entry { key, before, after }) => {
                     let path = level.path.join(&Name::new(&key)?)?;
-                    let decode = |value: Option<Bytes>| value.map(|v| Item::decode(&v)).transpose();
                     let (before, after) = (decode(before)?, decode(after)?);
                     self.next = below(&path, before.as_ref(), after.as_ref());
                     return Ok(Some(Step::Item { path, before, after }));
@@ -108,6 +127,10 @@ impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
             }
         }
     }
+}
+
+fn decode(value: Option<Bytes>) -> Result<Option<Item>> {
+    value.map(|value| Item::decode(&value)).transpose()
 }
 
 /// The directories to compare below an item.

@@ -27,14 +27,17 @@ pub fn entries<'s, S: ReadEntries + ?Sized>(
     }))
 }
 
-/// Everything below the directory with this root, which stands at `path`: each directory before
-/// what it holds, names in the order of their bytes.
+/// Everything below the directory with this root, which stands at `path`, after the place that
+/// the names `after` lead to: each directory before what it holds, names in the order of their
+/// bytes.
 pub fn walk<'s, S: ReadEntries + ?Sized>(
     store: &'s S,
     path: &Path,
     root: &DirectoryId,
+    after: &[&[u8]],
 ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'s, S>> {
-    let steps = Differ::new(store, None, store, Some(root), path)?;
+    let mut steps = Differ::new(store, None, store, Some(root), path)?;
+    steps.seek_after(after.iter().copied())?;
     Ok(steps.filter_map(|step| match step {
         Ok(Step::Item { path, after: Some(item), .. }) => Some(Ok((path, item))),
         Ok(_) => None,

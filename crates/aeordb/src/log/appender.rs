@@ -1,5 +1,6 @@
 //! The one writer of a database: appends entries, commits, writes checkpoints.
 
+mod compacted;
 mod tail;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,6 +1,7 @@
 //! A file as a source of frames: reads, checks and decodes them, and keeps what was decoded last.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -25,8 +26,10 @@ const PAGE_CACHE_LEN: usize = 8 * 1024 * 1024;
 pub struct Block {
     /// Its header's facts and its table.
     pub head: BlockHead,
-    /// Where each entry starts in `raw`.
+    /// Where each entry starts in `raw`; of a block of which one entry was decompressed, only there.
     starts: Vec<u32>,
+    /// The number of the entry that `starts` begins with.
+    first: usize,
     /// The entries' encodings, one after another.
     raw: Bytes,
 }
@@ -41,13 +44,25 @@ impl Block {
             starts.push(start);
             start += entry.len;
         }
-        Ok(Block { head, starts, raw })
+        Ok(Block { head, starts, first: 0, raw })
     }
 
-    /// The encoding of the entry at `ordinal`, not verified.
+    /// Decompresses one entry of a block, and what comes before it.
+    fn decode_one(offset: u64, head: BlockHead, payload: &[u8], ordinal: usize) -> Result<Self> {
+        let Some((entry, before)) = head.entries.get(..=ordinal).and_then(<[_]>::split_last) else {
+            return Err(crate::format::damaged(offset, "a block without the entry wanted"));
+        };
+        let start = before.iter().map(|entry| entry.len as usize).sum();
+        let part = start..start + entry.len as usize;
+        let raw = Bytes::from(block::decode_part(offset, &head, payload, part)?);
+        Ok(Block { head, starts: vec![0], first: ordinal, raw })
+    }
+
+    /// The encoding of the entry at `ordinal`, not verified; `None` if there is none, or another
+    /// alone was decompressed.
     pub fn entry(&self, ordinal: usize) -> Option<Bytes> {
         let entry = self.head.entries.get(ordinal)?;
-        let start = *self.starts.get(ordinal)? as usize;
+        let start = *self.starts.get(ordinal.checked_sub(self.first)?)? as usize;
         Some(self.raw.slice(start..start + entry.len as usize))
     }
 }
@@ -130,6 +145,23 @@ pub struct Source {
     name: String,
     blocks: [BlockCache; 2],
     pages: Cache<(u64, u64), Bytes>,
+    loners: Loners,
+}
+
+/// Whether chunks that are wanted are the only ones wanted of their blocks, as far as was seen.
+#[derive(Default)]
+struct Loners {
+    /// Chunks that were decompressed alone.
+    alone: AtomicU64,
+    /// Of those, how often another chunk of the block was wanted then.
+    again: AtomicU64,
+}
+
+impl Loners {
+    /// True while at most one of four was decompressed in vain, but for the first.
+    fn expect_one(&self) -> bool {
+        self.again.load(Relaxed) * 4 < self.alone.load(Relaxed) + 4
+    }
 }
 
 impl Source {
@@ -140,6 +172,7 @@ impl Source {
             name: name.into(),
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
             pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
+            loners: Loners::default(),
         }
     }
 
@@ -232,13 +265,29 @@ impl Source {
         Ok(header)
     }
 
-    /// The block at `place`, decoded. Its entries still have to be verified by their names.
-    pub fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
-        let cache = &self.blocks[usize::from(Class::of(kind) == Class::Tree)];
-        cache.get_or_insert_with(&place.block, || self.decode_block(place).map(Arc::new))
+    /// The block at `place`, decoded, with the entry there at least. Its entries still have to be
+    /// verified by their names.
+    fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
+        let class = Class::of(kind);
+        let cache = &self.blocks[usize::from(class == Class::Tree)];
+        // A chunk may be all that is wanted of its block; nodes are wanted in crowds.
+        let alone = class == Class::Chunks && self.loners.expect_one();
+        let block = cache.get_or_insert_with(&place.block, || {
+            self.loners.alone.fetch_add(alone.into(), Relaxed);
+            self.decode_block(place, alone).map(Arc::new)
+        })?;
+        if block.entry(usize::from(place.ordinal)).is_some() || block.starts.len() > 1 {
+            return Ok(block);
+        }
+        // Another entry of the same block: there will be more.
+        self.loners.again.fetch_add(1, Relaxed);
+        let whole = Arc::new(self.decode_block(place, false)?);
+        cache.insert(place.block, whole.clone());
+        Ok(whole)
     }
 
-    fn decode_block(&self, place: &Place) -> Result<Block> {
+    /// Decodes a block, or the entry at `place` alone.
+    fn decode_block(&self, place: &Place, alone: bool) -> Result<Block> {
         let offset = place.block;
         let header = self.block_header(offset, Some(place.tag))?;
         self.named(block::check_header(offset, &header))?;
@@ -246,7 +295,11 @@ impl Source {
         let body = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
         let head = self.named(block::parse_head(offset, &header, &body))?;
         let table_len = head.entries.len() * block::TABLE_ENTRY_LEN;
-        self.named(Block::decode(offset, head, body.get(table_len..).unwrap_or_default()))
+        let payload = body.get(table_len..).unwrap_or_default();
+        self.named(match alone {
+            true => Block::decode_one(offset, head, payload, usize::from(place.ordinal)),
+            false => Block::decode(offset, head, payload),
+        })
     }
 
     /// The entry at `place`, verified to be of `kind` and to have this name.

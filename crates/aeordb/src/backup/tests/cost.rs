@@ -170,6 +170,36 @@ fn a_patch_of_one_file_reads_what_the_depth_of_the_tree_asks_for() {
 }
 
 #[test]
+fn a_list_of_changes_goes_on_without_reading_what_comes_before() {
+    let source = memory();
+    let from = large(&source, 100_000);
+    let to = {
+        let mut writer = source.writer().unwrap();
+        let root = writer.head_version().unwrap().root;
+        let change = item(writer.entries(), &file("changed"));
+        let paths = (0..100).flat_map(|directory| {
+            (0..1000).map(move |number| format!("/{directory:04}/{number:03}"))
+        });
+        let changes =
+            paths.map(|path| (Path::parse(path.as_bytes()).unwrap(), Some(change.clone())));
+        let version = object::apply(writer.entries(), &root, changes).unwrap();
+        let id = writer.add_version(&version).unwrap();
+        writer.set_head(id, "test").unwrap();
+        writer.commit().unwrap();
+        id
+    };
+    let reader = source.reader().unwrap();
+    let [from, to] = [from, to].map(|id| reader.version(&id).unwrap().root);
+    let counting = Counting { store: reader.view(), reads: Cell::new(0) };
+    let mut differ =
+        graph::Differ::new(&counting, Some(&from), &counting, Some(&to), &Path::root()).unwrap();
+    differ.seek_after(Path::parse(b"/0098/500").unwrap().components()).unwrap();
+    let next = differ.find(|step| matches!(step, Ok(graph::Step::Item { .. }))).unwrap().unwrap();
+    assert!(matches!(next, graph::Step::Item { path, .. } if path.as_bytes() == b"/0098/501"));
+    assert!(counting.reads.get() <= 16, "{} reads", counting.reads.get());
+}
+
+#[test]
 fn one_changed_file_costs_what_the_depth_of_the_tree_asks_for() {
     let small = costs(1_000);
     for files in [100_000, 1_000_000] {

@@ -1,23 +1,27 @@
 //! Lists of changes: what is renamed, and what lists come to.
 
 use super::*;
-use crate::backup::{Change, changes, listed_changes, listing};
+use crate::backup::{Change, Comparison, changes, listed_changes, listing};
 use crate::format::change_list::{ChangeRecord, Sort};
 
 /// The changes as `diff` prints them.
 fn listed(source: &Database, from: &VersionId, to: &VersionId) -> Vec<String> {
     let mut lines = Vec::new();
     changes(&source.reader().unwrap(), from, to, &mut |change| {
-        lines.push(match change {
-            Change::Added { path, .. } => format!("A {path}"),
-            Change::Modified { path, .. } => format!("M {path}"),
-            Change::Deleted { path, .. } => format!("D {path}"),
-            Change::Renamed { from, to, .. } => format!("R {from} {to}"),
-        });
+        lines.push(line(&change));
         Ok(())
     })
     .unwrap();
     lines
+}
+
+fn line(change: &Change) -> String {
+    match change {
+        Change::Added { path, .. } => format!("A {path}"),
+        Change::Modified { path, .. } => format!("M {path}"),
+        Change::Deleted { path, .. } => format!("D {path}"),
+        Change::Renamed { from, to, .. } => format!("R {from} {to}"),
+    }
 }
 
 fn lines<const A: usize, const B: usize>(
@@ -106,6 +110,28 @@ fn a_patch_lists_what_diff_lists() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_list_goes_on_after_any_path(a in trees(), b in trees()) {
+        let source = memory();
+        let [from, to] = [&a, &b].map(|tree| commit(&source, tree));
+        let reader = source.reader().unwrap();
+        let comparison = Comparison::new(&reader, &from, &to).unwrap();
+        let after = |path: Option<&Path>| -> Vec<Change> {
+            comparison.changes(&reader, path).unwrap().map(Result::unwrap).collect()
+        };
+        let all = after(None);
+        let lines = |changes: &[Change]| changes.iter().map(line).collect::<Vec<_>>();
+        prop_assert_eq!(lines(&all), listed(&source, &from, &to));
+        // Paths of both, of neither, and on the way to what is not there.
+        let strange = ["/", "/a/c/e/g/h", "/a/0", "/a.b", "/b/c/0", "/z"].map(str::to_owned);
+        for path in a.keys().chain(b.keys()).chain(&strange) {
+            let path = Path::parse(path.as_bytes()).unwrap();
+            let rest: Vec<Change> =
+                all.iter().filter(|change| *change.path() > path).cloned().collect();
+            prop_assert_eq!(lines(&after(Some(&path))), lines(&rest), "after {}", path);
+        }
+    }
 
     #[test]
     fn lists_add_up_to_the_list_of_what_they_lead_to(a in trees(), b in trees(), c in trees()) {

@@ -72,6 +72,15 @@ pub fn diff<'s, M: Map, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized>(
     Ok(Diff { stores: (store_a, store_b), a, b, found: VecDeque::new(), map: PhantomData })
 }
 
+impl<M: Map, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Diff<'_, M, A, B> {
+    /// Passes over what has a key up to `after`: O(height) nodes of each tree are read. Must come
+    /// before anything is taken.
+    pub fn seek_after(&mut self, after: &[u8]) -> Result<()> {
+        self.a.seek_after::<M, A>(self.stores.0, after)?;
+        self.b.seek_after::<M, B>(self.stores.1, after)
+    }
+}
+
 /// What to do next.
 enum Step {
     Done,
