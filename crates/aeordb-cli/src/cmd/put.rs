@@ -19,6 +19,7 @@ pub fn run(app: &mut App, args: Put) -> Outcome {
         rehash: args.rehash,
         content_type: args.content_type,
         cache: cache_directory(),
+        identity: None,
     };
     let database = app.open_or_create()?;
     let report = app.watched(|_, watch| {
