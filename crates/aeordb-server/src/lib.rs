@@ -34,6 +34,7 @@ mod schema;
 mod server;
 mod sniff;
 mod spool;
+mod tarball;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;

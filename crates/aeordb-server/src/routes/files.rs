@@ -18,7 +18,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 
 use super::download::{self, Representation};
-use super::{Content, Needs, Route, archive, batch, json_answer, listing, no_content, upload};
+use super::{
+    Content, Needs, Route, archive, batch, graft, json_answer, listing, no_content, upload,
+};
 use crate::app::App;
 use crate::cache::{Cached, FILE_LEN_MAX};
 use crate::json;
@@ -41,6 +43,7 @@ pub fn routes() -> Vec<Route> {
         ("version", hash()),
         ("content_type", text_or_null()),
     ]);
+    let replaced = serde_json::json!({ "anyOf": [put, schema::edit(), graft::schema()] });
     vec![
         Route::new(
             Method::GET,
@@ -53,7 +56,8 @@ pub fn routes() -> Vec<Route> {
             ("version", "read this version instead of HEAD"),
             ("snapshot", "read this snapshot instead of HEAD"),
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
-            ("archive", "`tar`: a directory as an archive"),
+            ("archive", "`tar`: a directory as an archive; `aeordb`: what is there as an export"),
+            ("outline", "with `archive=aeordb`: without the bytes of files"),
             ("recursive", "list everything below a directory"),
             (
                 "prefix",
@@ -64,6 +68,8 @@ pub fn routes() -> Vec<Route> {
         ])
         .answer(200, "The bytes of a file", Content::Bytes("application/octet-stream"))
         .answer(200, "A page of a directory", Content::Json(directory))
+        .answer(200, "What is there as an archive", Content::Bytes("application/x-tar"))
+        .answer(200, "What is there as an export", Content::Bytes(super::streams::MEDIA_TYPE))
         .answer(206, "A part of a file", Content::Bytes("application/octet-stream"))
         .answer(304, "The file has the tag of If-None-Match", Content::None),
         Route::new(
@@ -74,12 +80,16 @@ pub fn routes() -> Vec<Route> {
             |request| Box::pin(upload::put(request)),
         )
         .query(&[
-            ("archive", "`tar`: the body is an archive, unpacked as one commit"),
+            (
+                "archive",
+                "`tar`: the body is an archive, unpacked as one commit; `aeordb`: it is a patch \
+                 of what is there",
+            ),
             ("mirror", "with an archive: remove what is not in it"),
         ])
         .body(Content::Bytes("application/octet-stream"))
         .answer(201, "It was not there", Content::Json(put.clone()))
-        .answer(200, "It was replaced", Content::Json(put)),
+        .answer(200, "It was replaced", Content::Json(replaced)),
         Route::new(
             Method::DELETE,
             "/files/{*path}",
@@ -119,7 +129,8 @@ async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
     match request.query("archive") {
         Some("tar") => return archive::get(request, path).await,
-        Some(other) => return Err(Problem::invalid(format!("archive={other} is not tar"))),
+        Some("aeordb") => return graft::get(request, path).await,
+        Some(other) => return Err(Problem::invalid(format!("archive={other} is no archive"))),
         None => {}
     }
     if slash || request.flag("stat")? || request.flag("recursive")? {

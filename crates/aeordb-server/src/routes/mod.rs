@@ -7,6 +7,7 @@ mod backups;
 mod batch;
 mod download;
 mod files;
+mod graft;
 mod jobs;
 mod keys;
 mod listing;

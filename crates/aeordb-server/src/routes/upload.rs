@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
 use super::files::{Conditions, etag, insert_version};
-use super::{archive, json_answer};
+use super::{archive, graft, json_answer};
 use crate::app::App;
 use crate::body::Incoming;
 use crate::json;
@@ -32,8 +32,15 @@ pub async fn put(mut request: Request) -> Answer {
     let (path, slash) = request.path()?;
     match request.query("archive") {
         Some("tar") if slash => return archive::put(request, path).await,
+        Some("aeordb") => return graft::put(request, path).await,
         None => {}
-        Some(_) => return Err(Problem::invalid("?archive=tar goes with a path that ends in /")),
+        Some("tar") => {
+            return Err(Problem::invalid(
+                "?archive=tar goes with a path that ends in /; curl -T FILE adds the file's name \
+                 to the path, -T - and --data-binary @FILE do not",
+            ));
+        }
+        Some(other) => return Err(Problem::invalid(format!("archive={other} is no archive"))),
     }
     if slash {
         return make_directory(request, path).await;
@@ -69,7 +76,7 @@ pub async fn put(mut request: Request) -> Answer {
 }
 
 /// That something is there already is a matter of rights for a key that may only append.
-fn refused(problem: Problem, append_only: bool) -> Problem {
+pub fn refused(problem: Problem, append_only: bool) -> Problem {
     match append_only && problem.status() == StatusCode::CONFLICT {
         true => Problem::forbidden("this key may only append, and something is there"),
         false => problem,

@@ -4,6 +4,7 @@
 
 mod backups;
 mod files;
+mod graft;
 mod house;
 mod keys;
 mod meta;
