@@ -35,7 +35,8 @@ pub fn run(app: &mut App, paths: &[OsString], at: &At, with: &With) -> Outcome {
     Ok(exit::DONE)
 }
 
-fn not_a_file(path: &Path, item: &Item) -> Error {
+/// What is no file has no bytes to show.
+pub fn not_a_file(path: &Path, item: &Item) -> Error {
     let path = text::printable_name(path.as_bytes());
     Error::invalid(match item {
         Item::Symlink(link) => {

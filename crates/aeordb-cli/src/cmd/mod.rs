@@ -3,7 +3,7 @@
 use crate::app::{App, Outcome};
 use crate::args::{Key, Snapshot, Verb};
 
-mod cat;
+pub mod cat;
 mod combine;
 mod completions;
 mod cp;
@@ -11,7 +11,7 @@ pub mod diff;
 mod du;
 mod export;
 mod gc;
-mod get;
+pub mod get;
 mod import;
 mod info;
 pub mod key;
@@ -20,7 +20,7 @@ pub mod ls;
 mod man;
 mod mv;
 mod promote;
-mod put;
+pub mod put;
 mod rm;
 mod serve;
 pub mod snapshot;
@@ -33,7 +33,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         return crate::remote::run(app, &url, verb);
     }
     match verb {
-        Verb::Put(args) => put::run(app, args),
+        Verb::Put(args) => put::run(app, &args),
         Verb::Get(args) => get::run(app, &args),
         Verb::Ls(args) => ls::run(app, &args),
         Verb::Cat(args) => cat::run(app, &args.paths, &args.at, &args.with),

@@ -4,6 +4,7 @@ mod client;
 mod files;
 mod jobs;
 pub mod parse;
+mod trees;
 mod versions;
 
 pub use client::{Client, Payload, encoded};
@@ -23,8 +24,8 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
     }
     let client = Client::new(url)?;
     match verb {
-        Verb::Put(args) => files::put(app, &client, args),
-        Verb::Get(args) => files::get(app, &client, &args),
+        Verb::Put(args) => trees::put(app, &client, &args),
+        Verb::Get(args) => trees::get(app, &client, &args),
         Verb::Ls(args) => files::ls(app, &client, &args),
         Verb::Cat(args) => files::cat(app, &client, &args.paths, args.at.at.as_deref()),
         Verb::Rm(args) => files::rm(app, &client, &args),
@@ -50,9 +51,7 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
 /// An option that was given and that only a file can have.
 fn local_option(verb: &Verb) -> Option<&'static str> {
     let given: &[(bool, &'static str)] = match verb {
-        Verb::Get(args) => {
-            &[(!args.with.patches.is_empty(), "--with"), (args.set_ids, "--set-ids")]
-        }
+        Verb::Get(args) => &[(!args.with.patches.is_empty(), "--with")],
         Verb::Ls(args) => &[
             (!args.with.patches.is_empty(), "--with"),
             (args.limit.is_some(), "--limit"),

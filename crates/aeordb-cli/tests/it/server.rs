@@ -30,14 +30,14 @@ impl<'d> Served<'d> {
         Served { desk, child, url: started["url"].as_str().unwrap().to_owned(), key }
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         let mut all = arguments.to_vec();
         all.extend(["--server", &self.url]);
         let output = self.desk.command(&all).env("AEORDB_API_KEY", &self.key).output().unwrap();
         Run::new(&all, output)
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         self.run(arguments).expect(0).out()
     }
 
