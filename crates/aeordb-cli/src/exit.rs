@@ -35,7 +35,7 @@ impl std::fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 /// True if a key is missing or does not allow what was asked.
-fn is_denied(error: &Error) -> bool {
+pub fn is_denied(error: &Error) -> bool {
     let inner = match error {
         Error::Io { source, .. } => source.get_ref(),
         _ => None,

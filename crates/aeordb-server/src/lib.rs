@@ -36,6 +36,7 @@ mod schema;
 mod server;
 mod sniff;
 mod spool;
+mod tarball;
 #[cfg(test)]
 mod testing;
 

@@ -35,7 +35,7 @@ pub fn run(app: &mut App, paths: &[OsString], at: &At, with: &With) -> Outcome {
     Ok(exit::DONE)
 }
 
-/// Why there are no bytes to show.
+/// What is no file has no bytes to show.
 pub fn not_a_file(path: &Path, item: &Item) -> Error {
     let path = text::printable_name(path.as_bytes());
     Error::invalid(match item {

@@ -1,11 +1,17 @@
 //! `get PATH LOCAL`
 
+use std::sync::Arc;
+
+use aeordb::db::Reader;
 use aeordb::files::{self, GetOptions, GetReport, Overwrite};
+use aeordb::hash::VersionId;
+use aeordb::object::Path;
+use aeordb::watch::Watch;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::app::{App, Outcome};
 use crate::args::Get;
-use crate::exit::{self, About, Subject};
+use crate::exit::{self, About, Attempt, Subject};
 use crate::location::location;
 use crate::output::is_standard;
 use crate::render;
@@ -17,24 +23,27 @@ pub fn run(app: &mut App, args: &Get) -> Outcome {
     let location = location(&args.path)?;
     let opened = app.open_with(&args.with)?;
     let (version, _) = opened.item(&location, args.at.at.as_deref())?;
-    let options = options(args);
-    let report = app.watched(|_, watch| {
-        files::get(&opened.reader, &version, &location.path, &args.local, &options, watch)
-            .about(Subject::Local)
-    })?;
-    shown(app, &report)
+    let report =
+        app.watched(|_, watch| restore(args, &opened.reader, &version, &location.path, watch))?;
+    ended(app, &report)
 }
 
-/// How files are restored. A restore holds every directory open on the way to where it is, so this
-/// asks for as many open files as there may be.
-pub fn options(args: &Get) -> GetOptions {
-    open_more_files();
+/// Restores what `path` is in `version` to where it was asked for.
+pub fn restore(
+    args: &Get,
+    reader: &Reader,
+    version: &VersionId,
+    path: &Path,
+    watch: &Arc<Watch>,
+) -> Attempt<GetReport> {
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
-    GetOptions { overwrite, set_ids: args.set_ids }
+    let options = GetOptions { overwrite, set_ids: args.set_ids };
+    open_more_files();
+    files::get(reader, version, path, &args.local, &options, watch).about(Subject::Local)
 }
 
-/// Shows what was restored.
-pub fn shown(app: &mut App, report: &GetReport) -> Outcome {
+/// Says what was restored, and how the program ends.
+pub fn ended(app: &mut App, report: &GetReport) -> Outcome {
     app.report(&render::get(report))?;
     Ok(match (report.damaged, report.failed) {
         (0, 0) => exit::DONE,

@@ -21,7 +21,7 @@ pub mod ls;
 mod man;
 mod mv;
 mod promote;
-mod put;
+pub mod put;
 pub mod rm;
 mod serve;
 pub mod snapshot;
@@ -34,7 +34,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         return crate::remote::run(app, &url, verb);
     }
     match verb {
-        Verb::Put(args) => put::run(app, args),
+        Verb::Put(args) => put::run(app, &args),
         Verb::Get(args) => get::run(app, &args),
         Verb::Ls(args) => ls::run(app, &args),
         Verb::Cat(args) => cat::run(app, &args.paths, &args.at, &args.with),

@@ -57,6 +57,11 @@ impl Client {
         Ok(Client { agent, base: url.trim_end_matches('/').to_owned(), key })
     }
 
+    /// The server's URL.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a request; a reply that is a problem is an error.
     pub fn send(
         &self,
@@ -150,7 +155,8 @@ pub fn encoded(text: &str) -> String {
     aeordb_server::percent_encoded(text.as_bytes())
 }
 
-fn denied(why: &str) -> Error {
+/// The key does not allow it.
+pub fn denied(why: &str) -> Error {
     Error::Io { what: "the server refuses".into(), source: io::Error::other(Denied(why.into())) }
 }
 
@@ -184,6 +190,11 @@ fn error_of(problem: &Value, status: u16, url: &str) -> Error {
             _ => Error::invalid(detail),
         },
         ("not-found", _) => Error::not_found(detail.trim_end_matches(" not found")),
+        ("changed", _) => {
+            let (what, detail) =
+                detail.split_once(" is not what was expected: ").unwrap_or_default();
+            Error::Changed { what: what.into(), detail: detail.into() }
+        }
         ("exists", _) => Error::Exists(detail.trim_end_matches(" already exists").to_owned()),
         ("locked", _) => Error::Locked { path: url.into(), holder: "another process".into() },
         ("damaged", _) if problem["offset"].is_null() => {
@@ -210,18 +221,27 @@ fn error_of(problem: &Value, status: u16, url: &str) -> Error {
     }
 }
 
-/// Copies the body of a reply to where it goes.
+/// Copies the body of a reply to where it goes. A server ends what it cannot read to its end as it
+/// ends nothing else, so a reply that stops early is damage, not data.
 pub fn copy(reply: Response<Body>, out: &mut dyn io::Write, watch: &Watch) -> Result<()> {
     let mut body = reply.into_body().into_reader();
     let mut buffer = vec![0; 256 * 1024];
+    let mut copied = 0;
     loop {
         watch.check()?;
-        let read = body.read(&mut buffer).context(|| "reading the reply".into())?;
+        let read = body.read(&mut buffer).map_err(|error| {
+            let detail = format!(
+                "the reply ends early: the server found stored bytes damaged, which its log says, \
+                 or the connection broke ({error})"
+            );
+            Error::damaged("the reply", copied, detail)
+        })?;
         if read == 0 {
             return Ok(());
         }
         let piece = buffer.get(..read).unwrap_or_default();
         out.write_all(piece).context(|| "writing what the server sent".into())?;
+        copied += read as u64;
         watch.advance(0, piece.len() as u64);
     }
 }

@@ -9,6 +9,7 @@ mod overlay;
 pub mod parse;
 mod place;
 mod read;
+mod trees;
 mod versions;
 
 pub use client::{Client, Payload, encoded};
@@ -30,8 +31,8 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
     let overlay = Overlay::lay(app, &client, with(&verb))?;
     let with = overlay.parameter();
     match verb {
-        Verb::Put(args) => files::put(app, &client, args),
-        Verb::Get(args) => read::get(app, &client, &args, &with),
+        Verb::Put(args) => trees::put(app, &client, &args),
+        Verb::Get(args) => trees::get(app, &client, &args, &with),
         Verb::Ls(args) => read::ls(app, &client, &args, &with),
         Verb::Cat(args) => read::cat(app, &client, &args.paths, args.at.at.as_deref(), &with),
         Verb::Rm(args) => files::rm(app, &client, &args),

@@ -28,7 +28,7 @@ pub fn url(path: &Path) -> String {
 }
 
 /// The URL of a path as a directory.
-pub fn directory_url(path: &Path) -> String {
+fn directory_url(path: &Path) -> String {
     if path.is_root() { "/files/".into() } else { format!("{}/", url(path)) }
 }
 

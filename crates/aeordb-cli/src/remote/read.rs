@@ -1,13 +1,8 @@
-//! Reading through a server: `get`, `cat`, `ls`, `stat` and `du`.
+//! Looking through a server: `cat`, `ls`, `stat` and `du`.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
-use aeordb::db::{Database, Options};
-use aeordb::files::{self, GetReport};
-use aeordb::media::{FileMedia, Media};
 use aeordb::object::Item;
 use aeordb_server::percent_encoded;
 use ureq::http::Method;
@@ -16,62 +11,9 @@ use super::client::{self, Client, Payload};
 use super::parse;
 use super::place::Place;
 use crate::app::{App, Outcome};
-use crate::args::{Du, Get, Ls, Stat};
+use crate::args::{Du, Ls, Stat};
 use crate::cmd;
-use crate::exit::{self, About, Attempt, Subject};
-use crate::output::is_standard;
-
-/// What is at the path comes as an export of it alone, so that it is restored, and proved, as out
-/// of a file.
-pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
-    let at = args.at.at.as_deref();
-    if is_standard(&args.local) {
-        return cat(app, client, std::slice::from_ref(&args.path), at, with);
-    }
-    let place = Place::new(&args.path, at, with)?;
-    let (_, found) = place.look(client)?;
-    let version = parse::version(&found, "version")?;
-    let options = cmd::get::options(args);
-    let report = app.watched(|_, watch| {
-        let url = place.url("archive=aeordb");
-        let reply = client.send(Method::GET, &url, &[], Payload::Empty).about(Subject::Path)?;
-        let mut scratch = Scratch::new()?;
-        client::copy(reply, &mut scratch, watch)?;
-        let (media, name) = (scratch.media.clone(), scratch.media.path());
-        let database = Database::open_media(media, name, &Options::default())?;
-        let reader = database.reader()?;
-        files::get(&reader, &reader.head(), &place.path, &args.local, &options, watch)
-            .about(Subject::Local)
-    })?;
-    // What came is a version of its own.
-    cmd::get::shown(app, &GetReport { version, ..report })
-}
-
-/// A file without a name that goes with whoever holds it.
-struct Scratch {
-    media: Arc<FileMedia>,
-    len: u64,
-}
-
-impl Scratch {
-    fn new() -> Attempt<Self> {
-        let name = format!("aeordb-{}.aeordb", std::process::id());
-        let media = FileMedia::create(std::env::temp_dir().join(name));
-        Ok(Scratch { media: Arc::new(media.about(Subject::Local)?), len: 0 })
-    }
-}
-
-impl Write for Scratch {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.media.write_at(bytes, self.len)?;
-        self.len += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::exit::{self, About, Subject};
 
 pub fn cat(
     app: &mut App,

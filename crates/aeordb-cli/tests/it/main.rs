@@ -13,6 +13,7 @@ mod pipes;
 mod readers;
 mod refusals;
 mod remote;
+mod remote_trees;
 mod server;
 mod server_manual;
 mod transcripts;

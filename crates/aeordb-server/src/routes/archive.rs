@@ -3,33 +3,35 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
 use aeordb::db::edit::sum;
 use aeordb::db::{Draft, Edit, Reader, Upload};
 use aeordb::error::Context;
 use aeordb::hash::VersionId;
-use aeordb::object::{FileRecord, Item, Name, Path, Symlink, Totals};
+use aeordb::object::{FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
 use aeordb::{Error, Result};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use tar::{Archive, Builder, EntryType, Header};
+use tar::{Builder, EntryType, Header};
 
-use super::files::{insert_version, version_of};
+use super::files::{Conditions, insert_version, version_of};
 use super::json_answer;
 use super::streams::piped;
-use super::upload::empty_directory;
+use super::upload::{empty_directory, refused};
 use crate::json;
 use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::spool;
+use crate::tarball::{self, Tarball};
 
 /// Most entries of an archive that comes in: they are in memory until the commit.
 const ENTRIES_MAX: usize = 1_000_000;
+/// Most bytes of their paths, targets and types, likewise.
+const NAMES_LEN_MAX: usize = 128 * 1024 * 1024;
 /// Bytes that are read at once.
 const PIECE_LEN: usize = 256 * 1024;
 
@@ -55,121 +57,166 @@ pub async fn get(request: Request, path: Path) -> Answer {
 }
 
 fn pack(reader: &Reader, version: &VersionId, top: &Path, out: &mut dyn Write) -> Result<()> {
-    let writing = || "writing an archive".to_owned();
     let mut archive = Builder::new(out);
-    let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
-    for entry in reader.walk(version, top)? {
-        let (path, item) = entry?;
-        let name = OsStr::from_bytes(path.as_bytes().get(start..).unwrap_or_default());
-        let mut header = Header::new_gnu();
-        header.set_size(0);
-        match item {
-            Item::File(record) => {
-                describe(
-                    &mut header,
-                    EntryType::Regular,
-                    record.mode.unwrap_or(0o644),
-                    record.mtime,
-                );
-                header.set_size(record.size);
-                archive.append_data(&mut header, name, reader.file(&record))
-            }
-            Item::Directory(directory) => {
-                let mode = directory.mode.unwrap_or(0o755);
-                describe(&mut header, EntryType::Directory, mode, directory.mtime);
-                archive.append_data(&mut header, name, std::io::empty())
-            }
-            Item::Symlink(link) => {
-                describe(&mut header, EntryType::Symlink, 0o777, link.mtime);
-                archive.append_link(&mut header, name, OsStr::from_bytes(&link.target))
-            }
-        }
-        .context(writing)?;
+    let packed = pack_all(reader, version, top, &mut archive);
+    if packed.is_err() {
+        // Dropped, it would write the end of a whole archive.
+        std::mem::forget(archive);
+        return packed;
     }
     archive.finish().context(writing)
 }
 
-fn describe(header: &mut Header, kind: EntryType, mode: u32, mtime: Option<i64>) {
+fn writing() -> String {
+    "writing an archive".into()
+}
+
+fn pack_all(
+    reader: &Reader,
+    version: &VersionId,
+    top: &Path,
+    archive: &mut Builder<&mut dyn Write>,
+) -> Result<()> {
+    let directory = reader.directory(version, top)?;
+    if directory.mode.is_some() || directory.mtime.is_some() {
+        append(reader, OsStr::new("./"), Item::Directory(directory), archive)?;
+    }
+    let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
+    for entry in reader.walk(version, top)? {
+        let (path, item) = entry?;
+        let name = OsStr::from_bytes(path.as_bytes().get(start..).unwrap_or_default());
+        append(reader, name, item, archive)?;
+    }
+    Ok(())
+}
+
+fn append(
+    reader: &Reader,
+    name: &OsStr,
+    item: Item,
+    archive: &mut Builder<&mut dyn Write>,
+) -> Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_size(0);
+    let (kind, mode, usual, mtime) = match &item {
+        Item::File(file) => (EntryType::Regular, file.mode, 0o644, file.mtime),
+        Item::Directory(found) => (EntryType::Directory, found.mode, 0o755, found.mtime),
+        Item::Symlink(link) => (EntryType::Symlink, Some(0o777), 0o777, link.mtime),
+    };
     header.set_entry_type(kind);
-    header.set_mode(mode);
+    header.set_mode(mode.unwrap_or(usual));
+    // Whole seconds from 1970 on are all that fits; an extension says it exactly.
     let seconds = mtime.unwrap_or_default().div_euclid(1_000_000_000);
     header.set_mtime(u64::try_from(seconds).unwrap_or(0));
+    let records = extension(&item, mode, mtime);
+    let records = records.iter().map(|(key, value)| (*key, value.as_bytes()));
+    archive.append_pax_extensions(records).context(writing)?;
+    match item {
+        Item::File(record) => {
+            header.set_size(record.size);
+            archive.append_data(&mut header, name, reader.file(&record))
+        }
+        Item::Directory(_) => archive.append_data(&mut header, name, std::io::empty()),
+        Item::Symlink(link) => {
+            archive.append_link(&mut header, name, OsStr::from_bytes(&link.target))
+        }
+    }
+    .context(writing)
+}
+
+/// The records of what a header does not hold.
+fn extension(item: &Item, mode: Option<u32>, mtime: Option<i64>) -> Vec<(&'static str, String)> {
+    let mut records = Vec::new();
+    if let Some(mtime) = mtime.filter(|mtime| *mtime < 0 || mtime % 1_000_000_000 != 0) {
+        records.push(("mtime", tarball::seconds(mtime)));
+    }
+    if let Item::File(FileRecord { content_type: Some(content_type), .. }) = item {
+        records.push((tarball::CONTENT_TYPE, content_type.clone()));
+    }
+    let unknown = [("mode", mode.is_none()), ("mtime", mtime.is_none())];
+    let unknown: Vec<&str> =
+        unknown.into_iter().filter(|(_, unknown)| *unknown).map(|(name, _)| name).collect();
+    if !unknown.is_empty() {
+        records.push((tarball::UNKNOWN, unknown.join(" ")));
+    }
+    records
 }
 
 /// Unpacks the body into the directory at `path`, as one commit.
 pub async fn put(mut request: Request, path: Path) -> Answer {
-    if request.rights.append_only {
-        return Err(Problem::forbidden("this key may only append, file by file"));
-    }
     let mirror = request.flag("mirror")?;
+    let append_only = request.rights.append_only;
+    if append_only && mirror {
+        return Err(Problem::forbidden("this key may only append, and a mirror removes"));
+    }
+    let conditions = Conditions::of(&request);
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
     let edit = request.app.blocking(move |app| {
-        let upload = Upload::new(app.database.clone());
-        unpack(upload, file, &path, mirror).map_err(|error| match error {
-            Error::Io { source, .. } => Problem::damaged_upload(format!("the archive: {source}")),
-            other => Problem::of_backup(other),
-        })
+        let mut upload = Upload::new(app.database.clone());
+        let items = unpack(&mut upload, file, &path)?;
+        let placing = Placing { top: path, items, mirror, append_only, conditions };
+        Ok(upload.into_edit("put", move |draft| placing.place(draft)))
     });
-    let report = request.app.edit(edit.await?).await?;
+    let edit: Edit = edit.await?;
+    let report = request.app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
     Ok(json_answer(StatusCode::OK, &json::edit(&report)))
 }
 
-fn unpack(mut upload: Upload, file: File, top: &Path, mirror: bool) -> Result<Edit> {
-    let mut archive = Archive::new(BufReader::with_capacity(PIECE_LEN, file));
-    let reading = || "reading an archive".to_owned();
+/// Takes in the bytes of an archive's files; gives what stands where. Later entries of a path stand
+/// in place of earlier ones.
+fn unpack(
+    upload: &mut Upload,
+    file: File,
+    top: &Path,
+) -> std::result::Result<BTreeMap<Path, Item>, Problem> {
+    let mut archive = Tarball::new(file)?;
     let mut items: BTreeMap<Path, Item> = BTreeMap::new();
-    for entry in archive.entries().context(reading)? {
-        let mut entry = entry.context(reading)?;
-        let Some(path) = below(top, &entry.path_bytes())? else { continue };
-        let header = entry.header();
-        let mode = header.mode().ok().map(|mode| mode & 0o7777);
-        let mtime = header.mtime().ok().and_then(|time| i64::try_from(time).ok());
-        let mtime = mtime.and_then(|seconds| seconds.checked_mul(1_000_000_000));
-        let target = entry.link_name_bytes().map(|target| target.into_owned());
-        let item = match header.entry_type() {
+    let mut names_len = 0;
+    while let Some(entry) = archive.next_entry()? {
+        let path = below(top, &entry.path)?;
+        let (mode, mtime) = (entry.mode, entry.mtime);
+        let content_type = entry.content_type.as_ref().map_or(0, String::len);
+        names_len += path.as_bytes().len() + entry.link.len() + content_type;
+        let item = match entry.kind {
             EntryType::Regular | EntryType::Continuous => {
-                let record = take(&mut upload, &mut entry)?;
-                Item::File(FileRecord { mode, mtime, ..record })
+                let record = take(upload, &mut archive.contents(&entry))?;
+                let content_type = entry.content_type;
+                Item::File(FileRecord { mode, mtime, content_type, ..record })
             }
             EntryType::Directory => {
-                let mut directory = empty_directory();
-                (directory.mode, directory.mtime) = (mode, mtime);
-                Item::Directory(directory)
+                Item::Directory(Subdirectory { mode, mtime, ..empty_directory() })
             }
-            EntryType::Symlink => {
-                Item::Symlink(Symlink { target: target.unwrap_or_default(), mtime })
-            }
+            EntryType::Symlink => Item::Symlink(Symlink { target: entry.link, mtime }),
             // A hard link is the file that it names, which came before.
             EntryType::Link => {
-                let linked = below(top, &target.unwrap_or_default())?;
-                let linked = linked.and_then(|linked| items.get(&linked).cloned());
+                let linked = items.get(&below(top, &entry.link)?).cloned();
                 linked
                     .ok_or_else(|| Error::invalid(format!("{path} links to what did not come")))?
             }
-            _ => return Err(Error::invalid(format!("{path} is no file, directory or link"))),
+            _ => return Err(Problem::invalid(format!("{path} is no file, directory or link"))),
         };
-        items.insert(path, item);
-        if items.len() > ENTRIES_MAX {
-            let (limit, found) = (ENTRIES_MAX as u64, items.len() as u64);
-            return Err(Error::Limit { what: "entries of an archive".into(), limit, found });
+        match item {
+            Item::Directory(_) if path.is_root() => continue,
+            _ => items.insert(path, item),
+        };
+        for (what, limit, found) in [
+            ("entries of an archive", ENTRIES_MAX, items.len()),
+            ("bytes of names in an archive", NAMES_LEN_MAX, names_len),
+        ] {
+            if found > limit {
+                let (limit, found) = (limit as u64, found as u64);
+                return Err(Error::Limit { what: what.into(), limit, found }.into());
+            }
         }
     }
-    let items = Arc::new(items);
-    let top = top.clone();
-    Ok(upload.into_edit("put", move |draft| {
-        if mirror {
-            let emptied = (!top.is_root()).then(|| Item::Directory(empty_directory()));
-            draft.set(&top, emptied)?;
-        }
-        place(draft, &items)
-    }))
+    Ok(items)
 }
 
-fn take(upload: &mut Upload, entry: &mut impl std::io::Read) -> Result<FileRecord> {
+fn take(upload: &mut Upload, contents: &mut impl Read) -> Result<FileRecord> {
     let mut piece = vec![0; PIECE_LEN];
     loop {
-        let read = entry.read(&mut piece).context(|| "reading an archive".into())?;
+        let read = contents.read(&mut piece).context(|| "reading an archive".into())?;
         if read == 0 {
             return upload.finish_file();
         }
@@ -177,31 +224,97 @@ fn take(upload: &mut Upload, entry: &mut impl std::io::Read) -> Result<FileRecor
     }
 }
 
-/// Where an entry lands: never outside of `top`. `None` for `.`, which is `top` itself.
-fn below(top: &Path, name: &[u8]) -> Result<Option<Path>> {
+/// Where an entry lands: never outside of `top`. `.` is `top` itself.
+fn below(top: &Path, name: &[u8]) -> Result<Path> {
     let mut path = top.clone();
     for component in name.split(|byte| *byte == b'/') {
         if !matches!(component, b"" | b".") {
             path = path.join(&Name::new(component)?)?;
         }
     }
-    Ok((path != *top).then_some(path))
+    Ok(path)
 }
 
-/// Puts the items of an archive. A directory that is there keeps what is in it.
-fn place(draft: &mut Draft<'_, '_>, items: &BTreeMap<Path, Item>) -> Result<Totals> {
-    let mut placed = Totals::default();
-    for (path, item) in items {
-        let found = draft.item(path)?;
-        match (item, found) {
-            (Item::Directory(_), Some(Item::Directory(_))) => continue,
-            (Item::Directory(_), Some(_)) | (_, Some(Item::Directory(_))) => {
-                return Err(Error::Exists(path.to_string()));
-            }
-            _ => {}
+/// What an archive puts where, and how.
+struct Placing {
+    top: Path,
+    items: BTreeMap<Path, Item>,
+    mirror: bool,
+    append_only: bool,
+    conditions: Conditions,
+}
+
+impl Placing {
+    /// Puts the items of an archive. A directory that is there keeps what is in it, unless the
+    /// archive is all that is to be left; a file keeps a content type that the archive does not
+    /// say.
+    fn place(&self, draft: &mut Draft<'_, '_>) -> Result<Totals> {
+        let found = draft.item(&self.top)?;
+        self.conditions.check(draft, &self.top, found.as_ref())?;
+        if !self.mirror && matches!(found, Some(Item::File(_) | Item::Symlink(_))) {
+            return Err(Error::invalid(format!("{} is not a directory", self.top)));
         }
-        placed = sum(placed, item.totals())?;
-        draft.set(path, Some(item.clone()))?;
+        let mut kept = BTreeMap::new();
+        if self.mirror {
+            for path in self.items.keys() {
+                if let Some(Item::File(record)) = draft.item(path)? {
+                    kept.insert(path, record);
+                }
+            }
+            self.empty(draft, found)?;
+        }
+        let mut placed = Totals::default();
+        for (path, item) in &self.items {
+            let found = draft.item(path)?;
+            let before = match &found {
+                Some(Item::File(record)) => Some(record),
+                _ => kept.get(path),
+            };
+            let item = match (item, &found) {
+                (Item::Directory(new), Some(Item::Directory(_))) => {
+                    attribute(draft, path, new)?;
+                    continue;
+                }
+                (Item::File(new), _) => Item::File(described(new, before)),
+                (item, _) => item.clone(),
+            };
+            placed = sum(placed, item.totals())?;
+            match found {
+                Some(found) if found == item => continue,
+                Some(_) if self.append_only => return Err(Error::Exists(path.to_string())),
+                _ => draft.set(path, Some(item))?,
+            }
+        }
+        Ok(placed)
     }
-    Ok(placed)
+
+    /// Removes everything at the top, which keeps its mode and time.
+    fn empty(&self, draft: &mut Draft<'_, '_>, found: Option<Item>) -> Result<()> {
+        let mut directory = empty_directory();
+        if let Some(Item::Directory(old)) = found {
+            (directory.mode, directory.mtime) = (old.mode, old.mtime);
+        }
+        draft.set(&self.top, (!self.top.is_root()).then_some(Item::Directory(directory)))
+    }
+}
+
+/// Gives a directory that is there the mode and time of `new`.
+fn attribute(draft: &mut Draft<'_, '_>, path: &Path, new: &Subdirectory) -> Result<()> {
+    match draft.whole(path)? {
+        Item::Directory(old) if (old.mode, old.mtime) != (new.mode, new.mtime) => {
+            let (mode, mtime) = (new.mode, new.mtime);
+            draft.set(path, Some(Item::Directory(Subdirectory { mode, mtime, ..old })))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file as it is put over what is there.
+fn described(new: &FileRecord, before: Option<&FileRecord>) -> FileRecord {
+    let mut record = new.clone();
+    if let Some(before) = before {
+        record.content_type = record.content_type.or_else(|| before.content_type.clone());
+        record.metadata = before.metadata.clone();
+    }
+    record
 }

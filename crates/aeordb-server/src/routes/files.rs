@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use super::download::{self, Representation};
 use super::{
-    Content, Needs, Route, archive, batch, json_answer, listing, no_content, streams, upload,
+    Content, Needs, Route, archive, batch, graft, json_answer, listing, no_content, upload,
 };
 use crate::app::App;
 use crate::cache::{Cached, FILE_LEN_MAX};
@@ -44,6 +44,7 @@ pub fn routes() -> Vec<Route> {
         ("version", hash()),
         ("content_type", text_or_null()),
     ]);
+    let replaced = serde_json::json!({ "anyOf": [put, schema::edit(), graft::schema()] });
     vec![
         Route::new(
             Method::GET,
@@ -57,10 +58,8 @@ pub fn routes() -> Vec<Route> {
             ("snapshot", "read this snapshot instead of HEAD"),
             ("with", "read with this overlay"),
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
-            (
-                "archive",
-                "`tar`: a directory as an archive; `aeordb`: whatever it is as an export of it alone",
-            ),
+            ("archive", "`tar`: a directory as an archive; `aeordb`: what is there as an export"),
+            ("outline", "with `archive=aeordb`: without the bytes of files"),
             ("recursive", "list everything below a directory"),
             (
                 "prefix",
@@ -72,6 +71,8 @@ pub fn routes() -> Vec<Route> {
         ])
         .answer(200, "The bytes of a file", Content::Bytes("application/octet-stream"))
         .answer(200, "A page of a directory", Content::Json(directory))
+        .answer(200, "What is there as an archive", Content::Bytes("application/x-tar"))
+        .answer(200, "What is there as an export", Content::Bytes(super::streams::MEDIA_TYPE))
         .answer(206, "A part of a file", Content::Bytes("application/octet-stream"))
         .answer(304, "The file has the tag of If-None-Match", Content::None),
         Route::new(
@@ -82,13 +83,17 @@ pub fn routes() -> Vec<Route> {
             |request| Box::pin(upload::put(request)),
         )
         .query(&[
-            ("archive", "`tar`: the body is an archive, unpacked as one commit"),
+            (
+                "archive",
+                "`tar`: the body is an archive, unpacked as one commit; `aeordb`: it is a patch \
+                 of what is there",
+            ),
             ("mirror", "with an archive: remove what is not in it"),
         ])
         .conditional()
         .body(Content::Bytes("application/octet-stream"))
         .answer(201, "It was not there", Content::Json(put.clone()))
-        .answer(200, "It was replaced", Content::Json(put)),
+        .answer(200, "It was replaced", Content::Json(replaced)),
         Route::new(
             Method::DELETE,
             "/files/{*path}",
@@ -130,7 +135,7 @@ pub fn routes() -> Vec<Route> {
 async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
     match request.query("archive")? {
-        Some("aeordb") => return streams::of_path(request, path).await,
+        Some("aeordb") => return graft::get(request, path).await,
         Some(_) => return archive::get(request, path).await,
         None => {}
     }

@@ -7,6 +7,7 @@ mod backups;
 mod batch;
 mod download;
 mod files;
+mod graft;
 mod import;
 mod jobs;
 mod keys;

@@ -17,7 +17,6 @@ use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::admin::seconds;
-use super::files::version_of;
 use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
@@ -84,19 +83,6 @@ async fn export(request: Request) -> Answer {
         backup::export(&reader, &version, out, watch)?;
         app.metrics.last_export.store(seconds(app), Relaxed);
         Ok(())
-    })
-    .await
-}
-
-/// Sends what is at a path of the files as an export of it alone.
-pub async fn of_path(request: Request, path: Path) -> Answer {
-    let reader = request.reader()?;
-    let whole = version_of(&request.app, &reader, &request).await?;
-    let part_of = move |_: &Arc<App>| Ok(part(Reader::clone(&reader), [whole], Some(path))?);
-    let (reader, [version]) = request.app.blocking(part_of).await?;
-    let name = format!("{}.aeordb", short(&version));
-    stream(&request, whole, &name, move |_, out, watch| {
-        backup::export(&reader, &version, out, watch).map(drop)
     })
     .await
 }

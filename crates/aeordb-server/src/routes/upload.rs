@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
 use super::files::{Conditions, etag, insert_version};
-use super::{archive, json_answer};
+use super::{archive, graft, json_answer};
 use crate::app::App;
 use crate::body::Incoming;
 use crate::digest::ContentDigest;
@@ -33,13 +33,16 @@ pub async fn put(mut request: Request) -> Answer {
     let (path, slash) = request.path()?;
     let conditions = Conditions::of(&request);
     match request.query("archive")? {
-        Some("tar") if slash && conditions.is_empty() => return archive::put(request, path).await,
-        Some("tar") if slash => {
-            let detail = "an archive is put as it is: it knows neither If-Match nor If-None-Match";
-            return Err(Problem::invalid(detail));
-        }
+        Some("tar") if slash => return archive::put(request, path).await,
+        Some("aeordb") => return graft::put(request, path).await,
         None => {}
-        Some(_) => return Err(Problem::invalid("?archive=tar goes with a path that ends in /")),
+        Some("tar") => {
+            return Err(Problem::invalid(
+                "?archive=tar goes with a path that ends in /; curl -T FILE adds the file's name \
+                 to the path, -T - and --data-binary @FILE do not",
+            ));
+        }
+        Some(other) => return Err(Problem::invalid(format!("archive={other} is no archive"))),
     }
     if slash {
         return make_directory(request, path, conditions).await;
@@ -75,7 +78,7 @@ pub async fn put(mut request: Request) -> Answer {
 }
 
 /// That something is there already is a matter of rights for a key that may only append.
-fn refused(problem: Problem, append_only: bool) -> Problem {
+pub fn refused(problem: Problem, append_only: bool) -> Problem {
     match append_only && problem.status() == StatusCode::CONFLICT {
         true => Problem::forbidden("this key may only append, and something is there"),
         false => problem,

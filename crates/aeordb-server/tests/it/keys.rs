@@ -118,7 +118,7 @@ fn a_key_that_only_appends_neither_replaces_nor_removes() {
         ("POST", "/files/new?rename-to=/x"),
         ("POST", "/files/new?copy-to=/docs/a.txt&force"),
         ("POST", "/batch"),
-        ("PUT", "/files/docs/?archive=tar"),
+        ("PUT", "/files/docs/?archive=tar&mirror"),
         ("POST", "/admin/promote"),
         ("POST", "/admin/gc"),
     ] {

@@ -5,6 +5,7 @@
 mod backups;
 mod conditions;
 mod files;
+mod graft;
 mod house;
 mod keys;
 mod meta;

@@ -46,7 +46,27 @@ pub fn diff(
     out: &mut dyn Write,
     watch: &Watch,
 ) -> Result<PatchReport> {
-    let mut plan = Plan::new(reader);
+    write(reader, from, to, Base::Whole, out, watch)
+}
+
+/// How much of the version that a patch starts from is here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Base {
+    /// All of it.
+    Whole,
+    /// Its nodes. New chunks then refer to nothing; those that `from` has are left out all the same.
+    Nodes,
+}
+
+pub(super) fn write(
+    reader: &Reader,
+    from: &VersionId,
+    to: &VersionId,
+    base: Base,
+    out: &mut dyn Write,
+    watch: &Watch,
+) -> Result<PatchReport> {
+    let mut plan = Plan::new(reader, base);
     plan.look(from, to, watch)?;
     let mut out = SealedWriter::new(out, reader.crew().clone(), Some(from), to)?;
     if from != to {
@@ -85,8 +105,10 @@ pub fn diff(
                 };
                 match old {
                     Some(old) if old.content == record.content => {}
-                    Some(old) => deltas.file(&mut out, &mut chunks, old, &record)?,
-                    None => {
+                    Some(old) if base == Base::Whole => {
+                        deltas.file(&mut out, &mut chunks, old, &record)?;
+                    }
+                    _ => {
                         for chunk in ListReader::new(view, &record.content, record.size, 0)? {
                             let (_, chunk) = chunk?;
                             chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
@@ -150,6 +172,7 @@ fn list_nodes(view: &View, record: &FileRecord) -> Result<Vec<Hash>> {
 /// What a first pass over the difference finds out.
 struct Plan<'r> {
     reader: &'r Reader,
+    base: Base,
     /// Bytes of the files that differ or are new.
     bytes: u64,
     /// Nodes that whoever has the base has, as far as the difference shows them.
@@ -160,10 +183,10 @@ struct Plan<'r> {
 }
 
 impl<'r> Plan<'r> {
-    fn new(reader: &'r Reader) -> Self {
+    fn new(reader: &'r Reader, base: Base) -> Self {
         let seen = Bitmap::new(reader.view().number_limit());
         let (chunks, deleted) = (LiveChunks::new(reader), Predecessors::default());
-        Plan { reader, bytes: 0, seen, chunks, deleted }
+        Plan { reader, base, bytes: 0, seen, chunks, deleted }
     }
 
     fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
@@ -180,7 +203,14 @@ impl<'r> Plan<'r> {
                 }
                 for chunk in ListReader::new(view, &old.content, old.size, 0)? {
                     let (_, chunk) = chunk?;
-                    self.chunks.exclude(&place(view, Kind::Chunk, &chunk.id.0)?);
+                    // One that is not here is in no new file either.
+                    let place = match self.base {
+                        Base::Whole => Some(place(view, Kind::Chunk, &chunk.id.0)?),
+                        Base::Nodes => view.locate(&chunk.id.0)?,
+                    };
+                    if let Some(place) = place {
+                        self.chunks.exclude(&place);
+                    }
                 }
             }
             if let Some(Item::File(new)) = &after {

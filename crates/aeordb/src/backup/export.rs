@@ -34,6 +34,27 @@ pub fn export(
     out: &mut dyn Write,
     watch: &Watch,
 ) -> Result<ExportReport> {
+    write(reader, version, true, out, watch)
+}
+
+/// Writes the nodes of `version` alone: what is recorded of its files, without their bytes. Whoever
+/// reads a file of it, or imports it, is told that chunks are missing.
+pub(super) fn export_nodes(
+    reader: &Reader,
+    version: &VersionId,
+    out: &mut dyn Write,
+    watch: &Watch,
+) -> Result<ExportReport> {
+    write(reader, version, false, out, watch)
+}
+
+fn write(
+    reader: &Reader,
+    version: &VersionId,
+    with_chunks: bool,
+    out: &mut dyn Write,
+    watch: &Watch,
+) -> Result<ExportReport> {
     let decoded = reader.version(version)?;
     let Version { root, totals } = decoded;
     watch.expect(totals.files, totals.bytes);
@@ -59,6 +80,9 @@ pub fn export(
                     Ok(())
                 };
                 let chunk = |chunk: &ChunkRef| {
+                    if !with_chunks {
+                        return Ok(());
+                    }
                     chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
                     Ok(())
                 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::db::{Database, Options, Reader};
+use crate::db::{Database, Options, Reader, Writer};
 use crate::error::{Error, Result};
 use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::object::tree::empty_root;
@@ -23,14 +23,9 @@ pub fn subtree(
     let mut parts = Vec::with_capacity(versions.len());
     let mut found = false;
     for id in versions {
-        let version = Version::read(&writer, id)?;
-        let edits = way_to(reader, &version, path)?;
-        found |= path.is_root() || edits.contains_key(path);
-        let part = match path.is_root() {
-            true => version,
-            false => object::apply(writer.entries(), &Version::empty().root, edits)?,
-        };
-        parts.push(writer.add_version(&part)?);
+        let (id, has_it) = part(&mut writer, id, path)?;
+        found |= has_it;
+        parts.push(id);
     }
     if !found {
         return Err(Error::not_found(path.to_string()));
@@ -39,14 +34,33 @@ pub fn subtree(
     Ok((over.reader()?, parts))
 }
 
+/// What `path` is in a version, as a version that holds nothing else, and whether it is anything.
+pub(super) fn part(
+    writer: &mut Writer<'_>,
+    version: &VersionId,
+    path: &Path,
+) -> Result<(VersionId, bool)> {
+    if path.is_root() {
+        return Ok((*version, true));
+    }
+    let edits = way_to(writer, &Version::read(writer, version)?, path)?;
+    let found = edits.contains_key(path);
+    let part = object::apply(writer.entries(), &Version::empty().root, edits)?;
+    Ok((writer.add_version(&part)?, found))
+}
+
 /// The directories above a path, each of them empty, and what is at the path.
-fn way_to(reader: &Reader, version: &Version, path: &Path) -> Result<BTreeMap<Path, Option<Item>>> {
+fn way_to(
+    writer: &Writer<'_>,
+    version: &Version,
+    path: &Path,
+) -> Result<BTreeMap<Path, Option<Item>>> {
     let mut way = BTreeMap::new();
-    let Some(item) = object::resolve(reader.view(), &version.root, path)? else { return Ok(way) };
+    let Some(item) = object::resolve(writer, &version.root, path)? else { return Ok(way) };
     way.insert(path.clone(), Some(item));
     let mut next = path.parent();
     while let Some(parent) = next.filter(|parent| !parent.is_root()) {
-        let item = object::resolve(reader.view(), &version.root, &parent)?;
+        let item = object::resolve(writer, &version.root, &parent)?;
         if let Some(Item::Directory(Subdirectory { mode, mtime, .. })) = item {
             let root = DirectoryId(empty_root(Kind::Directory));
             let empty = Subdirectory::new(root, Totals::default());

@@ -2,6 +2,7 @@
 
 mod chains;
 mod cost;
+mod grafting;
 mod hostile;
 mod listings;
 mod merging;

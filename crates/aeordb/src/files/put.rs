@@ -36,6 +36,8 @@ pub struct PutOptions {
     pub content_type: Option<String>,
     /// Where the cache of unchanged files is.
     pub cache: Option<PathBuf>,
+    /// What the cache knows the database by, where that is not its file id.
+    pub identity: Option<String>,
 }
 
 /// What was put.
@@ -237,8 +239,9 @@ fn put_one(
         _ => place.of(name.as_deref())?,
     };
     let old = object::resolve(writer, &place.head.root, &to)?;
+    let file_id = writer.database().file_id();
     let identity = [
-        writer.database().file_id().as_slice(),
+        options.identity.as_ref().map_or(file_id.as_slice(), String::as_bytes),
         whole.as_os_str().as_bytes(),
         b"\0",
         to.as_bytes(),

@@ -59,6 +59,12 @@ impl NewFile {
         Ok(())
     }
 
+    /// What was written, to be read: it never gets its name.
+    pub fn into_media(mut self) -> Result<FileMedia> {
+        self.flush().context(|| format!("writing {}", self.path().display()))?;
+        Ok(self.media)
+    }
+
     /// Makes the file durable and gives it its name. Errors are those of writing, after which
     /// nothing is left behind, and those of [`FileMedia::publish`].
     pub fn publish(mut self) -> Result<()> {

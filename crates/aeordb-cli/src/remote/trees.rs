@@ -1,0 +1,228 @@
+//! `put` and `get` through a server. What the server has comes as a sealed file, and the library
+//! does with it what it does with a database here: a put is made over the outline of what is there,
+//! and the patch between the two is what is sent; a get is a restore of an export.
+
+use std::fs;
+use std::io::{self, PipeReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path as LocalPath, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use aeordb::backup;
+use aeordb::db::{Database, Options, Reader};
+use aeordb::error::Context;
+use aeordb::files::PutReport;
+use aeordb::hash::VersionId;
+use aeordb::media::{MemoryMedia, NewFile};
+use aeordb::object::{Name, Path};
+use aeordb::watch::Watch;
+use aeordb::{Error, Result};
+use ureq::http::Method;
+
+use super::client::{self, Client, Payload};
+use super::files::is_directory;
+use super::parse;
+use super::place::{Place, url};
+use crate::app::{App, Outcome};
+use crate::args::{Get, Put};
+use crate::cmd;
+use crate::exit::{self, About, Attempt, Failure, Subject};
+use crate::location::{Target, target};
+use crate::output::is_standard;
+
+/// How often a put is made when others change the same place meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A sealed file of what is at a path of the server.
+struct Fetched {
+    reader: Reader,
+    /// The version that it was taken from; `None` if the key may not know.
+    from: Option<VersionId>,
+    /// Kept open as long as the reader.
+    _database: Database,
+}
+
+/// Fetches a sealed file to where it has no name, in the first of these directories that takes it.
+fn fetch(client: &Client, url: &str, near: &[PathBuf], watch: &Watch) -> Attempt<Fetched> {
+    let reply = client.send(Method::GET, url, &[], Payload::Empty).about(Subject::Path)?;
+    let from = reply.headers().get("aeordb-version").and_then(|value| value.to_str().ok());
+    let from = from.and_then(|version| version.parse().ok());
+    let from = Some(from.ok_or_else(|| Error::invalid("the server does not name the version"))?);
+    let mut file = create(near).about(Subject::Local)?;
+    client::copy(reply, &mut file, watch)?;
+    let media = Arc::new(file.into_media().about(Subject::Local)?);
+    let name = LocalPath::new("what the server sent");
+    let database = Database::open_media(media, name, &Options::default())?;
+    Ok(Fetched { reader: database.reader()?, from, _database: database })
+}
+
+fn create(directories: &[PathBuf]) -> Result<NewFile> {
+    let name = format!(".aeordb-{}", std::process::id());
+    let mut last = Err(Error::invalid("there is no directory for what the server sends"));
+    for directory in directories {
+        last = NewFile::create(directory.join(&name));
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+/// Nothing, for a key that may not read what is there: if something is, the server says so.
+fn nothing() -> Result<Fetched> {
+    let media = Arc::new(MemoryMedia::new());
+    let name = LocalPath::new("nothing");
+    let database = Database::create_media(media, name, [0; 16], &Options::default())?;
+    Ok(Fetched { reader: database.reader()?, from: None, _database: database })
+}
+
+pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
+    let at = args.at.at.as_deref();
+    if is_standard(&args.local) {
+        return super::read::cat(app, client, std::slice::from_ref(&args.path), at, with);
+    }
+    let place = Place::new(&args.path, at, with)?;
+    let url = place.url("archive=aeordb");
+    let report = app.watched(|_, watch| {
+        // Beside what is to be written there is most likely as much space again.
+        let mut near: Vec<PathBuf> = args.local.ancestors().skip(1).map(PathBuf::from).collect();
+        near.push(std::env::temp_dir());
+        let fetched = fetch(client, &url, &near, watch)?;
+        let part = fetched.reader.head();
+        let mut report = cmd::get::restore(args, &fetched.reader, &part, &place.path, watch)?;
+        report.version = fetched.from.unwrap_or(part);
+        Ok(report)
+    })?;
+    cmd::get::ended(app, &report)
+}
+
+pub fn put(app: &mut App, client: &Client, args: &Put) -> Outcome {
+    cmd::put::check(args)?;
+    let target = target(&args.path)?;
+    let (target, path) = place(client, args, target)?;
+    // What was read from a pipe cannot be read again.
+    let again = !args.locals.iter().any(|local| is_standard(local));
+    let report = app.watched(|_, watch| {
+        for _ in 1..ATTEMPTS {
+            match attempt(client, args, &target, &path, watch) {
+                Err(Failure { error: Error::Changed { .. }, .. }) if again => {}
+                done => return done,
+            }
+        }
+        attempt(client, args, &target, &path, watch)
+    })?;
+    cmd::put::ended(app, &report)
+}
+
+/// Where it is put, and the path in which something changes then: of one file, its own, so that the
+/// outline of a directory around it is not asked for.
+fn place(client: &Client, args: &Put, target: Target) -> Attempt<(Target, Path)> {
+    let [local] = args.locals.as_slice() else {
+        let path = target.path.clone();
+        return Ok((target, path));
+    };
+    let is_file = !is_standard(local) && fs::metadata(local).is_ok_and(|found| !found.is_dir());
+    if !is_file || !is_directory(client, &target)? {
+        let path = target.path.clone();
+        return Ok((target, path));
+    }
+    let whole = fs::canonicalize(local).context(|| format!("looking at {}", local.display()));
+    let whole = whole.about(Subject::Local)?;
+    let name = whole.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    let path = target.path.join(&Name::new(name)?)?;
+    Ok((Target { is_directory: true, ..target }, path))
+}
+
+/// Makes the put here, over the outline of what is there, and sends what it comes to.
+fn attempt(
+    client: &Client,
+    args: &Put,
+    target: &Target,
+    path: &Path,
+    watch: &Arc<Watch>,
+) -> Attempt<PutReport> {
+    let url = format!("{}?archive=aeordb", url(path));
+    let scratch = std::env::temp_dir();
+    let outline = format!("{url}&outline");
+    let outline = fetch(client, &outline, std::slice::from_ref(&scratch), watch);
+    let outline = match outline {
+        Err(failure) if exit::is_denied(&failure.error) => nothing()?,
+        outline => outline?,
+    };
+    let from = outline.reader.head();
+    let over = Database::over(&outline.reader, from, Some(&scratch), &Options::default())?;
+    let identity = Some(client.base().to_owned());
+    let mut report = cmd::put::load(args, target, &over, identity, watch)?;
+    if let Some(head) = outline.from.filter(|_| report.version == from) {
+        (report.version, report.previous, report.new_bytes) = (head, head, 0);
+        return Ok(report);
+    }
+    let mut patch = Patch::make(over.reader()?, from, report.version, watch.clone())?;
+    let payload = Payload::Bytes(&mut patch, "application/vnd.aeordb");
+    let reply = client.send(Method::PUT, &url, &[], payload).and_then(|reply| client.value(reply));
+    let reply = reply.map_err(|error| match (error, outline.from) {
+        (Error::Changed { .. }, None) => client::denied(
+            "something is there, and this key may not read it: it needs the scope read",
+        ),
+        (error, _) => error,
+    });
+    let reply = reply.about(Subject::Path)?;
+    report.version = parse::version(&reply, "version")?;
+    report.previous = parse::version(&reply, "previous")?;
+    report.new_bytes = parse::number(&reply, "new_bytes")?;
+    Ok(report)
+}
+
+/// A patch that is made while it is sent. One that could not be finished has no end: reading it
+/// fails, and so does the request.
+struct Patch {
+    pipe: PipeReader,
+    making: Option<JoinHandle<Result<()>>>,
+    watch: Arc<Watch>,
+}
+
+impl Patch {
+    fn make(reader: Reader, from: VersionId, to: VersionId, watch: Arc<Watch>) -> Result<Patch> {
+        let (pipe, writer) = io::pipe().context(|| "making a pipe".into())?;
+        let making = std::thread::spawn(move || {
+            let mut out = io::BufWriter::with_capacity(64 * 1024, writer);
+            backup::diff_from_outline(&reader, &from, &to, &mut out, &Watch::new())?;
+            io::Write::flush(&mut out).context(|| "making a patch".into())
+        });
+        Ok(Patch { pipe, making: Some(making), watch })
+    }
+}
+
+impl Read for Patch {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.watch.check().map_err(io::Error::other)?;
+        let read = self.pipe.read(buffer)?;
+        if read == 0
+            && let Some(making) = self.making.take()
+        {
+            making.join().unwrap_or(Err(Error::Interrupted)).map_err(io::Error::other)?;
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_that_cannot_be_made_fails_the_request_instead_of_ending_it() {
+        let nothing = nothing().unwrap();
+        let head = nothing.reader.head();
+        let unknown = VersionId(aeordb::hash::Hash::of(b"no version"));
+        let make = |to| Patch::make(nothing.reader.clone(), head, to, Arc::default()).unwrap();
+        let mut sent = Vec::new();
+        let error = make(unknown).read_to_end(&mut sent).unwrap_err();
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()), "{error}");
+        make(head).read_to_end(&mut sent).unwrap();
+        let stopped = Patch { watch: Arc::default(), ..make(head) };
+        stopped.watch.cancel();
+        assert!({ stopped }.read_to_end(&mut sent).is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! What is at a path as a sealed file: out for a restore that is done elsewhere, or in outline for
+//! a put that is made elsewhere; in as what that put comes to.
+
+use std::io::BufReader;
+use std::sync::Arc;
+
+use aeordb::backup::{self, Input};
+use aeordb::object::Path;
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::admin::Cancelled;
+use super::files::{insert_version, version_of};
+use super::json_answer;
+use super::streams::{MEDIA_TYPE, piped};
+use super::upload::refused;
+use crate::problem::{Answer, Problem};
+use crate::request::Request;
+use crate::schema::{count, hash, object};
+use crate::spool;
+
+/// What a put comes to.
+pub fn schema() -> Value {
+    object(&[("version", hash()), ("previous", hash()), ("new_bytes", count())])
+}
+
+/// Sends what is at `path`: an export of nothing else, or with `outline` its nodes alone.
+pub async fn get(request: Request, path: Path) -> Answer {
+    let outline = request.flag("outline")?;
+    let app = &request.app;
+    let reader = request.reader()?;
+    let version = version_of(app, &reader, &request).await?;
+    let body = if request.method == Method::HEAD {
+        Body::empty()
+    } else {
+        // Many do this at once, and it is done soon: they wait instead of being sent away.
+        let permit = app.upload_permit().await?;
+        match outline {
+            true => {
+                let make = move |_: &_, out: &mut dyn std::io::Write, watch: &_| {
+                    backup::export_outline(&reader, &version, &path, out, watch)
+                };
+                piped(app, permit, make).await?
+            }
+            false => {
+                let part = move |_: &_| Ok(backup::subtree(&reader, &[version], &path)?);
+                let (reader, parts) = app.blocking(part).await?;
+                let make = move |_: &_, out: &mut dyn std::io::Write, watch: &_| {
+                    parts
+                        .iter()
+                        .try_for_each(|part| backup::export(&reader, part, out, watch).map(drop))
+                };
+                piped(app, permit, make).await?
+            }
+        }
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    insert_version(response.headers_mut(), &version);
+    Ok(response)
+}
+
+/// Puts at `path` what the body leads to, if what is there is what it starts from.
+pub async fn put(mut request: Request, path: Path) -> Answer {
+    if [IF_MATCH, IF_NONE_MATCH].iter().any(|name| request.headers.contains_key(name)) {
+        let detail = "a patch says itself what must be there: no If-Match, no If-None-Match";
+        return Err(Problem::invalid(detail));
+    }
+    let only_adds = request.rights.append_only;
+    let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
+    let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
+    let watch = Cancelled(Arc::default());
+    let seen = watch.0.clone();
+    let work = move |app: &Arc<crate::app::App>| {
+        let input = Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
+        backup::graft(&app.database, input, &path, only_adds, &seen).map_err(Problem::of_backup)
+    };
+    let report = request.app.blocking(work).await.map_err(|error| refused(error, only_adds))?;
+    let answer = json!({
+        "version": report.version.to_string(),
+        "previous": report.previous.to_string(),
+        "new_bytes": report.new_bytes,
+    });
+    Ok(json_answer(StatusCode::OK, &answer))
+}
