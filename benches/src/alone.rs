@@ -78,7 +78,7 @@ impl<'a> Alone<'a> {
 
     /// Prints and writes the tables; whether all is well.
     pub fn finish(self, title: &str, about: &str) -> Outcome<bool> {
-        let machine = Machine::look(&self.dir, &self.dir)?;
+        let machine = Machine::look(&self.dir, None)?;
         let version = Call::new(&self.options.aeordb).arg("--version").read()?;
         let mut page = format!("# {title}\n\n{about}\n\n");
         for line in machine.lines() {

@@ -14,20 +14,20 @@ pub struct Machine {
     memory_gib: f64,
     kernel: String,
     work: String,
-    restore: String,
+    restore: Option<String>,
     day: String,
 }
 
 impl Machine {
-    /// Looks at this machine, and at the file systems of the two directories.
-    pub fn look(work: &Path, restore: &Path) -> Outcome<Self> {
+    /// Looks at this machine, and at the file systems of the scratch and of restores.
+    pub fn look(work: &Path, restore: Option<&Path>) -> Outcome<Self> {
         Ok(Self {
             cpu: field("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: memory_gib(),
             kernel: read("/proc/sys/kernel/osrelease"),
             work: file_system(work)?,
-            restore: file_system(restore)?,
+            restore: restore.map(file_system).transpose()?,
             day: Call::new("date").args(["-u", "+%F"]).read()?.trim().to_owned(),
         })
     }
@@ -39,7 +39,12 @@ impl Machine {
                 "{}, {} cores, {:.0} GiB of memory, Linux {}",
                 self.cpu, self.cores, self.memory_gib, self.kernel
             ),
-            format!("trees and stores on {}, restores into {}", self.work, self.restore),
+            match &self.restore {
+                Some(restore) => {
+                    format!("trees and stores on {}, restores into {restore}", self.work)
+                }
+                None => format!("all files on {}", self.work),
+            },
             format!("measured on {}, page cache warm", self.day),
         ]
     }

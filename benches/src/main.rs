@@ -3,12 +3,13 @@
 //!
 //! `step` says what is done, `peers` how each program does it, `round` runs
 //! them, `bars` judges, `report` prints. `big` and `sparse` measure ours alone
-//! where size is the question.
+//! where size is the question, `http` the server beside an object server.
 
 mod alone;
 mod bars;
 mod big;
 mod error;
+mod http;
 mod machine;
 mod measure;
 mod options;
@@ -52,6 +53,7 @@ fn run() -> Outcome<bool> {
         Mode::Steps => steps(&options),
         Mode::Big => big::run(&options),
         Mode::Sparse => sparse::run(&options),
+        Mode::Http => http::run(&options),
     }
 }
 
@@ -69,7 +71,7 @@ fn steps(options: &Options) -> Outcome<bool> {
     let restores = options.restore_to.as_deref();
     let memory = Path::new("/dev/shm");
     let restores = restores.unwrap_or(if memory.is_dir() { memory } else { &options.work });
-    let machine = machine::Machine::look(&options.work, restores)?;
+    let machine = machine::Machine::look(&options.work, Some(restores))?;
     let (present, skipped) = installed(options);
     let versions: Vec<(String, String)> =
         present.iter().map(|(peer, version)| (peer.name().to_owned(), version.clone())).collect();

@@ -14,6 +14,7 @@ Measures aeordb beside other backup tools, as whole processes.
   aeordb-bench [OPTIONS]          steps of a backup's life, on real trees
   aeordb-bench big [OPTIONS]      single commands on a database of a million files
   aeordb-bench sparse [OPTIONS]   memory at any size: a tree of sparse files
+  aeordb-bench http [OPTIONS]     the server, beside an object server
 
 Data is made by benches/make-data.sh, peers are installed by
 benches/install-peers.sh; peers that are missing are skipped and named.
@@ -43,6 +44,13 @@ big:
 
 sparse:
   --size GIB         of the whole tree [1024]
+
+http:
+  --rounds N         medians are over this many rounds [3]
+  --seconds N        how long each rate is measured [5]
+  --clients A,B      how many clients at once [1,16,64]
+  --large BYTES      of the large file; 0: no streams [1000000000]
+  --weed FILE        SeaweedFS [target/peers/bin/weed, else weed]
 ";
 
 /// Which program to run.
@@ -54,6 +62,8 @@ pub enum Mode {
     Big,
     /// Memory on a tree of any size.
     Sparse,
+    /// The server beside an object server.
+    Http,
 }
 
 /// All options, with their defaults filled in.
@@ -95,6 +105,14 @@ pub struct Options {
     pub runs: usize,
     /// GiB of the sparse tree.
     pub size: u64,
+    /// How long each rate of the server is measured.
+    pub seconds: u64,
+    /// By how many clients at once.
+    pub clients: Vec<usize>,
+    /// Bytes of the large file that is streamed.
+    pub large: u64,
+    /// The object server, when not the one that is installed.
+    pub weed: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -118,6 +136,10 @@ impl Default for Options {
             nested: false,
             runs: 15,
             size: 1024,
+            seconds: 5,
+            clients: vec![1, 16, 64],
+            large: 1_000_000_000,
+            weed: None,
         }
     }
 }
@@ -131,6 +153,7 @@ impl Options {
                 Short('h') | Long("help") => return Ok(None),
                 Value(word) if word == "big" => options.mode = Mode::Big,
                 Value(word) if word == "sparse" => options.mode = Mode::Sparse,
+                Value(word) if word == "http" => options.mode = Mode::Http,
                 Long(name) => {
                     let name = name.to_owned();
                     options.set(&name, &mut parser)?;
@@ -155,6 +178,10 @@ impl Options {
             "runs" => self.runs = parser.value()?.parse::<usize>()?.max(1),
             "files" => self.files = parser.value()?.parse::<u64>()?.max(1000),
             "size" => self.size = parser.value()?.parse::<u64>()?.max(1),
+            "seconds" => self.seconds = parser.value()?.parse::<u64>()?.max(1),
+            "clients" => self.clients = counts(&parser.value()?.string()?)?,
+            "large" => self.large = parser.value()?.parse()?,
+            "weed" => self.weed = Some(parser.value()?.into()),
             "env" => self.env.push(variable(&parser.value()?.string()?)?),
             "only" => self.sets = chosen(parser, &self.sets)?,
             "shape" => {
@@ -184,6 +211,14 @@ fn chosen(parser: &mut lexopt::Parser, known: &[String]) -> Outcome<Vec<String>>
         None => Ok(names),
         Some(name) => Err(Error::new(format!("'{name}' is not one of {}", known.join(", ")))),
     }
+}
+
+/// A comma-separated list of numbers, none of them zero.
+fn counts(text: &str) -> Outcome<Vec<usize>> {
+    let counts = text.split(',').map(|word| word.parse().ok().filter(|count| *count > 0));
+    counts
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::new(format!("'{text}' is no list of numbers like 1,16,64")))
 }
 
 /// `[PEER:]KEY=VALUE`
@@ -216,8 +251,16 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_a_list_of_numbers() {
+        let options = parse("http --clients 1,8 --large 0").expect("valid").expect("no help");
+        assert_eq!((options.mode, options.large), (Mode::Http, 0));
+        assert_eq!(options.clients, [1, 8]);
+    }
+
+    #[test]
     fn what_is_not_known_is_refused() {
-        for line in ["--peers tarsnap", "--steps all", "--fast", "huge", "--env A"] {
+        for line in ["--peers tarsnap", "--steps all", "--fast", "huge", "--env A", "--clients 1,0"]
+        {
             assert!(parse(line).is_err(), "{line}");
         }
         assert!(parse("big --help").expect("valid").is_none());

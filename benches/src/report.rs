@@ -66,6 +66,7 @@ is that of the largest process of a step.
     cargo run --release -p aeordb-bench -- --out docs/benchmarks.md
     cargo run --release -p aeordb-bench -- big
 
+The server beside an object server: [benchmarks-http.md](benchmarks-http.md).
 `--help` lists what can be chosen. Every sample is in the JSON file beside this
 page.
 ";

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::help;
 
@@ -19,6 +21,28 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// What was typed. A database that is named on the command line is the one that is meant,
+    /// whatever server the environment names.
+    pub fn understand(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Cli::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        let typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        match (typed("database"), typed("server")) {
+            (true, true) => {
+                let why = "--database is a file and --server a server: name one of them\n";
+                return Err(command.error(ErrorKind::ArgumentConflict, why));
+            }
+            (true, false) => cli.global.server = None,
+            (false, true) => {}
+            // An empty variable is how shells take one away.
+            (false, false) => cli.global.server = cli.global.server.filter(|url| !url.is_empty()),
+        }
+        Ok(cli)
+    }
 }
 
 #[derive(Args, Debug)]
@@ -68,6 +92,7 @@ pub enum Verb {
     Info(Info),
     Verify(Verify),
     Gc(Gc),
+    Compact(Compact),
     Serve(Serve),
     /// Make, list and revoke the API keys of a server
     #[command(subcommand, after_help = help::KEY)]
@@ -419,6 +444,15 @@ pub struct Verify {
 #[command(after_help = help::GC)]
 pub struct Gc {
     /// Only say what would be collected
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Make the database file as small as it can be, in a new file that takes its place
+#[derive(Args, Debug)]
+#[command(after_help = help::COMPACT)]
+pub struct Compact {
+    /// Only say how large the new file would be, about
     #[arg(long)]
     pub dry_run: bool,
 }

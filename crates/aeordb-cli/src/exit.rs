@@ -181,6 +181,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         _ if is_denied(error) => "set AEORDB_API_KEY to a key of the server that has the scope; \
              `aeordb key create` makes one"
             .into(),
+        _ if error.is_no_space() && *verb == "compact" => "the new file needs room beside the old \
+             one, which is as it was; `aeordb gc` releases space in place"
+            .into(),
         _ if error.is_no_space() => "free some space, `aeordb gc` may release some".into(),
         (Error::NotFound(_), Subject::Database) => format!(
             "name the database with --database FILE or AEORDB_DATABASE; \
@@ -207,6 +210,11 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
             "--force replaces it".into()
         }
         (Error::Exists(_), _) => "`aeordb ls -l PATH` shows what is there".into(),
+        (Error::Locked { .. }, _) if *verb == "compact" => {
+            "try again when that process has ended; \
+             a server releases space with `aeordb gc --server URL`"
+                .into()
+        }
         (Error::Locked { .. }, _) => "try again when that process has ended, or, if it is a \
              server, go through it with --server URL; `aeordb ls`, `get`, `export` and all other \
              readers work meanwhile"

@@ -283,6 +283,19 @@ Examples:
   aeordb gc --dry-run
   aeordb gc";
 
+pub const COMPACT: &str = "\
+The new file holds what HEAD, snapshots and the kept history reach, and the keys of a server; it has \
+the owner and the mode of the old one, and takes its place in one step, once it is whole, checked \
+and on the disk. Until then nothing is changed, so the disk needs room for both. Readers keep the \
+file that they have open. No server can have the database open; `aeordb gc` works through one, and \
+needs no room.
+
+A symbolic link goes on leading to the database. A file with several names (hard links) is refused.
+
+Examples:
+  aeordb compact --dry-run
+  aeordb compact --database data.aeordb";
+
 pub const COMPLETIONS: &str = "\
 Examples:
   aeordb completions bash > ~/.local/share/bash-completion/completions/aeordb

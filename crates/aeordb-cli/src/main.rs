@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 mod app;
@@ -25,7 +24,7 @@ mod view;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match args::Cli::try_parse_from(&arguments) {
+    let cli = match args::Cli::understand(&arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(unparsed(&error, &arguments)),
     };

@@ -5,10 +5,12 @@ mod merge;
 
 use aeordb::Error;
 use aeordb::backup::{ExportReport, ImportReport, Info, ListedChange, PatchReport, VerifyReport};
+use aeordb::compact::CompactReport;
 use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
 use aeordb::files::{GetReport, PutReport};
 use aeordb::gc::GcReport;
-use serde_json::{Map, Value, json};
+use aeordb_server::json;
+use serde_json::{Map, Value};
 
 use crate::exit;
 use crate::text;
@@ -59,14 +61,7 @@ impl Report {
 
 /// What `export` made. `output` is the file as it was typed.
 pub fn export(report: &ExportReport, output: &str) -> Report {
-    let json = json!({
-        "version": report.version.to_string(),
-        "files": report.files,
-        "chunks": report.chunks,
-        "directories": report.directories,
-        "output": output,
-        "bytes": report.bytes,
-    });
+    let json = json::export(report, output);
     Report::new("Export complete.", json)
         .line("Files", report.files)
         .line("Chunks", report.chunks)
@@ -76,17 +71,7 @@ pub fn export(report: &ExportReport, output: &str) -> Report {
 
 /// What `diff --output` made.
 pub fn patch(report: &PatchReport, output: &str) -> Report {
-    let json = json!({
-        "from": report.from.to_string(),
-        "to": report.to.to_string(),
-        "files_added": report.files_added,
-        "files_modified": report.files_modified,
-        "files_deleted": report.files_deleted,
-        "chunks": report.chunks,
-        "directories": report.directories,
-        "output": output,
-        "bytes": report.bytes,
-    });
+    let json = json::patch(report, output);
     Report::new("Patch created.", json)
         .line("Files added", report.files_added)
         .line("Files modified", report.files_modified)
@@ -99,30 +84,12 @@ pub fn patch(report: &PatchReport, output: &str) -> Report {
 
 /// What `import` did.
 pub fn import(report: &ImportReport) -> Report {
-    let mut json = json!({
-        "version": report.version.to_string(),
-        "kind": report.kind.name(),
-        "entries": report.entries,
-        "chunks": report.chunks,
-        "files": report.files,
-        "directories": report.directories,
-        "deletions": report.deletions,
-        "promoted": report.promoted,
-        "new_entries": report.new_entries,
-        "new_bytes": report.new_bytes,
-    });
-    if let (Some(merge), Some(object)) = (&report.merge, json.as_object_mut()) {
-        object.insert("merge".into(), merge::json(merge));
-    }
-    if let (Some(bytes), Some(object)) = (report.undo_bytes, json.as_object_mut()) {
-        object.insert("undo_bytes".into(), bytes.into());
-    }
     let title = match report.kind {
         _ if report.merge.is_some() => "Patch imported.",
         FileKind::Patch => "Patch imported.",
         FileKind::Export | FileKind::Database => "Full export imported.",
     };
-    let mut rendered = Report::new(title, json)
+    let mut rendered = Report::new(title, json::import(report))
         .line("Entries", report.entries)
         .line("Chunks", report.chunks)
         .line("Files", report.files)
@@ -143,33 +110,14 @@ pub fn import(report: &ImportReport) -> Report {
 
 /// What `promote` did.
 pub fn promotion(promotion: &Promotion) -> Report {
-    let json = json!({
-        "head": promotion.head.to_string(),
-        "previous": promotion.previous.to_string(),
-    });
-    Report::new("HEAD has been promoted.", json)
+    Report::new("HEAD has been promoted.", json::promotion(promotion))
         .line("Version", promotion.head)
         .line("Previous", promotion.previous)
 }
 
 /// What `put` did.
 pub fn put(report: &PutReport) -> Report {
-    let json = json!({
-        "version": report.version.to_string(),
-        "previous": report.previous.to_string(),
-        "files": report.files,
-        "directories": report.directories,
-        "bytes": report.bytes,
-        "files_new": report.files_new,
-        "files_changed": report.files_changed,
-        "files_unchanged": report.files_unchanged,
-        "files_deleted": report.files_deleted,
-        "new_bytes": report.new_bytes,
-        "skipped": report.skipped,
-        "unreadable": report.unreadable,
-        "unsettled": report.unsettled,
-    });
-    Report::new("Put complete.", json)
+    Report::new("Put complete.", json::put(report))
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
@@ -186,7 +134,7 @@ pub fn put(report: &PutReport) -> Report {
 
 /// What `get` wrote.
 pub fn get(report: &GetReport) -> Report {
-    let json = json!({
+    let json = serde_json::json!({
         "version": report.version.to_string(),
         "files": report.files,
         "directories": report.directories,
@@ -205,33 +153,16 @@ pub fn get(report: &GetReport) -> Report {
 
 /// What `rm`, `mv` or `cp` did.
 pub fn edit(title: &str, report: &EditReport) -> Report {
-    let json = json!({
-        "version": report.version.to_string(),
-        "previous": report.previous.to_string(),
-        "files": report.files,
-        "directories": report.directories,
-        "bytes": report.bytes,
-    });
-    Report::new(title, json)
+    Report::new(title, json::edit(report))
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
         .line("Version", report.version)
 }
 
-/// A snapshot as programs read it.
-pub fn snapshot_json(snapshot: &Snapshot) -> Value {
-    json!({
-        "name": snapshot.name,
-        "version": snapshot.version.to_string(),
-        "created_at": text::exact_time(snapshot.created_at),
-        "metadata": snapshot.metadata,
-    })
-}
-
 /// A snapshot that was made or removed.
 pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
-    let mut report = Report::new(title, snapshot_json(snapshot))
+    let mut report = Report::new(title, json::snapshot(snapshot))
         .line("Name", &snapshot.name)
         .line("Version", snapshot.version)
         .line("Created", text::time(snapshot.created_at));
@@ -243,33 +174,13 @@ pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
 
 /// What a file is. Of one of several, `follows` is the file that leads to its base, if one does.
 pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report {
-    let mut object = Map::new();
-    text::insert_name(&mut object, "file", path);
-    let patch = info.kind == FileKind::Patch;
-    let json = json!({
-        "kind": info.kind.name(),
-        "format": info.format,
-        "version": info.version.to_string(),
-        "base": info.base.map(|base| base.to_string()),
-        "files": info.files,
-        "directories": info.directories,
-        "bytes": info.bytes,
-        "entries": info.entries,
-        "chunks": info.chunks,
-        "file_bytes": info.file_bytes,
-        "stored_bytes": info.stored_bytes,
-        "raw_bytes": info.raw_bytes,
-        "void_bytes": info.void_bytes,
-        "snapshots": info.snapshots,
-        "history": info.history,
-        "files_added": patch.then_some(info.files_added),
-        "files_modified": patch.then_some(info.files_modified),
-        "files_deleted": patch.then_some(info.files_deleted),
-    });
-    object.extend(json.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
-    if let Some(follows) = follows.filter(|_| patch) {
+    let mut object = json::named("file", path);
+    if let Value::Object(members) = json::info(info) {
+        object.extend(members);
+    }
+    if let Some(follows) = follows.filter(|_| info.kind == FileKind::Patch) {
         match follows {
-            Some(before) => text::insert_name(&mut object, "follows", before),
+            Some(before) => json::insert_name(&mut object, "follows", before),
             None => drop(object.insert("follows".into(), Value::Null)),
         }
     }
@@ -303,18 +214,8 @@ pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report 
 
 /// A change that a patch lists, as programs read it.
 pub fn listed_change(patch: &[u8], change: &ListedChange) -> Value {
-    let mut object = crate::view::object(change.path.as_bytes());
-    let word = match change.letter {
-        'A' => "added",
-        'D' => "deleted",
-        'R' => "renamed",
-        _ => "modified",
-    };
-    object.insert("change".into(), word.into());
-    if let Some(from) = &change.from {
-        text::insert_name(&mut object, "from", from.as_bytes());
-    }
-    text::insert_name(&mut object, "patch", patch);
+    let mut object = json::listed_change(change);
+    json::insert_name(&mut object, "patch", patch);
     Value::Object(object)
 }
 
@@ -335,39 +236,12 @@ fn compression(raw: u64, stored: u64) -> String {
 
 /// What `verify` found.
 pub fn verify(report: &VerifyReport) -> Report {
-    let damages: Vec<Value> = report
-        .damages
-        .iter()
-        .map(|damage| {
-            let paths = damage.paths.iter().map(|(version, path)| {
-                let mut object = crate::view::object(path.as_bytes());
-                object.insert("version".into(), version.to_string().into());
-                Value::Object(object)
-            });
-            json!({
-                "offset": damage.offset,
-                "what": damage.what,
-                "paths": paths.collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    let json = json!({
-        "kind": report.kind.name(),
-        "deep": report.deep,
-        "versions": report.versions,
-        "entries": report.entries,
-        "blocks": report.blocks,
-        "bytes": report.bytes,
-        "unproved": report.unproved,
-        "torn_tail": report.torn_tail,
-        "damages": damages,
-    });
     let title = if report.damages.is_empty() { "No damage found." } else { "Damage found." };
     let checked = match report.deep {
         true => "structure, checksums, the hash of every entry, completeness of every version",
         false => "structure and checksums (--deep also hashes every entry)",
     };
-    let mut rendered = Report::new(title, json)
+    let mut rendered = Report::new(title, json::verify(report))
         .line("Kind", report.kind.name())
         .line("Checked", checked)
         .line("Versions", report.versions)
@@ -396,18 +270,17 @@ pub fn verify(report: &VerifyReport) -> Report {
     rendered
 }
 
+/// An object with how long it took.
+fn timed(mut json: Value, took: std::time::Duration) -> Value {
+    if let Some(members) = json.as_object_mut() {
+        members.insert("seconds".into(), took.as_secs_f64().into());
+    }
+    json
+}
+
 /// What `gc` did, or would do.
 pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report {
-    let json = json!({
-        "dry_run": dry_run,
-        "entries_live": report.entries_live,
-        "bytes_live": report.bytes_live,
-        "entries_collected": report.entries_collected,
-        "bytes_collected": report.bytes_collected,
-        "bytes_released": report.bytes_released,
-        "bytes_deferred": report.bytes_deferred,
-        "seconds": took.as_secs_f64(),
-    });
+    let json = timed(json::gc(report, dry_run), took);
     let title = if dry_run { "Nothing was changed (dry run)." } else { "Collection complete." };
     let rendered = Report::new(title, json)
         .line("Entries live", report.entries_live)
@@ -420,6 +293,17 @@ pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report
         bytes => rendered.line("Held by readers", text::exact_size(bytes)),
     };
     rendered.line("Time", text::duration(took))
+}
+
+/// What `compact` did, or would do.
+pub fn compact(report: &CompactReport, dry_run: bool, took: std::time::Duration) -> Report {
+    let json = timed(json::compact(report, dry_run), took);
+    let title = if dry_run { "Nothing was changed (dry run)." } else { "Compaction complete." };
+    Report::new(title, json)
+        .line("Entries live", report.entries_live)
+        .line("Bytes before", text::exact_size(report.bytes_before))
+        .line("Bytes after", text::exact_size(report.bytes_after))
+        .line("Time", text::duration(took))
 }
 
 /// The lines that the manual prescribes for an import into another version.
@@ -488,7 +372,7 @@ pub fn usage(explanation: &str) -> Value {
     // The first paragraph says what is wrong, the rest is advice.
     let paragraph = explanation.lines().take_while(|line| !line.is_empty());
     let detail = paragraph.map(str::trim).collect::<Vec<_>>().join(" ");
-    json!({
+    serde_json::json!({
         "type": "usage",
         "title": "The command line cannot be meant",
         "detail": detail.trim_start_matches("error: "),

@@ -1,7 +1,6 @@
-//! How values look to a person, and how names travel in JSON.
+//! How values look to a person.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 /// Binary sizes as people read them: `0 B`, `1.5 GiB`.
 pub fn size(bytes: u64) -> String {
@@ -27,19 +26,10 @@ pub fn exact_size(bytes: u64) -> String {
 
 /// Nanoseconds since 1970 as RFC 3339 in UTC, to the second.
 pub fn time(nanoseconds: i64) -> String {
-    timestamp(nanoseconds).map_or_else(
-        || nanoseconds.to_string(),
+    Timestamp::from_nanosecond(i128::from(nanoseconds)).map_or_else(
+        |_| nanoseconds.to_string(),
         |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     )
-}
-
-/// Nanoseconds since 1970 as RFC 3339 in UTC, with all digits that are not zero.
-pub fn exact_time(nanoseconds: i64) -> String {
-    timestamp(nanoseconds).map_or_else(|| nanoseconds.to_string(), |time| time.to_string())
-}
-
-fn timestamp(nanoseconds: i64) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()
 }
 
 /// How long something took.
@@ -50,11 +40,6 @@ pub fn duration(took: std::time::Duration) -> String {
         10_000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
         _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1000),
     }
-}
-
-/// The last bits of a mode, as `chmod` takes them.
-pub fn mode(mode: u32) -> String {
-    format!("{:04o}", mode & 0o7777)
 }
 
 /// A number with its digits in groups of three.
@@ -108,15 +93,6 @@ pub fn shell(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Adds a name to a JSON object: as text, and in base64 beside it when it is not text.
-pub fn insert_name(object: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
-    object.insert(key.to_owned(), String::from_utf8_lossy(bytes).into());
-    if std::str::from_utf8(bytes).is_err() {
-        let encoded = data_encoding::BASE64.encode(bytes);
-        object.insert(format!("{key}_b64"), encoded.into());
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! What a listing shows of an item: the only place that takes the library's items apart.
+//! What a listing shows of an item.
 
 use std::collections::BTreeMap;
 
 use aeordb::object::{Item, Totals};
-use serde_json::{Map, Value, json};
 
 use crate::text;
 
@@ -71,37 +70,4 @@ impl<'a> View<'a> {
             self.content_type.map_or_else(|| "-".to_owned(), text::printable),
         )
     }
-
-    /// The members of a JSON object that stand for the item, in the order of a listing over HTTP.
-    pub fn insert_into(&self, object: &mut Map<String, Value>) {
-        object.insert("kind".into(), self.kind.into());
-        object.insert("size".into(), self.size.into());
-        object.insert("modified".into(), self.modified.map(text::exact_time).into());
-        object.insert("content_type".into(), self.content_type.into());
-        object.insert("hash".into(), self.hash.clone().into());
-        if let Some(mode) = self.mode {
-            object.insert("mode".into(), text::mode(mode).into());
-        }
-        if let Some(target) = self.target {
-            text::insert_name(object, "target", target);
-        }
-        if let Some(totals) = self.totals {
-            object.insert("files".into(), totals.files.into());
-            object.insert("directories".into(), totals.directories.into());
-        }
-        if let Some(metadata) = self.metadata.filter(|metadata| !metadata.is_empty()) {
-            let mut members = Map::new();
-            for (key, value) in metadata {
-                text::insert_name(&mut members, &String::from_utf8_lossy(key), value);
-            }
-            object.insert("metadata".into(), json!(members));
-        }
-    }
-}
-
-/// A JSON object that starts with a path.
-pub fn object(path: &[u8]) -> Map<String, Value> {
-    let mut object = Map::new();
-    text::insert_name(&mut object, "path", path);
-    object
 }

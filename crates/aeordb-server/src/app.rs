@@ -18,6 +18,7 @@ use crate::keys::{Key, KeyRing, NewKey};
 use crate::limiter::Limiter;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::overlays::Overlays;
 use crate::problem::Problem;
 
 /// Exports and patches that are made at once.
@@ -66,6 +67,8 @@ pub struct App {
     keeps_reader: AtomicBool,
     /// Where backups are by name.
     pub backups: BackupDirectory,
+    /// Patches on top of the database.
+    pub overlays: Overlays,
     /// Long work.
     pub jobs: Jobs,
     /// What is counted.
@@ -98,6 +101,7 @@ impl App {
             reader: RwLock::default(),
             keeps_reader: AtomicBool::new(true),
             backups,
+            overlays: Overlays::default(),
             jobs: Jobs::default(),
             metrics: Metrics::default(),
             deadlines,

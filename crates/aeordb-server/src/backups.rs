@@ -45,10 +45,12 @@ pub struct Backup {
     pub size: u64,
     /// The hash that it was sealed with: no other file has it.
     pub seal: Hash,
-    kind: FileKind,
+    /// An export or a patch.
+    pub kind: FileKind,
     version: VersionId,
     base: Option<VersionId>,
-    modified: i64,
+    /// When it was last modified, in nanoseconds since 1970.
+    pub modified: i64,
 }
 
 impl BackupDirectory {
@@ -73,13 +75,23 @@ impl BackupDirectory {
 
     /// Starts a new file, which appears under `name` when it is published.
     pub fn create(&self, name: &str) -> Result<NewFile, Problem> {
+        NewFile::create(self.place(name)?).map_err(|error| named(error, name))
+    }
+
+    /// Where a file of this name is, for what makes it itself.
+    pub fn place(&self, name: &str) -> Result<PathBuf, Problem> {
         check_name(name)?;
-        NewFile::create(self.path().join(name)).map_err(|error| named(error, name))
+        Ok(self.path().join(name))
     }
 
     /// Gives a new file its name.
     pub fn publish(file: NewFile, name: &str) -> Result<(), Problem> {
         file.publish().map_err(|error| named(error, name))
+    }
+
+    /// Where files without a name may be made.
+    pub fn scratch(&self) -> PathBuf {
+        self.path()
     }
 
     /// A file without a name, gone when it is closed.
@@ -123,12 +135,53 @@ impl BackupDirectory {
             Error::Io { source, .. } if source.kind() != io::ErrorKind::UnexpectedEof => {
                 io_problem(source)
             }
-            _ => Problem::not_found(format!("backup '{name}' (what is there is not a whole one)")),
+            _ => {
+                Problem::not_found(format!("a whole backup '{name}': DELETE removes what is there"))
+            }
         })
     }
 
-    /// What is there after the name `after`, by name, at most `limit`.
-    pub fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, Value)>, Problem> {
+    /// What is there after the name `after`, by name, at most `limit`, and whether there is more.
+    /// A regular file that is no whole backup is listed as of an unknown kind.
+    pub fn list(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(String, Value)>, bool), Problem> {
+        let names = self.names(after)?;
+        let mut files = names.into_iter().filter_map(|name| {
+            let file = self.open_file(&name).ok()?;
+            let (size, modified) = size_and_time(&file).ok()?;
+            let shown = match Backup::read(file) {
+                Ok(backup) => backup.json(&name),
+                Err(_) => unknown(&name, size, modified),
+            };
+            Some((name, shown))
+        });
+        let found = files.by_ref().take(limit).collect();
+        Ok((found, files.next().is_some()))
+    }
+
+    /// The age of what is there.
+    pub fn newest(&self) -> Result<Newest, Problem> {
+        let backups = self.names(None)?.into_iter().filter_map(|name| self.get(&name).ok());
+        let (mut newest, mut patches) = (Newest::default(), Vec::new());
+        for backup in backups {
+            let modified = Some(backup.modified);
+            match backup.kind {
+                FileKind::Export => newest.export = newest.export.max(modified),
+                FileKind::Patch => patches.push(backup.modified),
+                FileKind::Database => {}
+            }
+        }
+        newest.patch = patches.iter().max().copied();
+        let since = |patch: &&i64| newest.export.is_none_or(|export| **patch > export);
+        newest.patches_since = patches.iter().filter(since).count() as u64;
+        Ok(newest)
+    }
+
+    /// The names of backups after the name `after`, sorted.
+    fn names(&self, after: Option<&str>) -> Result<Vec<String>, Problem> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path()).map_err(io_problem)? {
             let name = entry.map_err(io_problem)?.file_name().into_string().unwrap_or_default();
@@ -137,16 +190,12 @@ impl BackupDirectory {
             }
         }
         names.sort();
-        let backups = names.into_iter().filter_map(|name| {
-            let backup = self.get(&name).ok()?;
-            Some((name.clone(), backup.json(&name)))
-        });
-        Ok(backups.take(limit).collect())
+        Ok(names)
     }
 
-    /// Removes a sealed file.
+    /// Removes a regular file, be it a whole backup or not.
     pub fn remove(&self, name: &str) -> Result<(), Problem> {
-        self.get(name)?;
+        self.open_file(name)?;
         match unlinkat(&self.handle, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) => self.handle.sync_all().map_err(io_problem),
             Err(Errno::ENOENT) => Err(Problem::not_found(format!("backup '{name}'"))),
@@ -158,8 +207,7 @@ impl BackupDirectory {
 impl Backup {
     fn read(file: File) -> aeordb::Result<Self> {
         let what = || "reading a backup".to_owned();
-        let metadata = file.metadata().context(what)?;
-        let size = metadata.len();
+        let (size, modified) = size_and_time(&file).context(what)?;
         let mut head = [0; SUPERBLOCK_LEN];
         file.read_exact_at(&mut head, 0).context(what)?;
         let superblock = Superblock::parse("the backup", 0, &head)?;
@@ -178,7 +226,7 @@ impl Backup {
             kind,
             version,
             base: (kind == FileKind::Patch).then_some(base),
-            modified: metadata.modified().map_or(0, clock::nanoseconds),
+            modified,
             file,
         })
     }
@@ -199,6 +247,35 @@ impl Backup {
             "seal": self.seal.to_string(),
         })
     }
+}
+
+/// When the newest backups were made, in nanoseconds since 1970.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Newest {
+    /// The newest export.
+    pub export: Option<i64>,
+    /// The newest patch.
+    pub patch: Option<i64>,
+    /// Patches that are newer than the newest export.
+    pub patches_since: u64,
+}
+
+fn size_and_time(file: &File) -> io::Result<(u64, i64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified().map_or(0, clock::nanoseconds)))
+}
+
+/// A file that is no whole backup, with the members that one has.
+fn unknown(name: &str, size: u64, modified: i64) -> Value {
+    json!({
+        "name": name,
+        "kind": "unknown",
+        "version": null,
+        "base": null,
+        "size": size,
+        "modified": json::time(modified),
+        "seal": null,
+    })
 }
 
 /// Bytes of a file from a place on.

@@ -72,6 +72,10 @@ impl Incoming {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
         let whole = self.all(JSON_LEN_MAX).await?;
         let text: &[u8] = if whole.is_empty() { b"{}" } else { &whole };
+        // An array of the members' values, in order, would be taken for the object.
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid("the body is a JSON array, an object is wanted here"));
+        }
         serde_json::from_slice(text).map_err(|error| {
             Problem::invalid(format!("the body is not the JSON that is wanted here: {error}"))
         })
@@ -85,6 +89,9 @@ pub struct Pipe {
     app: Arc<App>,
 }
 
+/// The piece that comes after the last.
+pub const END: Bytes = Bytes::new();
+
 /// The other end of a [`Pipe`].
 pub type PipeEnd = mpsc::Receiver<io::Result<Bytes>>;
 
@@ -93,6 +100,13 @@ impl Pipe {
     pub fn new(app: &Arc<App>) -> (Self, PipeEnd) {
         let (pieces, end) = mpsc::channel(PIECES_WAITING);
         (Pipe { pieces, piece: Vec::new(), app: app.clone() }, end)
+    }
+
+    /// Says that what was written is whole. A pipe that is dropped without is not: what wrote into
+    /// it may have panicked.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.send()?;
+        self.pieces.blocking_send(Ok(END)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Says that what was written is not whole: the connection is aborted, never ended cleanly.

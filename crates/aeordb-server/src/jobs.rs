@@ -1,16 +1,17 @@
 //! Long work that a client starts and looks at now and then.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aeordb::watch::Watch;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::json;
+use crate::keys::Scope;
 use crate::problem::Problem;
 
-/// Jobs that run at once.
+/// Jobs of one kind that run at once: no verification keeps a collection waiting.
 const RUNNING_MAX: usize = 2;
 /// Jobs that are remembered.
 const KEPT_MAX: usize = 100;
@@ -19,6 +20,8 @@ const KEPT_MAX: usize = 100;
 pub struct Job {
     /// Its number.
     pub id: u64,
+    /// What it takes to start one such, and to look at this one.
+    pub scope: Scope,
     kind: &'static str,
     started: i64,
     watch: Watch,
@@ -35,29 +38,40 @@ struct End {
 
 /// The jobs of a server.
 #[derive(Default)]
-pub struct Jobs(Mutex<BTreeMap<u64, Arc<Job>>>);
+pub struct Jobs(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    /// The number of the newest job: none is given twice, whatever was forgotten.
+    last: u64,
+    jobs: BTreeMap<u64, Arc<Job>>,
+}
 
 impl Jobs {
-    /// Starts `work` on a thread of its own.
+    /// Starts `work`, which a key with `scope` may start, on a thread of its own.
     pub fn start(
         &self,
         app: &Arc<App>,
         kind: &'static str,
+        scope: Scope,
         work: impl FnOnce(&Arc<App>, &Watch) -> Result<Value, Problem> + Send + 'static,
     ) -> Result<Arc<Job>, Problem> {
         let job = {
-            let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if jobs.values().filter(|job| job.is_running()).count() >= RUNNING_MAX {
-                return Err(Problem::busy("as many jobs as the server runs at once are under way"));
+            let mut kept = self.kept();
+            let Kept { last, jobs } = &mut *kept;
+            let same = jobs.values().filter(|job| job.kind == kind && job.is_running());
+            if same.count() >= RUNNING_MAX {
+                let detail = "as many jobs of this kind as the server runs at once are under way";
+                return Err(Problem::busy(detail));
             }
             while jobs.len() >= KEPT_MAX {
                 let done = jobs.iter().find(|(_, job)| !job.is_running()).map(|(id, _)| *id);
                 let Some(done) = done else { break };
                 jobs.remove(&done);
             }
-            let id = jobs.keys().next_back().map_or(1, |last| last + 1);
-            let (watch, started) = (Watch::new(), app.database.clock().now());
-            let job = Arc::new(Job { id, kind, started, watch, end: Mutex::default() });
+            *last += 1;
+            let (id, watch, started) = (*last, Watch::new(), app.database.clock().now());
+            let job = Arc::new(Job { id, scope, kind, started, watch, end: Mutex::default() });
             jobs.insert(id, job.clone());
             job
         };
@@ -73,22 +87,25 @@ impl Jobs {
 
     /// The job of this number.
     pub fn get(&self, id: u64) -> Option<Arc<Job>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.kept().jobs.get(&id).cloned()
     }
 
     /// All jobs that are remembered, newest first.
     pub fn list(&self) -> Vec<Arc<Job>> {
-        let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.values().rev().cloned().collect()
+        self.kept().jobs.values().rev().cloned().collect()
     }
 
     /// Forgets a job that has ended; false if it still runs.
     pub fn forget(&self, job: &Job) -> bool {
         let ended = !job.is_running();
         if ended {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&job.id);
+            self.kept().jobs.remove(&job.id);
         }
         ended
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops all of them.
@@ -152,5 +169,30 @@ impl Job {
             "result": end.map(|end| end.result.clone()),
             "problem": end.map(|end| end.problem.clone()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn jobs_of_one_kind_keep_no_other_kind_waiting() {
+        let (_directory, runtime, app) = crate::testing::app();
+        let _inside = runtime.enter();
+        let mut held = Vec::new();
+        let mut start = |kind| {
+            let (end, ended) = mpsc::channel::<()>();
+            held.push(end);
+            let wait = move |_: &Arc<App>, _: &Watch| {
+                let _ = ended.recv();
+                Ok(Value::Null)
+            };
+            app.jobs.start(&app, kind, Scope::Read, wait).map(|job| job.id).ok()
+        };
+        assert_eq!([start("verify"), start("verify"), start("verify")], [Some(1), Some(2), None]);
+        assert_eq!(start("gc"), Some(3));
     }
 }

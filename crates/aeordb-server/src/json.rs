@@ -1,19 +1,32 @@
-//! What the library's values look like in JSON: the order of members is part of the interface.
+//! What the library's values look like in JSON, over HTTP as on the command line: the order of
+//! members is part of the interface.
 
-use aeordb::backup::{Change, ExportReport, ImportReport, PatchReport, VerifyReport};
+mod backups;
+#[cfg(test)]
+mod tests;
+
+use aeordb::compact::CompactReport;
 use aeordb::db::{EditReport, HistoryEntry, Promotion, Snapshot};
+use aeordb::files::PutReport;
 use aeordb::gc::GcReport;
-use aeordb::object::{Item, Path};
+use aeordb::object::Item;
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::keys::Key;
 
+pub use backups::{change, export, import, info, listed_change, patch, verify};
+
 /// Nanoseconds since 1970 as RFC 3339 in UTC, with all digits that are not zero.
 pub fn time(nanoseconds: i64) -> String {
     Timestamp::from_nanosecond(i128::from(nanoseconds))
         .map_or_else(|_| nanoseconds.to_string(), |time| time.to_string())
+}
+
+/// The last bits of a mode, as `chmod` takes them.
+pub fn mode(mode: u32) -> String {
+    format!("{:04o}", mode & 0o7777)
 }
 
 /// Adds a name or path: as text, and in base64 beside it when it is not text.
@@ -42,7 +55,7 @@ pub fn insert_item(object: &mut Map<String, Value>, item: &Item) {
             member("content_type", file.content_type.clone().into());
             member("hash", file.content_hash.to_string().into());
             if let Some(mode) = file.mode {
-                member("mode", format!("{mode:04o}").into());
+                member("mode", self::mode(mode).into());
             }
             if !file.metadata.is_empty() {
                 let mut metadata = Map::new();
@@ -67,55 +80,12 @@ pub fn insert_item(object: &mut Map<String, Value>, item: &Item) {
             member("content_type", Value::Null);
             member("hash", directory.root.to_string().into());
             if let Some(mode) = directory.mode {
-                member("mode", format!("{mode:04o}").into());
+                member("mode", self::mode(mode).into());
             }
             member("files", directory.totals.files.into());
             member("directories", directory.totals.directories.into());
         }
     }
-}
-
-/// What an export holds.
-pub fn export(report: &ExportReport, output: &str) -> Value {
-    json!({
-        "version": report.version.to_string(),
-        "files": report.files,
-        "chunks": report.chunks,
-        "directories": report.directories,
-        "output": output,
-        "bytes": report.bytes,
-    })
-}
-
-/// What a patch holds.
-pub fn patch(report: &PatchReport, output: &str) -> Value {
-    json!({
-        "from": report.from.to_string(),
-        "to": report.to.to_string(),
-        "files_added": report.files_added,
-        "files_modified": report.files_modified,
-        "files_deleted": report.files_deleted,
-        "chunks": report.chunks,
-        "directories": report.directories,
-        "output": output,
-        "bytes": report.bytes,
-    })
-}
-
-/// What an import did.
-pub fn import(report: &ImportReport) -> Value {
-    json!({
-        "version": report.version.to_string(),
-        "kind": report.kind.name(),
-        "entries": report.entries,
-        "chunks": report.chunks,
-        "files": report.files,
-        "directories": report.directories,
-        "deletions": report.deletions,
-        "promoted": report.promoted,
-        "new_entries": report.new_entries,
-        "new_bytes": report.new_bytes,
-    })
 }
 
 /// What a promotion did.
@@ -131,6 +101,25 @@ pub fn edit(report: &EditReport) -> Value {
         "files": report.files,
         "directories": report.directories,
         "bytes": report.bytes,
+    })
+}
+
+/// What a put did.
+pub fn put(report: &PutReport) -> Value {
+    json!({
+        "version": report.version.to_string(),
+        "previous": report.previous.to_string(),
+        "files": report.files,
+        "directories": report.directories,
+        "bytes": report.bytes,
+        "files_new": report.files_new,
+        "files_changed": report.files_changed,
+        "files_unchanged": report.files_unchanged,
+        "files_deleted": report.files_deleted,
+        "new_bytes": report.new_bytes,
+        "skipped": report.skipped,
+        "unreadable": report.unreadable,
+        "unsettled": report.unsettled,
     })
 }
 
@@ -155,23 +144,6 @@ pub fn history(entry: &HistoryEntry) -> Value {
     })
 }
 
-/// A changed path.
-pub fn change(change: &Change) -> Value {
-    let (word, path, item): (&str, &Path, &Item) = match change {
-        Change::Added { path, item } => ("added", path, item),
-        Change::Modified { path, new, .. } => ("modified", path, new),
-        Change::Deleted { path, item } => ("deleted", path, item),
-        Change::Renamed { to, item, .. } => ("renamed", to, item),
-    };
-    let mut object = named("path", path.as_bytes());
-    object.insert("change".into(), word.into());
-    if let Change::Renamed { from, .. } = change {
-        insert_name(&mut object, "from", from.as_bytes());
-    }
-    insert_item(&mut object, item);
-    Value::Object(object)
-}
-
 /// A key, without its secret, which nobody has.
 pub fn key(key: &Key) -> Value {
     json!({
@@ -181,6 +153,16 @@ pub fn key(key: &Key) -> Value {
         "created_at": time(key.created_at),
         "expires_at": key.expires_at.map(time),
         "revoked_at": key.revoked_at.map(time),
+    })
+}
+
+/// What a compaction did.
+pub fn compact(report: &CompactReport, dry_run: bool) -> Value {
+    json!({
+        "dry_run": dry_run,
+        "entries_live": report.entries_live,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
     })
 }
 
@@ -194,29 +176,5 @@ pub fn gc(report: &GcReport, dry_run: bool) -> Value {
         "bytes_collected": report.bytes_collected,
         "bytes_released": report.bytes_released,
         "bytes_deferred": report.bytes_deferred,
-    })
-}
-
-/// What a verification found.
-pub fn verify(report: &VerifyReport) -> Value {
-    let damages = report.damages.iter().map(|damage| {
-        let paths = damage.paths.iter().map(|(version, path)| {
-            let mut object = named("path", path.as_bytes());
-            object.insert("version".into(), version.to_string().into());
-            Value::Object(object)
-        });
-        let paths: Vec<Value> = paths.collect();
-        json!({ "offset": damage.offset, "what": damage.what, "paths": paths })
-    });
-    json!({
-        "kind": report.kind.name(),
-        "deep": report.deep,
-        "versions": report.versions,
-        "entries": report.entries,
-        "blocks": report.blocks,
-        "bytes": report.bytes,
-        "unproved": report.unproved,
-        "torn_tail": report.torn_tail,
-        "damages": damages.collect::<Vec<_>>(),
     })
 }

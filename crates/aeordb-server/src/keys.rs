@@ -118,10 +118,14 @@ impl Rights {
     }
 }
 
+/// The names of all scopes, and the presets.
+pub fn scope_words() -> Vec<&'static str> {
+    let names = SCOPES.iter().map(|(name, _)| *name);
+    names.chain(["append-only", "backup"]).collect()
+}
+
 fn unknown_scope(word: &str) -> Error {
-    let names: Vec<&str> = SCOPES.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
-    Error::invalid(format!("scope '{word}' is none of {names}, append-only, backup"))
+    Error::invalid(format!("scope '{word}' is none of {}", scope_words().join(", ")))
 }
 
 impl Scope {

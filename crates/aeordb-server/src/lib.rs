@@ -18,6 +18,7 @@ mod backups;
 mod body;
 mod cache;
 mod comparisons;
+mod digest;
 mod jobs;
 pub mod json;
 pub mod keys;
@@ -26,6 +27,7 @@ mod log;
 mod metrics;
 mod openapi;
 mod outgoing;
+mod overlays;
 mod patience;
 mod problem;
 mod request;
@@ -35,6 +37,8 @@ mod server;
 mod sniff;
 mod spool;
 mod tarball;
+#[cfg(test)]
+mod testing;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 
+use crate::backups::Newest;
+
 /// Upper bounds of the classes of latency, in microseconds.
 const BOUNDS: [u64; 12] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
@@ -35,7 +37,7 @@ pub struct Metrics {
     pub cache_hits: AtomicU64,
     /// Exports under way.
     pub exports: AtomicI64,
-    /// When the last export was made, in seconds since 1970.
+    /// When the last export was made by this server, in seconds since 1970.
     pub last_export: AtomicI64,
     /// When the last patch was made.
     pub last_patch: AtomicI64,
@@ -47,6 +49,12 @@ pub struct DatabaseFacts {
     pub commits: u64,
     /// Edits that shared the commits of groups, those commits, and the time they took.
     pub group: aeordb::db::CommitStats,
+    /// The syncs of the file.
+    pub syncs: aeordb::db::SyncStats,
+    /// The newest files of the backup directory.
+    pub backups: Newest,
+    /// Now, in nanoseconds since 1970.
+    pub now: i64,
     /// Bytes of the file.
     pub bytes: u64,
     /// Entries of history.
@@ -85,6 +93,7 @@ impl Metrics {
             ("commits_total", "counter", "Commits of the database.", database.commits),
             ("group_commits_total", "counter", "Commits of groups of edits.", group.commits),
             ("group_edits_total", "counter", "Edits in those commits.", group.edits),
+            ("syncs_total", "counter", "Syncs of the database file.", database.syncs.syncs),
             ("database_bytes", "gauge", "Bytes of the database file.", database.bytes),
             ("history_entries", "gauge", "Entries of history.", database.history),
             ("snapshots", "gauge", "Snapshots.", database.snapshots),
@@ -94,7 +103,45 @@ impl Metrics {
         }
         let help = "Time that group commits took, their sync included.";
         family(&mut text, "group_commit_seconds_total", "counter", help, &seconds.to_string());
+        let seconds = database.syncs.busy.as_secs_f64().to_string();
+        let help = "Time that syncs of the database file took.";
+        family(&mut text, "sync_seconds_total", "counter", help, &seconds);
+        self.backups(&mut text, database);
         text
+    }
+
+    /// How old the backups are: those that were sent, and those of the backup directory, whoever
+    /// made them.
+    fn backups(&self, text: &mut String, database: &DatabaseFacts) {
+        let Newest { export, patch, patches_since } = database.backups;
+        let seconds = |nanoseconds: i64| nanoseconds / 1_000_000_000;
+        let last = |sent: &AtomicI64, kept: Option<i64>| {
+            sent.load(Relaxed).max(kept.map_or(0, seconds)).to_string()
+        };
+        // Without an export the chain is older than whatever is allowed.
+        let age = export.map_or("+Inf".to_owned(), |export| {
+            seconds(database.now.saturating_sub(export)).max(0).to_string()
+        });
+        for (name, help, value) in [
+            (
+                "last_export_timestamp_seconds",
+                "When the newest export was made.",
+                last(&self.last_export, export),
+            ),
+            (
+                "last_patch_timestamp_seconds",
+                "When the newest patch was made.",
+                last(&self.last_patch, patch),
+            ),
+            ("backup_chain_age_seconds", "Age of the newest export in the backup directory.", age),
+            (
+                "backup_chain_patches",
+                "Patches in the backup directory that are newer than its newest export.",
+                patches_since.to_string(),
+            ),
+        ] {
+            family(text, name, "gauge", help, &value);
+        }
     }
 
     fn http(&self, text: &mut String) {
@@ -132,8 +179,6 @@ impl Metrics {
         for (name, help, value) in [
             ("connections", "Connections that are open.", &self.connections),
             ("exports_under_way", "Exports and patches being made.", &self.exports),
-            ("last_export_timestamp_seconds", "When an export was last made.", &self.last_export),
-            ("last_patch_timestamp_seconds", "When a patch was last made.", &self.last_patch),
         ] {
             family(text, name, "gauge", help, &value.load(Relaxed).to_string());
         }

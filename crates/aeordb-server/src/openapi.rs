@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
+use crate::request::{ARCHIVES, Kind, LIMIT_MAX, SWITCH, kind};
 use crate::routes::{Content, Needs, Route, table};
-use crate::schema::{object, text};
+use crate::schema::{backup, object, one_of, path, text, word};
 
 /// The document.
 pub fn document() -> &'static Value {
@@ -49,14 +50,17 @@ fn operation(route: &Route) -> Value {
     let mut parameters = Vec::new();
     if let Some((_, rest)) = route.path.split_once('{') {
         let name = rest.trim_start_matches('*').trim_end_matches('}');
-        parameters.push(json!({
-            "name": name, "in": "path", "required": true,
-            "schema": { "type": "string", "minLength": 1 },
-        }));
+        let schema = match route.path {
+            "/files/{*path}" => path(""),
+            "/admin/backups/{name}" => backup(),
+            _ => word(),
+        };
+        parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
     }
     for (name, meaning) in route.query {
         parameters.push(json!({
-            "name": name, "in": "query", "description": meaning, "schema": text(),
+            "name": name, "in": "query", "description": meaning,
+            "required": route.required == Some(name), "schema": parameter(name),
         }));
     }
     let mut operation = json!({
@@ -69,13 +73,37 @@ fn operation(route: &Route) -> Value {
     if let Some(members) = operation.as_object_mut() {
         if !route.body.is_empty() {
             let content = media(route.body.iter());
-            members.insert("requestBody".into(), json!({ "content": content }));
+            let required = route.body.iter().any(must_be_there);
+            let body = json!({ "required": required, "content": content });
+            members.insert("requestBody".into(), body);
         }
         if route.needs == Needs::Nothing {
             members.insert("security".into(), json!([]));
         }
     }
     operation
+}
+
+/// True for JSON that has members it cannot do without. A file may be empty.
+fn must_be_there(content: &Content) -> bool {
+    match content {
+        Content::Json(schema) => {
+            schema["required"].as_array().is_some_and(|names| !names.is_empty())
+        }
+        Content::Bytes(_) | Content::None => false,
+    }
+}
+
+/// What values a parameter takes.
+fn parameter(name: &str) -> Value {
+    match kind(name) {
+        Kind::Switch => one_of(&SWITCH),
+        Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX }),
+        Kind::Archive => one_of(&ARCHIVES),
+        Kind::Path => path("/?"),
+        Kind::Version => word(),
+        Kind::Bytes | Kind::Text => text(),
+    }
 }
 
 fn operation_id(route: &Route) -> String {
@@ -89,6 +117,9 @@ fn needs(needs: Needs) -> String {
         Needs::Nothing => "Needs no key.".into(),
         Needs::Key => "Needs any key.".into(),
         Needs::Scope(scope) => format!("Needs the scope {}.", scope.name()),
+        Needs::Either(one, other) => {
+            format!("Needs the scope {} or {}.", one.name(), other.name())
+        }
         Needs::Removal(scope) => {
             format!("Needs the scope {}, of a key that is not append-only.", scope.name())
         }

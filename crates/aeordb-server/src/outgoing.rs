@@ -10,22 +10,29 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::body::PipeEnd;
+use crate::body::{END, PipeEnd};
 
-/// What a thread writes into a [`crate::body::Pipe`].
+/// What a thread writes into a [`crate::body::Pipe`]. It is whole once [`END`] came: if the other
+/// side is gone before, the connection is aborted.
 pub struct Piped {
     first: Option<Bytes>,
-    end: PipeEnd,
+    end: Option<PipeEnd>,
 }
 
 impl Piped {
     /// The body that starts with `first`, which was taken out already.
     pub fn body(first: Option<Bytes>, end: PipeEnd) -> Body {
-        Body::new(Piped { first, end })
+        Body::new(Piped { first, end: Some(end) })
     }
+}
+
+/// The body of an answer to HEAD whose length only sending it would tell. Nothing of it is sent.
+pub fn unmeasured() -> Body {
+    Piped::body(None, mpsc::channel(1).1)
 }
 
 impl HttpBody for Piped {
@@ -36,10 +43,18 @@ impl HttpBody for Piped {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+        let first = self.first.take().map(Ok);
+        let Some(end) = &mut self.end else { return Poll::Ready(None) };
+        let piece = match first {
+            Some(first) => Some(first),
+            None => ready!(end.poll_recv(context)),
+        };
+        let gone = || Err(io::Error::other("what makes the answer ended before the answer did"));
+        let piece = piece.unwrap_or_else(gone);
+        let piece = Some(piece).filter(|piece| !matches!(piece, Ok(bytes) if *bytes == END));
+        if !matches!(piece, Some(Ok(_))) {
+            self.end = None;
         }
-        let piece = ready!(self.end.poll_recv(context));
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 }

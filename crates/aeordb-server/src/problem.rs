@@ -146,11 +146,14 @@ impl Problem {
     /// An error about a backup that came with the request: damage is the sender's.
     pub fn of_backup(error: Error) -> Self {
         match unwrapped(error) {
-            Error::Damaged { what, offset, detail } if what == "the input" || what.is_empty() => {
-                Self::damaged_upload(format!("damaged at offset {offset}: {detail}"))
-                    .with("offset", offset)
+            Error::Damaged { what, offset, detail } if came_with_request(&what) => {
+                let text = format!("{what} is damaged at offset {offset}: {detail}");
+                Self::damaged_upload(text).with("file", what).with("offset", offset)
             }
-            Error::Foreign { detail, .. } => Self::damaged_upload(format!("the file {detail}")),
+            Error::Foreign { what, detail } => {
+                let json = "a body of JSON needs Content-Type: application/json";
+                Self::damaged_upload(format!("{what} {detail}; {json}")).with("file", what)
+            }
             Error::Limit { what, limit, found } => {
                 Self::damaged_upload(format!("{what} is {found}, the limit is {limit}"))
             }
@@ -199,6 +202,11 @@ impl IntoResponse for Problem {
     }
 }
 
+/// True of what an import calls the files that it was given; everything else is the server's.
+fn came_with_request(what: &str) -> bool {
+    what.is_empty() || what.starts_with("the input") || what.starts_with("backup '")
+}
+
 /// An error of ours that travelled through a [`std::io::Error`] comes out again.
 fn unwrapped(error: Error) -> Error {
     match error {
@@ -239,7 +247,9 @@ impl From<Error> for Problem {
             Error::BrokenChain(broken) => {
                 let title = "The files do not follow each other";
                 Self::new(StatusCode::CONFLICT, "broken-chain", title, text)
+                    .with("file", broken.file)
                     .with("base", broken.base.to_string())
+                    .with("after", broken.after)
                     .with("found", broken.found.to_string())
             }
             Error::HeadMoved { head, expected } => {

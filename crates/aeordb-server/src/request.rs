@@ -4,17 +4,24 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::body::Body;
-use axum::http::header::IF_MATCH;
-use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use axum::http::header::{
+    CONTENT_RANGE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+    TRANSFER_ENCODING,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::Response;
 
 use crate::app::App;
 use crate::body::Incoming;
 use crate::keys::{Rights, Scope};
 use crate::problem::Problem;
+
+/// Most items of a page.
+pub const LIMIT_MAX: usize = 10_000;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -55,32 +62,26 @@ impl Request {
         Ok(Request { app, rights, method, headers, uri, prefix, query, body })
     }
 
-    /// The value of a parameter that is text; what is not UTF-8 was refused.
-    pub fn query(&self, name: &str) -> Option<&str> {
-        std::str::from_utf8(self.query_bytes(name)?).ok()
+    /// The value of a parameter that is text. One that is there and is none is an error, never as
+    /// if it were not there.
+    pub fn query(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let text = self.query_bytes(name).map(std::str::from_utf8).transpose();
+        text.map_err(|_| Problem::invalid(format!("the parameter '{name}' is not UTF-8")))
     }
 
-    /// The value of a parameter that may be a path.
+    /// The value of a parameter that may be any bytes, as a path may.
     pub fn query_bytes(&self, name: &str) -> Option<&[u8]> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 
     /// True for `?name`, `?name=true` and `?name=1`.
     pub fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.query(name) {
-            None | Some("false" | "0") => Ok(false),
-            Some("" | "true" | "1") => Ok(true),
-            Some(other) => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
-        }
+        self.query(name)?.map_or(Ok(false), |text| switch(name, text))
     }
 
     /// How many items a page may have.
-    pub fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
-        let Some(text) = self.query("limit") else { return Ok(default) };
-        match text.parse::<usize>() {
-            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
-            _ => Err(Problem::invalid(format!("limit={text} is not a number from 1 to {max}"))),
-        }
+    pub fn limit(&self, default: usize) -> Result<usize, Problem> {
+        self.query("limit")?.map_or(Ok(default), number_of_items)
     }
 
     /// What of the path varies, as bytes.
@@ -111,6 +112,14 @@ impl Request {
         Ok(Path::parse_with_slash(&tail)?)
     }
 
+    /// What is read: the database as of the last commit, or what lies on it.
+    pub fn reader(&self) -> Result<Arc<Reader>, Problem> {
+        match self.query("with")? {
+            Some(name) => self.app.overlays.reader(name),
+            None => Ok(self.app.reader()?),
+        }
+    }
+
     /// The body.
     pub fn incoming(&mut self) -> Incoming {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -122,13 +131,25 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// HEAD's version as `If-Match` expects it.
+    /// HEAD's version as `If-Match` expects it. What cannot be meant so is an error, never as if
+    /// nothing were expected.
     pub fn expected_head(&self) -> Result<Option<VersionId>, Problem> {
-        let Some(tag) = self.header(IF_MATCH).filter(|tag| *tag != "*") else { return Ok(None) };
+        let bad = || Problem::invalid("expected one version's hash, in quotes, in If-Match");
+        if self.headers.contains_key(IF_NONE_MATCH) {
+            let detail = "If-None-Match says nothing here; If-Match says what HEAD must still be";
+            return Err(Problem::invalid(detail));
+        }
+        let mut tags = self.headers.get_all(IF_MATCH).iter();
+        let Some(tag) = tags.next() else { return Ok(None) };
+        let tag = tag.to_str().map_err(|_| bad())?;
+        if tags.next().is_some() {
+            return Err(bad());
+        }
+        if tag == "*" {
+            return Ok(None);
+        }
         let hash = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
-        hash.parse()
-            .map(Some)
-            .map_err(|_| Problem::invalid("expected the hash of a version, in quotes, in If-Match"))
+        hash.parse().map(Some).map_err(|_| bad())
     }
 
     /// Refuses a key that may not do this too.
@@ -140,12 +161,109 @@ impl Request {
     }
 }
 
+/// Refuses what another server before this one, or hyper, may read in another way than we do.
+pub fn check_framing(request: &axum::extract::Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Problem::invalid(format!("expected one Host, found {hosts}")));
+    }
+    // hyper undoes the chunks and nothing else: what is coded further would be stored so.
+    let chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|coding| !chunked(coding)) || codings.next().is_some() {
+        return Err(Problem::invalid("the only Transfer-Encoding that is known here is chunked"));
+    }
+    Ok(())
+}
+
+/// Refuses what changes a resource under conditions that would not be looked at: they must not
+/// look as if they held. `conditional` is true where tags are.
+pub fn check_conditions(headers: &HeaderMap, conditional: bool) -> Result<(), Problem> {
+    let unknown: &[HeaderName] = match conditional {
+        true => &[CONTENT_RANGE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE],
+        false => &[CONTENT_RANGE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_MATCH, IF_NONE_MATCH],
+    };
+    match unknown.iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => Err(Problem::invalid(format!("this call does not know the header {name}"))),
+        None => Ok(()),
+    }
+}
+
 /// A handler's future.
 pub type Future =
     std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
 
-/// Parameters whose values are bytes: paths, and where a page of names starts.
-const BYTES: [&str; 4] = ["rename-to", "copy-to", "prefix", "path"];
+/// What the values of a parameter are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of [`SWITCH`].
+    Switch,
+    /// How many items a page may have.
+    Limit,
+    /// One of [`ARCHIVES`].
+    Archive,
+    /// A path of the database.
+    Path,
+    /// Bytes of a name or path.
+    Bytes,
+    /// What names a version.
+    Version,
+    /// Text that only the server understands.
+    Text,
+}
+
+/// What says yes or no.
+pub const SWITCH: [&str; 5] = ["true", "false", "1", "0", ""];
+/// The forms of an archive.
+pub const ARCHIVES: [&str; 2] = ["tar", "aeordb"];
+
+/// What the values of the parameter with this name are, wherever it is.
+pub fn kind(name: &str) -> Kind {
+    match name {
+        "recursive" | "promote" | "force" | "mirror" | "stat" => Kind::Switch,
+        "limit" => Kind::Limit,
+        "archive" => Kind::Archive,
+        "rename-to" | "copy-to" | "path" => Kind::Path,
+        "prefix" | "after" => Kind::Bytes,
+        "version" | "hash" | "snapshot" | "from" | "to" => Kind::Version,
+        _ => Kind::Text,
+    }
+}
+
+fn switch(name: &str, text: &str) -> Result<bool, Problem> {
+    match text {
+        "false" | "0" => Ok(false),
+        "" | "true" | "1" => Ok(true),
+        other => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
+    }
+}
+
+fn number_of_items(text: &str) -> Result<usize, Problem> {
+    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
+    number.ok_or_else(|| {
+        Problem::invalid(format!("limit={text} is not a number from 1 to {LIMIT_MAX}"))
+    })
+}
+
+/// Refuses what the parameter cannot mean, even where it makes no difference.
+fn check(name: &str, value: &[u8]) -> Result<(), Problem> {
+    let kind = kind(name);
+    if matches!(kind, Kind::Path | Kind::Bytes) {
+        return Ok(());
+    }
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Err(Problem::invalid(format!("the parameter '{name}' is not UTF-8")));
+    };
+    match kind {
+        Kind::Switch => switch(name, text).map(drop),
+        Kind::Limit => number_of_items(text).map(drop),
+        Kind::Archive if !ARCHIVES.contains(&text) => {
+            Err(Problem::invalid(format!("{name}={text} is not {}", ARCHIVES.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
 
 fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let mut parsed: Vec<(String, Vec<u8>)> = Vec::new();
@@ -161,9 +279,7 @@ fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u
         if parsed.iter().any(|(other, _)| *other == key) {
             return Err(Problem::invalid(format!("the parameter '{key}' is there twice")));
         }
-        if !BYTES.contains(&key.as_str()) && std::str::from_utf8(&value).is_err() {
-            return Err(Problem::invalid(format!("the parameter '{key}' is not UTF-8")));
-        }
+        check(&key, &value)?;
         parsed.push((key, value));
     }
     Ok(parsed)

@@ -18,9 +18,45 @@ pub fn object(members: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
+/// An object that a request carries: it has no other members.
+pub fn closed(members: &[(&str, Value)]) -> Value {
+    let mut schema = object(members);
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("additionalProperties".into(), false.into());
+    }
+    schema
+}
+
 /// Text.
 pub fn text() -> Value {
     json!({ "type": "string" })
+}
+
+/// Text that says something: a name, or what names a version.
+pub fn word() -> Value {
+    json!({ "type": "string", "minLength": 1 })
+}
+
+/// A path of the database. `first` is what may stand before it.
+pub fn path(first: &str) -> Value {
+    let name = r"(?!\.{1,2}(/|$))[^/\x00]+";
+    let pattern = format!("^{first}({name}(/{name})*/?)?$");
+    json!({ "type": "string", "minLength": 1, "pattern": pattern })
+}
+
+/// The name of a backup.
+pub fn backup() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9A-Za-z_-][0-9A-Za-z._-]{0,127}$" })
+}
+
+/// One of these words.
+pub fn one_of(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+/// This, or null.
+pub fn or_null(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
 /// Text or null.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use aeordb::error::Context;
 use axum::http::HeaderValue;
-use data_encoding::BASE64;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::body::Incoming;
+use crate::digest::ContentDigest;
 use crate::problem::Problem;
 
 /// Bytes that are collected before they are written.
@@ -23,9 +22,9 @@ pub async fn take(
     mut body: Incoming,
     digest: Option<HeaderValue>,
 ) -> Result<File, Problem> {
-    let expected = digest.map(|value| sha256_of(&value)).transpose()?.flatten();
+    let digest = ContentDigest::read(digest.as_ref())?;
     let _permit = app.upload_permit().await?;
-    let mut state = app.blocking(|app| Ok((app.backups.spool()?, Sha256::new()))).await?;
+    let mut state = app.blocking(|app| Ok((app.backups.spool()?, digest))).await?;
     let mut ended = false;
     while !ended {
         let mut batch = Vec::new();
@@ -37,10 +36,8 @@ pub async fn take(
         }
         state = app.blocking(move |_| write(state, &batch)).await?;
     }
-    let (mut file, hash) = state;
-    if expected.is_some_and(|expected| expected != hash.finalize().as_slice()) {
-        return Err(Problem::damaged_upload("the body does not have the SHA-256 it was sent with"));
-    }
+    let (mut file, digest) = state;
+    digest.map_or(Ok(()), ContentDigest::check)?;
     file.rewind().context(what)?;
     Ok(file)
 }
@@ -49,23 +46,13 @@ fn what() -> String {
     "keeping the body of a request".into()
 }
 
-fn write((mut file, mut hash): (File, Sha256), batch: &[u8]) -> Result<(File, Sha256), Problem> {
-    hash.update(batch);
-    file.write_all(batch).context(what)?;
-    Ok((file, hash))
-}
+/// A spool, and what is to be proved of the body.
+type State = (File, Option<ContentDigest>);
 
-/// The SHA-256 of a `Content-Digest`: `sha-256=:BASE64:`. Digests that we do not know are passed
-/// over.
-fn sha256_of(value: &HeaderValue) -> Result<Option<Vec<u8>>, Problem> {
-    let bad = || Problem::invalid("expected Content-Digest: sha-256=:BASE64:");
-    for part in value.to_str().map_err(|_| bad())?.split(',') {
-        let (name, digest) = part.trim().split_once('=').ok_or_else(bad)?;
-        if name.eq_ignore_ascii_case("sha-256") {
-            let digest = digest.strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
-            let digest = BASE64.decode(digest.ok_or_else(bad)?.as_bytes()).map_err(|_| bad())?;
-            return Ok(Some(digest));
-        }
+fn write((mut file, mut digest): State, batch: &[u8]) -> Result<State, Problem> {
+    if let Some(digest) = &mut digest {
+        digest.update(batch);
     }
-    Ok(None)
+    file.write_all(batch).context(what)?;
+    Ok((file, digest))
 }

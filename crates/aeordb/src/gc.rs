@@ -8,11 +8,13 @@
 //! The file does not get shorter: its end is always the index and the commit of the collection
 //! itself. What is void takes no space where the file system can release it.
 
-mod mark;
-mod survey;
+pub(crate) mod mark;
+pub(crate) mod survey;
 
-use crate::db::{Database, FileKind, HistoryEntry, Reader, Writer};
+use crate::db::{Database, Extent, FileKind, HistoryEntry, Writer};
 use crate::error::{Error, Result};
+use crate::format::checkpoint::VoidRef;
+use crate::format::superblock::DATABASE_START;
 use crate::gc::mark::Roots;
 use crate::gc::survey::Survey;
 use crate::hash::Hash;
@@ -34,30 +36,32 @@ const MOVED_LEN_MAX: u64 = 1024 * 1024 * 1024;
 pub struct GcReport {
     /// Entries that are reached.
     pub entries_live: u64,
-    /// Bytes of the blocks that hold them.
+    /// Bytes of the blocks that hold them. What is foreseen of blocks that are mostly dead is an
+    /// estimate.
     pub bytes_live: u64,
     /// Entries that are not.
     pub entries_collected: u64,
-    /// Bytes of the file that nothing needs any more. Before a collection, what blocks give that
-    /// are mostly dead is an estimate.
+    /// Bytes of the file that nothing needs any more.
     pub bytes_collected: u64,
-    /// Bytes that went back to the file system.
+    /// Bytes that went back to the file system. What is foreseen supposes that nobody else reads.
     pub bytes_released: u64,
     /// Bytes that readers still hold: a later collection releases them.
     pub bytes_deferred: u64,
 }
 
 /// Collects what nothing reaches. With `dry_run` only says what that would be: nothing is written,
-/// and a database that was opened for reading will do.
+/// and a database that was opened for reading will do. Progress counts the files of all versions
+/// that are marked, then the bytes of the file that are surveyed.
 pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcReport> {
     if database.kind() != FileKind::Database {
         let what = database.path().display().to_string();
         return Err(Error::ReadOnly { what, why: "it is sealed".into() });
     }
     if dry_run {
-        return foresee(database, &database.reader()?, watch);
+        return foresee(database, watch);
     }
     let mut writer = database.writer()?;
+    watch.expect(0, writer.entries().end() - DATABASE_START);
     // Damaged pages of the index are healed before their entries are numbered for good.
     writer.entries().records().try_for_each(|record| record.map(drop))?;
     let (released, deferred) = release_what_waited(database, writer.entries())?;
@@ -81,9 +85,9 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     survey.move_living(appender, MOVED_LEN_MAX, watch)?;
     appender.flush()?;
     let voids = survey.voids(appender, moved_from, watch)?;
-    let void_now: u64 = voids.iter().map(|void| void.len.get()).sum();
+    let void_now = len_of(&voids);
     report.bytes_collected = void_now.saturating_sub(void_before);
-    report.bytes_live = appender.end().saturating_sub(void_now);
+    report.bytes_live = appender.end().saturating_sub(DATABASE_START + void_now);
     let mut root = writer.root().clone();
     root.epoch += 1;
     let mut writer = writer.collected(root, survey.live(), moved_from, voids)?;
@@ -95,20 +99,33 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
 }
 
 /// What a collection would do.
-fn foresee(database: &Database, reader: &Reader, watch: &Watch) -> Result<GcReport> {
-    let mut roots = Roots::of_reader(reader)?;
-    let history = reader.history()?.collect::<Result<Vec<_>>>()?;
-    let gone = outlived(&history.into_iter().rev().collect::<Vec<_>>(), database.clock().now());
+fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
+    let Extent { reader, end, voids } = database.extent()?;
+    watch.expect(0, end - DATABASE_START);
+    let mut roots = Roots::of_reader(&reader)?;
+    let gone = outlived(roots.history(), database.clock().now());
     roots.forget(&gone);
     let view = reader.view();
     let mut live = roots.mark(view, database.path(), watch)?;
     keep_uploads(database, view.index(), &mut live)?;
     let survey = Survey::new(view.index(), view.source(), live, watch)?;
     let mut report = survey.report();
-    if report.entries_collected > 0 || survey.sparse().next().is_some() {
-        report.bytes_collected = survey.foreseen(database.log().end());
+    if report.entries_collected > 0 || !gone.is_empty() || survey.sparse().next().is_some() {
+        let (live, void) = survey.foreseen(view.index(), end, MOVED_LEN_MAX);
+        report.bytes_live = live;
+        report.bytes_collected = void.saturating_sub(len_of(&voids));
+    }
+    let waiting = len_of(&database.log().unreleased(&voids)?);
+    let freed = report.bytes_collected + waiting;
+    match database.log().has_readers_before(view.root().epoch)? {
+        true => report.bytes_deferred = freed,
+        false => report.bytes_released = freed,
     }
     Ok(report)
+}
+
+fn len_of(voids: &[VoidRef]) -> u64 {
+    voids.iter().map(|void| void.len.get()).sum()
 }
 
 /// Releases voids that an earlier collection, or this one, left to readers. Returns the bytes that
@@ -116,7 +133,7 @@ fn foresee(database: &Database, reader: &Reader, watch: &Watch) -> Result<GcRepo
 fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(u64, u64)> {
     let log = database.log();
     let waiting = log.unreleased(appender.voids())?;
-    let bytes = waiting.iter().map(|void| void.len.get()).sum();
+    let bytes = len_of(&waiting);
     if waiting.is_empty() {
         return Ok((0, 0));
     }
@@ -142,7 +159,7 @@ fn keep_uploads(database: &Database, index: &Index, live: &mut Bitmap) -> Result
 }
 
 /// The oldest entries of history that are old in number and in time.
-fn outlived(history: &[HistoryEntry], now: i64) -> Vec<HistoryEntry> {
+pub(crate) fn outlived(history: &[HistoryEntry], now: i64) -> Vec<HistoryEntry> {
     let oldest = now.saturating_sub(HISTORY_AGE);
     let surplus = history.len().saturating_sub(HISTORY_KEPT);
     // In order of number: where one is kept, all that are newer are kept, whatever their clock.

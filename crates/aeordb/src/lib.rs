@@ -11,6 +11,7 @@
 
 pub mod backup;
 pub mod clock;
+pub mod compact;
 pub mod crew;
 pub mod db;
 pub mod error;

@@ -62,6 +62,11 @@ impl Watch {
         self.bytes_expected.store(bytes, Relaxed);
     }
 
+    /// Says that there is more to do than was known.
+    pub fn expect_more(&self, bytes: u64) {
+        self.bytes_expected.fetch_add(bytes, Relaxed);
+    }
+
     /// Adds to what is done.
     pub fn advance(&self, files: u64, bytes: u64) {
         self.files.fetch_add(files, Relaxed);

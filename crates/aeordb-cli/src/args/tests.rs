@@ -2,12 +2,16 @@ use clap::CommandFactory;
 
 use super::*;
 
+fn understand(line: &str) -> Result<Cli, clap::Error> {
+    Cli::understand(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+}
+
 fn parse(line: &str) -> Cli {
-    Cli::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{line}: {error}"))
+    understand(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 fn refuse(line: &str) -> String {
-    Cli::try_parse_from(line.split_whitespace()).unwrap_err().to_string()
+    understand(line).unwrap_err().to_string()
 }
 
 #[test]
@@ -29,6 +33,18 @@ fn global_flags_may_stand_anywhere() {
         assert!(cli.global.json, "{line}");
         assert!(matches!(cli.verb, Verb::Snapshot(Snapshot::Create { .. })), "{line}");
     }
+}
+
+#[test]
+fn a_database_and_a_server_are_not_both_meant() {
+    for line in [
+        "aeordb ls / --database d --server http://h",
+        "aeordb --server http://h snapshot list -d d",
+        "aeordb snapshot -d d list --server http://h",
+    ] {
+        assert!(refuse(line).contains("name one of them"), "{line}");
+    }
+    assert_eq!(parse("aeordb snapshot list --server http://h").global.server.unwrap(), "http://h");
 }
 
 #[test]

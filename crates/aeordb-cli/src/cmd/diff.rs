@@ -4,8 +4,7 @@ use aeordb::Result;
 use aeordb::backup::{self, Change};
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
-use aeordb::object::{Item, Path};
-use serde_json::Value;
+use aeordb_server::json;
 
 use crate::app::{App, Outcome};
 use crate::args::Diff;
@@ -13,8 +12,6 @@ use crate::exit::{self, About, Subject};
 use crate::out::Out;
 use crate::output;
 use crate::render;
-use crate::text;
-use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Diff) -> Outcome {
     let opened = app.open_with(&args.with)?;
@@ -46,7 +43,7 @@ fn list(app: &mut App, reader: &Reader, from: &VersionId, to: &VersionId) -> Out
 /// One change.
 pub fn show(app: &mut App, change: &Change) -> Result<()> {
     match app.global.json {
-        true => app.out.json(&object(change)),
+        true => app.out.json(&json::change(change)),
         false => line(&mut app.out, change),
     }
 }
@@ -66,20 +63,4 @@ fn line(out: &mut Out, change: &Change) -> Result<()> {
         out.name(to.as_bytes())?;
     }
     out.bytes(b"\n")
-}
-
-fn object(change: &Change) -> Value {
-    let (word, path, item): (&str, &Path, &Item) = match change {
-        Change::Added { path, item } => ("added", path, item),
-        Change::Modified { path, new, .. } => ("modified", path, new),
-        Change::Deleted { path, item } => ("deleted", path, item),
-        Change::Renamed { to, item, .. } => ("renamed", to, item),
-    };
-    let mut object = view::object(path.as_bytes());
-    object.insert("change".into(), word.into());
-    if let Change::Renamed { from, .. } = change {
-        text::insert_name(&mut object, "from", from.as_bytes());
-    }
-    View::of(item).insert_into(&mut object);
-    Value::Object(object)
 }

@@ -2,6 +2,7 @@
 
 use aeordb::Result;
 use aeordb::object::{Item, Path};
+use aeordb_server::json;
 use serde_json::Value;
 
 use crate::app::{App, Outcome};
@@ -10,7 +11,7 @@ use crate::exit::{self, About, Subject};
 use crate::location::location;
 use crate::out::Out;
 use crate::text;
-use crate::view::{self, View};
+use crate::view::View;
 
 pub fn run(app: &mut App, args: &Du) -> Outcome {
     let opened = app.open_with(&args.with)?;
@@ -33,17 +34,18 @@ pub fn run(app: &mut App, args: &Du) -> Outcome {
     Ok(exit::DONE)
 }
 
-struct Style {
-    json: bool,
-    human: bool,
+/// How sizes are shown.
+pub struct Style {
+    pub json: bool,
+    pub human: bool,
 }
 
 impl Style {
     /// One line: the size, a tab, the path.
-    fn show(&self, out: &mut Out, path: &Path, item: &Item) -> Result<()> {
+    pub fn show(&self, out: &mut Out, path: &Path, item: &Item) -> Result<()> {
         let view = View::of(item);
         if self.json {
-            let mut object = view::object(path.as_bytes());
+            let mut object = json::named("path", path.as_bytes());
             object.insert("kind".into(), view.kind.into());
             object.insert("bytes".into(), view.size.into());
             let totals = view.totals.unwrap_or_default();

@@ -52,7 +52,6 @@ pub fn ended(app: &mut App, report: &GetReport) -> Outcome {
     })
 }
 
-/// A restore holds every directory open on the way to where it is.
 fn open_more_files() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // If this fails, very deep trees are not restored, and that is said.

@@ -1,7 +1,11 @@
 //! `import --file F...`
 
-use aeordb::Error;
-use aeordb::backup::{self, ImportOptions, Input, OnConflict};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aeordb::backup::{self, ImportOptions, ImportReport, Input, OnConflict};
+use aeordb::watch::Watch;
+use aeordb::{Error, Result};
 
 use crate::app::{App, Outcome};
 use crate::args::Import;
@@ -11,16 +15,10 @@ use crate::output::is_standard;
 use crate::render;
 
 pub fn run(app: &mut App, args: Import) -> Outcome {
-    if args.file.iter().filter(|file| is_standard(file)).count() > 1 {
-        return Err(Error::invalid("standard input can be imported only once").into());
-    }
+    check(&args)?;
     if let Some(file) = args.file.iter().find(|file| app.is_database(file)) {
         let file = file.display();
         return Err(Error::invalid(format!("{file} is the database to import into")).into());
-    }
-    if let Some(undo) = args.undo.as_deref().filter(|undo| is_standard(undo)) {
-        let detail = format!("--undo {} is no file", undo.display());
-        return Err(Error::invalid(detail).into());
     }
     let options = ImportOptions {
         promote: args.promote,
@@ -36,16 +34,35 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
     };
     let database = app.open_or_create()?;
     let report = app.watched(|_, watch| {
-        let mut inputs = Vec::with_capacity(args.file.len());
-        for file in args.file {
-            inputs.push(match is_standard(&file) {
-                true => Input::Stream(Box::new(Stdin::open(watch)?)),
-                false => Input::File(file),
-            });
-        }
+        let inputs = inputs(args.file, watch)?;
         backup::import(&database, inputs, &options, watch).about(Subject::Backup)
     })?;
     database.close().about(Subject::Database)?;
-    app.report(&render::import(&report))?;
+    shown(app, &report)
+}
+
+/// What can be said of the arguments before anything is opened.
+pub fn check(args: &Import) -> Result<()> {
+    if args.file.iter().filter(|file| is_standard(file)).count() > 1 {
+        return Err(Error::invalid("standard input can be imported only once"));
+    }
+    if let Some(undo) = args.undo.as_deref().filter(|undo| is_standard(undo)) {
+        return Err(Error::invalid(format!("--undo {} is no file", undo.display())));
+    }
+    Ok(())
+}
+
+/// What is imported, in order.
+pub fn inputs(files: Vec<PathBuf>, watch: &Arc<Watch>) -> Result<Vec<Input>> {
+    let input = |file: PathBuf| match is_standard(&file) {
+        true => Ok(Input::Stream(Box::new(Stdin::open(watch)?))),
+        false => Ok(Input::File(file)),
+    };
+    files.into_iter().map(input).collect()
+}
+
+/// Shows what was imported.
+pub fn shown(app: &mut App, report: &ImportReport) -> Outcome {
+    app.report(&render::import(report))?;
     Ok(if report.has_open_conflicts() { exit::UNREADABLE } else { exit::DONE })
 }

@@ -13,19 +13,33 @@ use crate::render;
 use crate::text;
 
 pub fn run(app: &mut App, args: Info) -> Outcome {
-    let subject = if args.files.is_empty() { Subject::Database } else { Subject::Backup };
-    let mut files = args.files;
-    if files.is_empty() {
-        files.push(app.path().to_owned());
+    show(app, args, |app| {
+        let path = app.path().to_owned();
+        let info = backup::info(&path).about(Subject::Database)?;
+        Ok((path, info))
+    })
+}
+
+/// Shows the files, or the database if none is given.
+pub fn show(
+    app: &mut App,
+    args: Info,
+    database: impl FnOnce(&App) -> Attempt<(PathBuf, Facts)>,
+) -> Outcome {
+    let mut looked = Vec::with_capacity(args.files.len() + args.with.patches.len());
+    if args.files.is_empty() {
+        looked.push(database(app));
     }
-    files.extend(args.with.patches);
+    for file in args.files.into_iter().chain(args.with.patches) {
+        looked.push(backup::info(&file).about(Subject::Backup).map(|info| (file, info)));
+    }
+    let many = looked.len() > 1;
     let mut code = exit::DONE;
-    let mut known: Vec<(PathBuf, Facts)> = Vec::with_capacity(files.len());
-    let many = files.len() > 1;
-    for file in files {
+    let mut known: Vec<(PathBuf, Facts)> = Vec::with_capacity(looked.len());
+    for file in looked {
         // One file that cannot be read hides nothing about the others.
-        match backup::info(&file).about(subject) {
-            Ok(info) => known.push((file, info)),
+        match file {
+            Ok(file) => known.push(file),
             Err(failure) => {
                 app.out.flush()?;
                 let failed = app.fail(failure);

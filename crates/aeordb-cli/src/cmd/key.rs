@@ -45,7 +45,7 @@ pub fn through(app: &mut App, client: &Client, args: Key) -> Outcome {
         Key::Create { name, scope, expires } => {
             let mut body = json!({ "name": name, "scopes": scope });
             if let (Some(expires), Some(members)) = (expires, body.as_object_mut()) {
-                let end = text::exact_time(expiry(&expires)?);
+                let end = shown::time(expiry(&expires)?);
                 members.insert("expires_at".into(), end.into());
             }
             let mut key = client.post("/admin/keys", body)?;

@@ -1,7 +1,7 @@
 //! `log`
 
 use aeordb::db::HistoryEntry;
-use serde_json::json;
+use aeordb_server::json;
 
 use crate::app::{App, Outcome};
 use crate::args::Log;
@@ -20,13 +20,7 @@ pub fn run(app: &mut App, args: &Log) -> Outcome {
 /// One entry of history.
 pub fn show(app: &mut App, entry: &HistoryEntry) -> aeordb::Result<()> {
     if app.global.json {
-        return app.out.json(&json!({
-            "sequence": entry.sequence,
-            "time": text::exact_time(entry.time),
-            "version": entry.version.to_string(),
-            "what": entry.what,
-            "promoted": entry.promoted,
-        }));
+        return app.out.json(&json::history(entry));
     }
     let note = if entry.promoted { "" } else { "  (HEAD was not changed)" };
     let what = text::printable(&entry.what);

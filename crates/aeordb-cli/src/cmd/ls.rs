@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use aeordb::Result;
 use aeordb::object::{Item, Path};
+use aeordb_server::json;
 use serde_json::Value;
 
 use crate::app::{App, Outcome};
@@ -11,8 +12,7 @@ use crate::args::Ls;
 use crate::exit::{self, About, Subject};
 use crate::location::location;
 use crate::out::Out;
-use crate::text;
-use crate::view::{self, View};
+use crate::view::View;
 
 pub fn run(app: &mut App, args: &Ls) -> Outcome {
     let location = location(&args.path)?;
@@ -48,13 +48,13 @@ pub struct Lister {
 impl Lister {
     /// One line; `shown` is what stands for `path` in it.
     pub fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: &Item) -> Result<()> {
-        let view = View::of(item);
         if self.json {
-            let mut object = view::object(path.as_bytes());
-            text::insert_name(&mut object, "name", path.name().unwrap_or_default());
-            view.insert_into(&mut object);
+            let mut object = json::named("path", path.as_bytes());
+            json::insert_name(&mut object, "name", path.name().unwrap_or_default());
+            json::insert_item(&mut object, item);
             return out.json(&Value::Object(object));
         }
+        let view = View::of(item);
         if self.long {
             out.bytes(view.columns().as_bytes())?;
         }

@@ -5,15 +5,16 @@ use crate::args::{Key, Snapshot, Verb};
 
 pub mod cat;
 mod combine;
+mod compact;
 mod completions;
 mod cp;
 pub mod diff;
-mod du;
+pub mod du;
 mod export;
 mod gc;
 pub mod get;
-mod import;
-mod info;
+pub mod import;
+pub mod info;
 pub mod key;
 pub mod log;
 pub mod ls;
@@ -21,7 +22,7 @@ mod man;
 mod mv;
 mod promote;
 pub mod put;
-mod rm;
+pub mod rm;
 mod serve;
 pub mod snapshot;
 pub mod stat;
@@ -29,7 +30,7 @@ mod verify;
 
 /// Runs a verb.
 pub fn run(app: &mut App, verb: Verb) -> Outcome {
-    if let Some(url) = app.global.server.clone().filter(|_| !matches!(verb, Verb::Serve(_))) {
+    if let Some(url) = app.global.server.clone().filter(|_| !is_local(&verb)) {
         return crate::remote::run(app, &url, verb);
     }
     match verb {
@@ -52,10 +53,20 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Info(args) => info::run(app, args),
         Verb::Verify(args) => verify::run(app, &args),
         Verb::Gc(args) => gc::run(app, &args),
+        Verb::Compact(args) => compact::run(app, &args),
         Verb::Serve(args) => serve::run(app, args),
         Verb::Key(args) => key::run(app, args),
         Verb::Completions(args) => completions::run(app, &args),
         Verb::Man(args) => man::run(app, &args),
+    }
+}
+
+/// True of what has nothing to do with a database, or is a server itself.
+fn is_local(verb: &Verb) -> bool {
+    match verb {
+        Verb::Combine(_) | Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) => true,
+        Verb::Info(args) => !args.files.is_empty(),
+        _ => false,
     }
 }
 
@@ -83,6 +94,7 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Info(_) => "info",
         Verb::Verify(_) => "verify",
         Verb::Gc(_) => "gc",
+        Verb::Compact(_) => "compact",
         Verb::Serve(_) => "serve",
         Verb::Key(Key::Create { .. }) => "key create",
         Verb::Key(Key::List) => "key list",

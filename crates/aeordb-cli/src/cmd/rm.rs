@@ -2,6 +2,7 @@
 
 use aeordb::Error;
 use aeordb::object::{Item, Path};
+use aeordb_server::json;
 use serde_json::Value;
 
 use crate::app::{App, Opened, Outcome, item};
@@ -11,7 +12,6 @@ use crate::location;
 use crate::out::Out;
 use crate::render;
 use crate::text;
-use crate::view::{self, View};
 
 pub fn run(app: &mut App, args: &Rm) -> Outcome {
     let mut paths = Vec::with_capacity(args.paths.len());
@@ -34,26 +34,38 @@ pub fn run(app: &mut App, args: &Rm) -> Outcome {
 }
 
 /// Lists what would be removed at and below `path`, as `diff` would list it afterwards.
-fn list(out: &mut Out, opened: &Opened, path: &Path, recursive: bool, json: bool) -> Attempt<()> {
+fn list(
+    out: &mut Out,
+    opened: &Opened,
+    path: &Path,
+    recursive: bool,
+    as_json: bool,
+) -> Attempt<()> {
     let head = opened.reader.head();
     let found = item(&opened.reader, &head, path)?;
     if let Item::Directory(_) = &found {
         if !recursive {
-            let path = text::printable_name(path.as_bytes());
-            return Err(Error::invalid(format!("{path} is a directory, -r removes it")).into());
+            return Err(is_directory(path).into());
         }
         for below in opened.reader.walk(&head, path).about(Subject::Database)? {
             let (path, item) = below.about(Subject::Database)?;
-            show(out, &path, &item, json)?;
+            show(out, &path, &item, as_json)?;
         }
     }
-    Ok(show(out, path, &found, json)?)
+    Ok(show(out, path, &found, as_json)?)
 }
 
-fn show(out: &mut Out, path: &Path, item: &Item, json: bool) -> aeordb::Result<()> {
-    if json {
-        let mut object = view::object(path.as_bytes());
-        View::of(item).insert_into(&mut object);
+/// A directory is removed with everything in it, or not at all.
+pub fn is_directory(path: &Path) -> Error {
+    let path = text::printable_name(path.as_bytes());
+    Error::invalid(format!("{path} is a directory, -r removes it"))
+}
+
+/// One line of what would be removed.
+pub fn show(out: &mut Out, path: &Path, item: &Item, as_json: bool) -> aeordb::Result<()> {
+    if as_json {
+        let mut object = json::named("path", path.as_bytes());
+        json::insert_item(&mut object, item);
         return out.json(&Value::Object(object));
     }
     out.bytes(b"D ")?;

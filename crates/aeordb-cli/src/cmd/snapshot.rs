@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aeordb::Error;
 use aeordb::db::Snapshot as Kept;
+use aeordb_server::json;
 
 use crate::app::{App, Opened, Outcome, version};
 use crate::args::{At, Snapshot};
@@ -41,7 +42,7 @@ fn list(app: &mut App) -> Outcome {
 /// One line of the list.
 pub fn show(app: &mut App, snapshot: &Kept) -> aeordb::Result<()> {
     if app.global.json {
-        return app.out.json(&render::snapshot_json(snapshot));
+        return app.out.json(&json::snapshot(snapshot));
     }
     let (version, name) = (snapshot.version, text::printable(&snapshot.name));
     app.out.line(&format!("{version}  {}  {name}", text::time(snapshot.created_at)))

@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use aeordb::error::Context;
+use aeordb::error::{BrokenChain, Context};
 use aeordb::hash::VersionId;
+use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use serde_json::Value;
 use ureq::http::{Method, Request, Response};
@@ -181,6 +182,13 @@ fn error_of(problem: &Value, status: u16, url: &str) -> Error {
             let supplier = problem["base"].as_str().and_then(|base| base.parse().ok());
             Error::Incomplete { version, missing, supplier }
         }
+        ("broken-chain", _) => match (version("base"), version("found")) {
+            (Some(base), Some(found)) => {
+                let (file, after) = (text("file"), text("after"));
+                BrokenChain { file, base, after, found, misplaced: None }.into()
+            }
+            _ => Error::invalid(detail),
+        },
         ("not-found", _) => Error::not_found(detail.trim_end_matches(" not found")),
         ("changed", _) => {
             let (what, detail) =
@@ -189,8 +197,19 @@ fn error_of(problem: &Value, status: u16, url: &str) -> Error {
         }
         ("exists", _) => Error::Exists(detail.trim_end_matches(" already exists").to_owned()),
         ("locked", _) => Error::Locked { path: url.into(), holder: "another process".into() },
+        ("damaged", _) if problem["offset"].is_null() => {
+            let file = text("file");
+            let detail = detail.strip_prefix(&file).unwrap_or(&detail).trim_start().to_owned();
+            Error::Foreign { what: file, detail }
+        }
         ("damaged" | "stored-damaged", _) => {
-            Error::damaged(url, problem["offset"].as_u64().unwrap_or(0), detail)
+            let offset = problem["offset"].as_u64().unwrap_or(0);
+            let (file, named) = (text("file"), format!(" is damaged at offset {offset}: "));
+            let detail = match detail.split_once(&named) {
+                Some((_, detail)) => detail.to_owned(),
+                None => detail,
+            };
+            Error::damaged(if file.is_empty() { url.into() } else { file }, offset, detail)
         }
         (_, 401 | 403) => denied(&detail),
         ("invalid", _) => Error::Invalid(detail),
@@ -204,11 +223,12 @@ fn error_of(problem: &Value, status: u16, url: &str) -> Error {
 
 /// Copies the body of a reply to where it goes. A server ends what it cannot read to its end as it
 /// ends nothing else, so a reply that stops early is damage, not data.
-pub fn copy(reply: Response<Body>, out: &mut dyn io::Write) -> Result<u64> {
+pub fn copy(reply: Response<Body>, out: &mut dyn io::Write, watch: &Watch) -> Result<()> {
     let mut body = reply.into_body().into_reader();
     let mut buffer = vec![0; 256 * 1024];
     let mut copied = 0;
     loop {
+        watch.check()?;
         let read = body.read(&mut buffer).map_err(|error| {
             let detail = format!(
                 "the reply ends early: the server found stored bytes damaged, which its log says, \
@@ -217,10 +237,11 @@ pub fn copy(reply: Response<Body>, out: &mut dyn io::Write) -> Result<u64> {
             Error::damaged("the reply", copied, detail)
         })?;
         if read == 0 {
-            return Ok(copied);
+            return Ok(());
         }
         let piece = buffer.get(..read).unwrap_or_default();
         out.write_all(piece).context(|| "writing what the server sent".into())?;
         copied += read as u64;
+        watch.advance(0, piece.len() as u64);
     }
 }

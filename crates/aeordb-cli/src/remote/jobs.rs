@@ -4,11 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
 use aeordb::Error;
+use aeordb::backup::{self, VerifyReport};
 use aeordb::error::Context;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::client::{Client, Payload};
+use super::overlay::Overlay;
 use super::parse;
 use crate::app::{App, Outcome};
 use crate::args::{Gc, Verify};
@@ -17,9 +19,33 @@ use crate::render;
 
 pub fn verify(app: &mut App, client: &Client, args: &Verify) -> Outcome {
     let result = run(client, "/admin/verify", json!({ "deep": args.deep }))?;
-    let report = parse::verify(&result)?;
+    let mut report = parse::verify(&result)?;
+    if !args.with.is_empty() {
+        verify_with(app, client, args, &mut report)?;
+    }
     app.report(&render::verify(&report))?;
     Ok(if report.damages.is_empty() { exit::DONE } else { exit::DAMAGED })
+}
+
+/// The patches are looked at here, and whether they lead on is proved where the database is.
+fn verify_with(
+    app: &mut App,
+    client: &Client,
+    args: &Verify,
+    report: &mut VerifyReport,
+) -> Attempt<()> {
+    app.watched(|_, watch| {
+        for file in &args.with {
+            let other = backup::verify(file, args.deep, watch).about(Subject::Database)?;
+            report.count_in(file, other);
+        }
+        Ok(())
+    })?;
+    if !report.damages.is_empty() {
+        return Ok(());
+    }
+    let laid = Overlay::lay(app, client, &args.with).map(drop);
+    report.lead_to(laid.map_err(|failure| failure.error)).about(Subject::Database)
 }
 
 pub fn gc(app: &mut App, client: &Client, args: &Gc) -> Outcome {

@@ -1,73 +1,84 @@
 //! Verbs through a server: the same arguments, reports and exit codes as on a file.
 
 mod client;
+mod fetch;
 mod files;
+mod import;
 mod jobs;
+mod overlay;
 pub mod parse;
+mod place;
+mod read;
 mod trees;
 mod versions;
 
 pub use client::{Client, Payload, encoded};
 pub use ureq::http::Method;
 
-use aeordb::Error;
+use std::path::PathBuf;
 
+use aeordb::Error;
+use aeordb::backup;
+
+use self::overlay::Overlay;
 use crate::app::{App, Outcome};
 use crate::args::Verb;
+use crate::exit::{About, Attempt, Subject};
 
 /// Runs a verb through the server at `url`.
 pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
-    if let Some(option) = local_option(&verb) {
-        let verb = crate::cmd::name(&verb);
-        let detail = format!("{verb} {option} works on a file, not through --server");
-        return Err(Error::invalid(detail).into());
-    }
     let client = Client::new(url)?;
+    let overlay = Overlay::lay(app, &client, with(&verb))?;
+    let with = overlay.parameter();
     match verb {
         Verb::Put(args) => trees::put(app, &client, &args),
-        Verb::Get(args) => trees::get(app, &client, &args),
-        Verb::Ls(args) => files::ls(app, &client, &args),
-        Verb::Cat(args) => files::cat(app, &client, &args.paths, args.at.at.as_deref()),
+        Verb::Get(args) => trees::get(app, &client, &args, &with),
+        Verb::Ls(args) => read::ls(app, &client, &args, &with),
+        Verb::Cat(args) => read::cat(app, &client, &args.paths, args.at.at.as_deref(), &with),
         Verb::Rm(args) => files::rm(app, &client, &args),
         Verb::Mv(args) => files::mv(app, &client, &args),
         Verb::Cp(args) => files::cp(app, &client, &args),
-        Verb::Stat(args) => files::stat(app, &client, &args),
+        Verb::Stat(args) => read::stat(app, &client, &args, &with),
+        Verb::Du(args) => read::du(app, &client, &args, &with),
         Verb::Snapshot(args) => versions::snapshot(app, &client, args),
         Verb::Log(args) => versions::log(app, &client, &args),
-        Verb::Export(args) => versions::export(app, &client, &args),
-        Verb::Diff(args) => versions::diff(app, &client, &args),
-        Verb::Import(args) => versions::import(app, &client, args),
+        Verb::Export(args) => versions::export(app, &client, &args, &with),
+        Verb::Diff(args) => versions::diff(app, &client, &args, &with),
+        Verb::Import(args) => import::import(app, &client, args),
         Verb::Promote(args) => versions::promote(app, &client, &args),
+        Verb::Info(args) => crate::cmd::info::show(app, args, |app| info(app, &client)),
         Verb::Verify(args) => jobs::verify(app, &client, &args),
         Verb::Gc(args) => jobs::gc(app, &client, &args),
         Verb::Key(args) => crate::cmd::key::through(app, &client, args),
-        other => {
-            let verb = crate::cmd::name(&other);
-            Err(Error::invalid(format!("{verb} works on a file, not through --server")).into())
+        Verb::Compact(_) => {
+            let why = "compact puts another file in the place of the database: stop the server, \
+                       then compact the file";
+            Err(Error::invalid(why).into())
+        }
+        Verb::Combine(_) | Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) => {
+            let verb = crate::cmd::name(&verb);
+            Err(Error::invalid(format!("{verb} needs no server")).into())
         }
     }
 }
 
-/// An option that was given and that only a file can have.
-fn local_option(verb: &Verb) -> Option<&'static str> {
-    let given: &[(bool, &'static str)] = match verb {
-        Verb::Get(args) => &[(!args.with.patches.is_empty(), "--with")],
-        Verb::Ls(args) => &[
-            (!args.with.patches.is_empty(), "--with"),
-            (args.limit.is_some(), "--limit"),
-            (args.after.is_some(), "--after"),
-        ],
-        Verb::Cat(args) => &[(!args.with.patches.is_empty(), "--with")],
-        Verb::Stat(args) => &[(!args.with.patches.is_empty(), "--with")],
-        Verb::Export(args) => {
-            &[(!args.with.patches.is_empty(), "--with"), (args.path.is_some(), "--path")]
-        }
-        Verb::Diff(args) => {
-            &[(!args.with.patches.is_empty(), "--with"), (args.path.is_some(), "--path")]
-        }
-        Verb::Import(args) => &[(args.merge, "--merge"), (args.undo.is_some(), "--undo")],
-        Verb::Verify(args) => &[(!args.with.is_empty(), "--with")],
+/// Patches on top of what is read.
+fn with(verb: &Verb) -> &[PathBuf] {
+    match verb {
+        Verb::Get(args) => &args.with.patches,
+        Verb::Ls(args) => &args.with.patches,
+        Verb::Cat(args) => &args.with.patches,
+        Verb::Stat(args) => &args.with.patches,
+        Verb::Du(args) => &args.with.patches,
+        Verb::Export(args) => &args.with.patches,
+        Verb::Diff(args) => &args.with.patches,
         _ => &[],
-    };
-    given.iter().find(|(given, _)| *given).map(|(_, option)| *option)
+    }
+}
+
+/// What the database of the server is, called by the URL of the server.
+fn info(app: &App, client: &Client) -> Attempt<(PathBuf, backup::Info)> {
+    let info = client.get("/admin/info").about(Subject::Database)?;
+    let name = app.global.server.clone().unwrap_or_default();
+    Ok((name.into(), parse::info(&info)?))
 }

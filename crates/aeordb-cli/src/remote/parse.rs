@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use aeordb::backup::{Change, Damage, ImportReport, VerifyReport};
+use aeordb::backup::{
+    Change, Conflict, Damage, ImportReport, Info, MergeReport, OnConflict, VerifyReport,
+};
 use aeordb::db::{EditReport, FileKind, HistoryEntry, Promotion, Snapshot};
 use aeordb::gc::GcReport;
 use aeordb::hash::{DirectoryId, Hash, VersionId};
@@ -144,9 +146,11 @@ fn kind(value: &Value) -> Result<FileKind> {
 }
 
 pub fn import(value: &Value) -> Result<ImportReport> {
+    let version = version(value, "version")?;
+    let merged = |merge: MergeReport| MergeReport { version, ..merge };
     Ok(ImportReport {
         kind: kind(value)?,
-        version: version(value, "version")?,
+        version,
         base: None,
         entries: number(value, "entries")?,
         chunks: number(value, "chunks")?,
@@ -156,8 +160,62 @@ pub fn import(value: &Value) -> Result<ImportReport> {
         promoted: flag(value, "promoted")?,
         new_entries: number(value, "new_entries")?,
         new_bytes: number(value, "new_bytes")?,
-        merge: None,
-        undo_bytes: None,
+        merge: value["merge"].is_object().then(|| merge(&value["merge"])).transpose()?.map(merged),
+        undo_bytes: value["undo_bytes"].as_u64(),
+    })
+}
+
+fn merge(value: &Value) -> Result<MergeReport> {
+    let side = |conflict: &Value, name: &str| {
+        let side = &conflict[name];
+        side.is_object().then(|| item(side)).transpose()
+    };
+    let conflicts = value["conflicts"].as_array().into_iter().flatten().map(|conflict| {
+        Ok(Conflict {
+            path: path(conflict, "path")?,
+            base: side(conflict, "base")?,
+            ours: side(conflict, "ours")?,
+            theirs: side(conflict, "theirs")?,
+        })
+    });
+    let ours = version(value, "ours")?;
+    Ok(MergeReport {
+        version: ours,
+        base: version(value, "base")?,
+        ours,
+        theirs: version(value, "theirs")?,
+        taken: number(value, "taken")?,
+        same: number(value, "same")?,
+        on_conflict: match value["resolved"].as_str() {
+            Some("ours") => OnConflict::Ours,
+            Some("theirs") => OnConflict::Theirs,
+            _ => OnConflict::LeaveOut,
+        },
+        conflicts: conflicts.collect::<Result<_>>()?,
+    })
+}
+
+pub fn info(value: &Value) -> Result<Info> {
+    let of_patch = |name: &str| value[name].as_u64().unwrap_or(0);
+    Ok(Info {
+        kind: kind(value)?,
+        format: u32::try_from(number(value, "format")?).map_err(|_| bad("format"))?,
+        version: version(value, "version")?,
+        base: value["base"].is_string().then(|| version(value, "base")).transpose()?,
+        files: number(value, "files")?,
+        directories: number(value, "directories")?,
+        chunks: number(value, "chunks")?,
+        entries: number(value, "entries")?,
+        bytes: number(value, "bytes")?,
+        file_bytes: number(value, "file_bytes")?,
+        stored_bytes: number(value, "stored_bytes")?,
+        raw_bytes: number(value, "raw_bytes")?,
+        snapshots: number(value, "snapshots")?,
+        history: number(value, "history")?,
+        void_bytes: number(value, "void_bytes")?,
+        files_added: of_patch("files_added"),
+        files_modified: of_patch("files_modified"),
+        files_deleted: of_patch("files_deleted"),
     })
 }
 

@@ -21,13 +21,14 @@ use aeordb::{Error, Result};
 use ureq::http::Method;
 
 use super::client::{self, Client, Payload};
-use super::files::{at, is_directory, url};
+use super::files::is_directory;
 use super::parse;
+use super::place::{Place, url};
 use crate::app::{App, Outcome};
 use crate::args::{Get, Put};
 use crate::cmd;
 use crate::exit::{self, About, Attempt, Failure, Subject};
-use crate::location::{Target, location, target};
+use crate::location::{Target, target};
 use crate::output::is_standard;
 
 /// How often a put is made when others change the same place meanwhile.
@@ -43,13 +44,13 @@ struct Fetched {
 }
 
 /// Fetches a sealed file to where it has no name, in the first of these directories that takes it.
-fn fetch(client: &Client, url: &str, directories: &[PathBuf]) -> Attempt<Fetched> {
+fn fetch(client: &Client, url: &str, near: &[PathBuf], watch: &Watch) -> Attempt<Fetched> {
     let reply = client.send(Method::GET, url, &[], Payload::Empty).about(Subject::Path)?;
     let from = reply.headers().get("aeordb-version").and_then(|value| value.to_str().ok());
     let from = from.and_then(|version| version.parse().ok());
     let from = Some(from.ok_or_else(|| Error::invalid("the server does not name the version"))?);
-    let mut file = create(directories).about(Subject::Local)?;
-    client::copy(reply, &mut file)?;
+    let mut file = create(near).about(Subject::Local)?;
+    client::copy(reply, &mut file, watch)?;
     let media = Arc::new(file.into_media().about(Subject::Local)?);
     let name = LocalPath::new(client.base());
     let database = Database::open_media(media, name, &Options::default())?;
@@ -75,20 +76,20 @@ fn nothing(name: &str) -> Result<Fetched> {
     Ok(Fetched { reader: database.reader()?, from: None, _database: database })
 }
 
-pub fn get(app: &mut App, client: &Client, args: &Get) -> Outcome {
-    let version = args.at.at.as_deref();
+pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
+    let at = args.at.at.as_deref();
     if is_standard(&args.local) {
-        return super::files::cat(app, client, std::slice::from_ref(&args.path), version);
+        return super::read::cat(app, client, std::slice::from_ref(&args.path), at, with);
     }
-    let location = location(&args.path)?;
-    let url = format!("{}?archive=aeordb{}", url(&location.path), at(&location, version));
+    let place = Place::new(&args.path, at, with)?;
+    let url = place.url("archive=aeordb");
     let report = app.watched(|_, watch| {
         // Beside what is to be written there is most likely as much space again.
         let mut near: Vec<PathBuf> = args.local.ancestors().skip(1).map(PathBuf::from).collect();
         near.push(std::env::temp_dir());
-        let fetched = fetch(client, &url, &near)?;
+        let fetched = fetch(client, &url, &near, watch)?;
         let part = fetched.reader.head();
-        let mut report = cmd::get::restore(args, &fetched.reader, &part, &location.path, watch)?;
+        let mut report = cmd::get::restore(args, &fetched.reader, &part, &place.path, watch)?;
         report.version = fetched.from.unwrap_or(part);
         Ok(report)
     })?;
@@ -142,7 +143,8 @@ fn attempt(
 ) -> Attempt<PutReport> {
     let url = format!("{}?archive=aeordb", url(path));
     let scratch = std::env::temp_dir();
-    let outline = fetch(client, &format!("{url}&outline"), std::slice::from_ref(&scratch));
+    let outline = format!("{url}&outline");
+    let outline = fetch(client, &outline, std::slice::from_ref(&scratch), watch);
     let outline = match outline {
         Err(failure) if exit::is_denied(&failure.error) => nothing(client.base())?,
         outline => outline?,

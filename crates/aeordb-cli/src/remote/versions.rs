@@ -1,23 +1,26 @@
 //! Versions and backups through a server.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path as LocalPath;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use aeordb::Error;
-use aeordb::backup::{self, ExportReport, PatchReport};
-use aeordb::error::Context;
-use aeordb::media::NewFile;
+use aeordb::backup::{ExportReport, PatchReport};
+use aeordb::db::Promotion;
+use aeordb::hash::{Hash, VersionId};
+use aeordb_server::percent_encoded;
 use serde_json::json;
 use ureq::http::Method;
 
-use super::client::{self, Client, Payload, encoded};
+use super::client::{Client, Payload, encoded};
+use super::fetch::fetch;
 use super::parse;
+use super::place::about_path;
 use crate::app::{App, Outcome};
-use crate::args::{Diff, Export, Import, Log, Promote, Snapshot};
+use crate::args::{Diff, Export, Log, Promote, Snapshot};
 use crate::cmd;
 use crate::exit::{self, About, Attempt, Subject};
-use crate::output::is_standard;
+use crate::output;
 use crate::render;
 
 pub fn snapshot(app: &mut App, client: &Client, args: Snapshot) -> Outcome {
@@ -70,111 +73,96 @@ pub fn log(app: &mut App, client: &Client, args: &Log) -> Outcome {
     Ok(exit::DONE)
 }
 
-pub fn export(app: &mut App, client: &Client, args: &Export) -> Outcome {
+pub fn export(app: &mut App, client: &Client, args: &Export, with: &str) -> Outcome {
     let which = match (&args.snapshot, &args.hash) {
-        (Some(name), _) => format!("?snapshot={}", encoded(name)),
-        (None, Some(hash)) => format!("?hash={}", encoded(hash)),
+        (Some(name), _) => format!("&snapshot={}", encoded(name)),
+        (None, Some(hash)) => format!("&hash={}", encoded(hash)),
         (None, None) => String::new(),
     };
-    let fetched = fetch(app, client, &format!("/admin/export{which}"), &args.output)?;
-    if let Some(info) = fetched {
-        let report = ExportReport {
-            version: info.version,
-            files: info.files,
-            chunks: info.chunks,
-            directories: info.directories,
-            bytes: info.file_bytes,
-        };
-        app.report(&render::export(&report, &args.output.to_string_lossy()))?;
-    }
+    let url = format!("/admin/export?{which}{}{with}", part(args.path.as_deref()));
+    let subject = args.snapshot.as_ref().map_or(Subject::Version, |_| Subject::Snapshot);
+    let (closing, bytes) = output::write_from(app, &args.output, subject, |out, watch| {
+        fetch(client, &url, out, watch)
+    })
+    .map_err(about_path)?;
+    let report = ExportReport {
+        version: VersionId(Hash::new(closing.target)),
+        files: closing.files.get(),
+        chunks: closing.chunks.get(),
+        directories: closing.directories.get(),
+        bytes,
+    };
+    let report = render::export(&report, &args.output.to_string_lossy());
+    output::report(app, &args.output, &report)?;
     Ok(exit::DONE)
 }
 
-pub fn diff(app: &mut App, client: &Client, args: &Diff) -> Outcome {
-    let between = format!("from={}&to={}", encoded(&args.from), encoded(&args.to));
+pub fn diff(app: &mut App, client: &Client, args: &Diff, with: &str) -> Outcome {
+    let (from, to) = (encoded(&args.from), encoded(&args.to));
+    let between = format!("from={from}&to={to}{}{with}", part(args.path.as_deref()));
     let Some(output) = &args.output else {
-        client.pages(&format!("/admin/changes?limit=10000&{between}"), |found| {
+        let url = format!("/admin/changes?limit=10000&{between}");
+        let listed = client.pages(&url, |found| {
             cmd::diff::show(app, &parse::change(found)?)?;
             Ok(true)
-        })?;
+        });
+        listed.about(Subject::Version).map_err(about_path)?;
         return Ok(exit::DONE);
     };
-    let fetched = fetch(app, client, &format!("/admin/diff?{between}"), output)?;
-    if let Some(info) = fetched {
-        let report = PatchReport {
-            from: info.base.unwrap_or(info.version),
-            to: info.version,
-            files_added: info.files_added,
-            files_modified: info.files_modified,
-            files_deleted: info.files_deleted,
-            chunks: info.chunks,
-            directories: info.directories,
-            bytes: info.file_bytes,
-        };
-        app.report(&render::patch(&report, &output.to_string_lossy()))?;
-    }
+    let url = format!("/admin/diff?{between}");
+    let (closing, bytes) = output::write_from(app, output, Subject::Version, |out, watch| {
+        fetch(client, &url, out, watch)
+    })
+    .map_err(about_path)?;
+    let report = PatchReport {
+        from: VersionId(Hash::new(closing.base)),
+        to: VersionId(Hash::new(closing.target)),
+        files_added: closing.files_added.get(),
+        files_modified: closing.files_modified.get(),
+        files_deleted: closing.files_deleted.get(),
+        chunks: closing.chunks.get(),
+        directories: closing.directories.get(),
+        bytes,
+    };
+    let report = render::patch(&report, &output.to_string_lossy());
+    output::report(app, output, &report)?;
     Ok(exit::DONE)
 }
 
-/// Fetches a backup to a new file, which appears complete or not at all, and says what it is; to
-/// standard output, it is only passed on.
-fn fetch(
-    app: &mut App,
-    client: &Client,
-    url: &str,
-    output: &LocalPath,
-) -> Attempt<Option<backup::Info>> {
-    if is_standard(output) {
-        if app.out.is_terminal() {
-            return Err(Error::invalid("a terminal cannot show a backup: name a file").into());
-        }
-        let reply = client.send(Method::GET, url, &[], Payload::Empty).about(Subject::Version)?;
-        client::copy(reply, app.out.data())?;
-        return Ok(None);
-    }
-    let mut file = NewFile::create(output).about(Subject::Output)?;
-    let reply = client.send(Method::GET, url, &[], Payload::Empty).about(Subject::Version)?;
-    client::copy(reply, &mut file)?;
-    file.publish().about(Subject::Output)?;
-    Ok(Some(backup::info(output).about(Subject::Backup)?))
-}
-
-pub fn import(app: &mut App, client: &Client, args: Import) -> Outcome {
-    let [file] = args.file.as_slice() else {
-        let error = Error::invalid(
-            "through a server one file is imported at a time: `aeordb combine` makes one of many",
-        );
-        return Err(error.into());
-    };
-    let mut url = format!("/admin/import?promote={}&force={}", args.promote, args.force);
-    if let Some(name) = &args.snapshot {
-        url.push_str(&format!("&snapshot={}", encoded(name)));
-    }
-    let send = |input: &mut dyn std::io::Read| {
-        let payload = Payload::Bytes(input, "application/vnd.aeordb");
-        client.send(Method::POST, &url, &[], payload).about(Subject::Backup)
-    };
-    let reply = if is_standard(file) {
-        send(&mut std::io::stdin().lock())?
-    } else {
-        let input = File::open(file).context(|| format!("opening {}", file.display()));
-        send(&mut input.about(Subject::Backup)?)?
-    };
-    app.report(&render::import(&parse::import(&client.value(reply)?)?))?;
-    Ok(exit::DONE)
+/// The parameter that names a path.
+fn part(path: Option<&OsStr>) -> String {
+    path.map_or_else(String::new, |path| format!("&path={}", percent_encoded(path.as_bytes())))
 }
 
 pub fn promote(app: &mut App, client: &Client, args: &Promote) -> Outcome {
-    let mut headers = Vec::new();
-    if let Some(expect) = &args.expect {
-        // The header takes a whole hash; the server knows which one is meant.
-        let found = client.get(&format!("/files/?stat&version={}", encoded(expect)));
-        let found = parse::version(&found.about(Subject::Version)?, "version")?;
-        headers.push(("if-match", format!("\"{found}\"")));
-    }
-    let body = Payload::Json(json!({ "hash": args.hash }));
+    let expect = match &args.expect {
+        None => None,
+        Some(expect) => {
+            // The header takes a whole hash; the server knows which one is meant.
+            let found = client.get(&format!("/files/?stat&version={}", encoded(expect)));
+            Some(parse::version(&found.about(Subject::Version)?, "version")?)
+        }
+    };
+    let promotion = set_head(client, &args.hash, expect)?;
+    app.report(&render::promotion(&promotion))?;
+    Ok(exit::DONE)
+}
+
+/// HEAD as it is now.
+pub fn head(client: &Client) -> Attempt<VersionId> {
+    Ok(parse::version(&client.get("/readyz").about(Subject::Database)?, "head")?)
+}
+
+/// Makes a version HEAD, if HEAD is what is expected.
+pub fn set_head(client: &Client, hash: &str, expect: Option<VersionId>) -> Attempt<Promotion> {
+    let headers: Vec<_> = expect.iter().map(if_match).collect();
+    let body = Payload::Json(json!({ "hash": hash }));
     let reply = client.send(Method::POST, "/admin/promote", &headers, body);
     let reply = client.value(reply.about(Subject::Version)?)?;
-    app.report(&render::promotion(&parse::promotion(&reply)?))?;
-    Ok(exit::DONE)
+    Ok(parse::promotion(&reply)?)
+}
+
+/// The header that says what HEAD must still be.
+pub fn if_match(head: &VersionId) -> (&'static str, String) {
+    ("if-match", format!("\"{head}\""))
 }

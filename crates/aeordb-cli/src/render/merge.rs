@@ -2,11 +2,10 @@
 
 use aeordb::backup::{Conflict, MergeReport, OnConflict};
 use aeordb::object::Item;
-use serde_json::{Map, Value, json};
 
 use super::Report;
 use crate::text;
-use crate::view::{self, View};
+use crate::view::View;
 
 /// The lines of a merge, and one for each conflict.
 pub fn lines(report: Report, merge: &MergeReport) -> Report {
@@ -38,35 +37,4 @@ fn side(item: Option<&Item>) -> String {
         (Some(hash), _) => hash,
         (None, target) => format!("-> {}", text::printable_name(target.unwrap_or_default())),
     }
-}
-
-/// What a merge did, as programs read it.
-pub fn json(merge: &MergeReport) -> Value {
-    let side = |item: &Option<Item>| {
-        let mut object = Map::new();
-        if let Some(item) = item {
-            View::of(item).insert_into(&mut object);
-        }
-        if object.is_empty() { Value::Null } else { Value::Object(object) }
-    };
-    let conflicts = merge.conflicts.iter().map(|conflict| {
-        let mut object = view::object(conflict.path.as_bytes());
-        object.insert("base".into(), side(&conflict.base));
-        object.insert("ours".into(), side(&conflict.ours));
-        object.insert("theirs".into(), side(&conflict.theirs));
-        Value::Object(object)
-    });
-    json!({
-        "base": merge.base.to_string(),
-        "ours": merge.ours.to_string(),
-        "theirs": merge.theirs.to_string(),
-        "taken": merge.taken,
-        "same": merge.same,
-        "resolved": match merge.on_conflict {
-            OnConflict::LeaveOut => Value::Null,
-            OnConflict::Ours => "ours".into(),
-            OnConflict::Theirs => "theirs".into(),
-        },
-        "conflicts": conflicts.collect::<Vec<_>>(),
-    })
 }

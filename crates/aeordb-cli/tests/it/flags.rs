@@ -1,6 +1,6 @@
 //! Flags in every position, the environment, help, completions, manual pages.
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Run};
 
 #[test]
 fn flags_stand_before_or_after_anything() {
@@ -53,6 +53,23 @@ fn an_unknown_flag_is_explained_on_standard_error() {
     let desk = Desk::new();
     let run = desk.run(&["import", "--promot"]).expect(2);
     assert!(run.err.contains("--promote") && run.out().is_empty(), "{}", run.err);
+}
+
+#[test]
+fn a_database_on_the_command_line_comes_before_a_server_in_the_environment() {
+    let desk = Desk::with_v1();
+    let run = |arguments: &[&str], server: &str| {
+        let output = desk.command(arguments).env("AEORDB_SERVER", server).output().unwrap();
+        Run::new(arguments, output)
+    };
+    // Nobody listens on port 1, and no key is set.
+    let nowhere = "http://127.0.0.1:1";
+    run(&["cat", "/top.txt", "-d", "data.aeordb"], nowhere).expect(0);
+    run(&["cat", "/top.txt"], nowhere).expect(12);
+    run(&["cat", "/top.txt"], "").expect(0);
+    let both = ["cat", "/top.txt", "-d", "data.aeordb", "--server", nowhere];
+    let refused = run(&both, "").expect(2);
+    assert!(refused.err.contains("name one of them"), "{}", refused.err);
 }
 
 #[test]

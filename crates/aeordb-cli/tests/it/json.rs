@@ -100,6 +100,8 @@ fn every_other_report_is_one_object() {
         &["verify", "--deep"],
         &["gc", "--dry-run"],
         &["gc"],
+        &["compact", "--dry-run"],
+        &["compact"],
         &["snapshot", "delete", "v1"],
     ] {
         desk.json(verb);

@@ -12,6 +12,7 @@ mod names;
 mod pipes;
 mod readers;
 mod refusals;
+mod remote;
 mod remote_trees;
 mod server;
 mod server_manual;

@@ -30,6 +30,8 @@ fn a_missing_database_is_named_with_the_way_to_make_one() {
         &["info"],
         &["verify"],
         &["gc"],
+        &["compact"],
+        &["compact", "--dry-run"],
     ] {
         desk.run(verb).refused(10, "data.aeordb", "aeordb put LOCAL /");
         assert!(desk.entries().is_empty(), "{verb:?} left {:?}", desk.entries());
@@ -103,6 +105,8 @@ fn sealed_files_are_not_written_to() {
             &["snapshot", "delete", "s"],
             &["promote", "--hash", "HEAD"],
             &["gc"],
+            &["compact"],
+            &["compact", "--dry-run"],
         ] {
             let run = desk.run(&[verb, &["-d", sealed]].concat());
             let import = format!("aeordb import --database NEW.aeordb --file {sealed} --promote");
@@ -125,6 +129,7 @@ fn files_of_others_are_never_written_to() {
             &["import", "--file", "full.aeordb", "--promote"],
             &["snapshot", "create", "s"],
             &["gc"],
+            &["compact"],
             &["ls"],
             &["verify"],
         ] {
@@ -184,6 +189,7 @@ fn a_second_writer_is_told_who_writes_and_readers_go_on() {
     first.stdin.as_mut().unwrap().write_all(&slow).unwrap();
     let run = desk.run(&["snapshot", "create", "x"]);
     run.refused(11, "data.aeordb", "readers work meanwhile");
+    desk.run(&["compact"]).refused(11, "data.aeordb", "aeordb gc --server URL");
     assert_eq!(desk.ok(&["cat", "/top.txt"]), "top\n");
     desk.ok(&["export", "--output", "e.aeordb"]);
     drop(first.stdin.take());
@@ -200,16 +206,24 @@ fn a_limit_on_the_size_of_files_is_an_error_that_leaves_nothing_behind() {
     let noise: Vec<u8> =
         (0..100_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     desk.write("large", noise);
-    let script = format!("ulimit -f 64; exec {} put large /large", env!("CARGO_BIN_EXE_aeordb"));
-    let output = std::process::Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(desk.path("."))
-        .env("XDG_CACHE_HOME", desk.path("cache"))
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("too large"), "{output:?}");
+    let limited = |verb: &str| {
+        let script = format!("ulimit -f 64; exec {} {verb}", env!("CARGO_BIN_EXE_aeordb"));
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(desk.path("."))
+            .env("XDG_CACHE_HOME", desk.path("cache"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("too large"), "{error}");
+        error
+    };
+    limited("put large /large");
     assert_eq!(desk.read("data.aeordb"), before);
     desk.ok(&["verify", "--deep"]);
     desk.ok(&["put", "large", "/large"]);
+    let before = (desk.read("data.aeordb"), desk.entries());
+    assert!(limited("compact").contains("hint: the new file needs room beside the old one"));
+    assert_eq!((desk.read("data.aeordb"), desk.entries()), before);
 }

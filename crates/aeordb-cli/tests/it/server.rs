@@ -75,42 +75,6 @@ fn a_server_makes_the_database_and_a_key_once_and_ends_by_sigterm() {
 }
 
 #[test]
-fn every_verb_does_the_same_through_a_server_as_on_the_file() {
-    let desk = Desk::with_v2();
-    let served = Served::start(&desk, "");
-    for verb in [
-        vec!["ls", "/"],
-        vec!["ls", "-r", "-l", "/"],
-        vec!["ls", "--json", "/docs"],
-        vec!["ls", "/docs/a.txt"],
-        vec!["ls", "-r", "v1:/"],
-        vec!["cat", "/docs/a.txt"],
-        vec!["cat", "v1:/docs/a.txt", "/docs/b.txt"],
-        vec!["stat", "/docs/a.txt", "/docs", "/"],
-        vec!["stat", "--json", "/docs/a.txt", "--at", "v1"],
-        vec!["snapshot", "list"],
-        vec!["snapshot", "list", "--json"],
-        vec!["log"],
-        vec!["log", "-n", "1", "--json"],
-        vec!["diff", "--from", "v1", "--to", "v2"],
-        vec!["diff", "--from", "v1", "--json"],
-    ] {
-        // Readers work on the file beside the server, so both can be asked.
-        assert_eq!(served.ok(&verb), desk.ok(&verb), "{verb:?}");
-    }
-    for (code, verb) in [
-        (10, vec!["cat", "/nothing"]),
-        (10, vec!["ls", "/", "--at", "nothing"]),
-        (2, vec!["cat", "/docs"]),
-        (10, vec!["promote", "--hash", "0123456789"]),
-        (15, vec!["snapshot", "create", "v1"]),
-        (2, vec!["du", "/"]),
-    ] {
-        served.run(&verb).expect(code);
-    }
-}
-
-#[test]
 fn a_tree_travels_through_a_server_and_back() {
     let desk = Desk::new();
     desk.write("tree/docs/a.txt", "alpha\n");

@@ -203,6 +203,28 @@ fn gc_keeps_what_is_named_and_reports_in_bytes_and_time() {
 }
 
 #[test]
+fn compact_leaves_what_is_kept_in_a_smaller_file() {
+    let desk = Desk::with_v2();
+    desk.write("large", trees::noise(3, 2_000_000));
+    desk.ok(&["put", "large", "/large"]);
+    let log = desk.ok(&["log"]);
+    let planned = desk.ok(&["compact", "--dry-run"]);
+    assert!(planned.starts_with("Nothing was changed (dry run).\n"), "{planned}");
+    let done = desk.ok(&["compact"]);
+    assert!(done.starts_with("Compaction complete.\n"), "{done}");
+    for label in ["Bytes before", "Bytes after", "Time"] {
+        line(&done, label);
+    }
+    assert_eq!(line(&done, "Entries live"), line(&planned, "Entries live"));
+    assert_eq!(desk.ok(&["log"]), log);
+    assert_eq!(desk.ok(&["cat", "v1:/docs/a.txt"]), "alpha\n");
+    desk.ok(&["verify", "--deep"]);
+    let compacted = desk.read("data.aeordb").len() as u64;
+    assert_eq!(desk.json(&["compact"])["bytes_before"], compacted);
+    assert_eq!(desk.json(&["gc", "--dry-run"])["entries_collected"], 0);
+}
+
+#[test]
 fn the_local_cache_lies_outside_of_the_database() {
     let desk = Desk::with_v1();
     assert_eq!(desk.entries(), ["data.aeordb", "tree"]);

@@ -1,36 +1,42 @@
-//! The calls of backup and restore that work with files of the backup directory, and the import
-//! of a file that is the body.
+//! The calls of backup and restore that write files of the backup directory, and promotion.
 
-use std::io::BufReader;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use aeordb::backup::{self, ImportOptions, Input};
+use aeordb::backup;
 use aeordb::hash::VersionId;
 use aeordb::watch::Watch;
-use axum::http::header::{CONTENT_TYPE, ETAG};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::header::ETAG;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
 
+use super::files::tag_of;
 use super::{Content, Needs, Route, json_answer};
 use crate::app::App;
 use crate::backups::BackupDirectory;
 use crate::json;
 use crate::keys::Scope;
-use crate::problem::{Answer, Problem};
+use crate::problem::Answer;
 use crate::request::Request;
-use crate::schema::{count, flag, hash, object, text};
-use crate::spool;
+use crate::schema::{backup, closed, count, hash, object, or_null, text, text_or_null, word};
 
 pub fn routes() -> Vec<Route> {
-    let export = object(&[("output", text()), ("snapshot?", text()), ("hash?", text())]);
-    let diff = object(&[("output", text()), ("from", text()), ("to?", text())]);
-    let files = json!({ "anyOf": [text(), { "type": "array", "items": text() }] });
-    let import =
-        object(&[("file", files), ("promote?", flag()), ("force?", flag()), ("snapshot?", text())]);
+    let version = || or_null(word());
+    let export = closed(&[("output", backup()), ("snapshot?", version()), ("hash?", version())]);
+    let diff = closed(&[("output", backup()), ("from", word()), ("to?", version())]);
+    let mut info = vec![("kind", text()), ("format", count()), ("version", hash())];
+    info.push(("base", text_or_null()));
+    info.extend(COUNTS.map(|name| (name, count())));
     vec![
+        Route::new(
+            Method::GET,
+            "/admin/info",
+            Needs::Scope(Scope::Read),
+            "What the database is, of which version, how large",
+            |request| Box::pin(info_of_database(request)),
+        )
+        .answer(200, "The counts of the file", Content::Json(object(&info))),
         Route::new(
             Method::POST,
             "/admin/export",
@@ -51,27 +57,13 @@ pub fn routes() -> Vec<Route> {
         .answer(201, "What the patch holds", Content::Json(patch_schema())),
         Route::new(
             Method::POST,
-            "/admin/import",
-            Needs::Scope(Scope::Import),
-            "Import an export or a patch: a file of the backup directory, or the body",
-            |request| Box::pin(import_any(request)),
-        )
-        .query(&[
-            ("promote", "make the imported version HEAD (where the body is the file)"),
-            ("force", "apply a patch whatever HEAD is (where the body is the file)"),
-            ("snapshot", "name the imported version (where the body is the file)"),
-        ])
-        .body(Content::Json(import))
-        .body(Content::Bytes(super::streams::MEDIA_TYPE))
-        .answer(200, "What was imported", Content::Json(import_schema())),
-        Route::new(
-            Method::POST,
             "/admin/promote",
             Needs::Removal(Scope::Promote),
             "Make a version HEAD; If-Match says what HEAD must still be",
             |request| Box::pin(promote(request)),
         )
-        .body(Content::Json(object(&[("hash", text())])))
+        .conditional()
+        .body(Content::Json(closed(&[("hash", word())])))
         .answer(
             200,
             "HEAD now and before",
@@ -79,6 +71,21 @@ pub fn routes() -> Vec<Route> {
         ),
     ]
 }
+
+/// What is counted of a database.
+const COUNTS: [&str; 11] = [
+    "files",
+    "directories",
+    "bytes",
+    "entries",
+    "chunks",
+    "file_bytes",
+    "stored_bytes",
+    "raw_bytes",
+    "void_bytes",
+    "snapshots",
+    "history",
+];
 
 fn export_schema() -> serde_json::Value {
     object(&[
@@ -105,21 +112,6 @@ fn patch_schema() -> serde_json::Value {
     ])
 }
 
-fn import_schema() -> serde_json::Value {
-    object(&[
-        ("version", hash()),
-        ("kind", text()),
-        ("entries", count()),
-        ("chunks", count()),
-        ("files", count()),
-        ("directories", count()),
-        ("deletions", count()),
-        ("promoted", flag()),
-        ("new_entries", count()),
-        ("new_bytes", count()),
-    ])
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Export {
@@ -138,29 +130,12 @@ struct Diff {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Import {
-    file: OneOrMany,
-    #[serde(default)]
-    promote: bool,
-    #[serde(default)]
-    force: bool,
-    snapshot: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Promote {
     hash: String,
 }
 
 /// Stops the work when whoever asked for it is gone.
+#[derive(Default)]
 pub struct Cancelled(pub Arc<Watch>);
 
 impl Drop for Cancelled {
@@ -169,10 +144,16 @@ impl Drop for Cancelled {
     }
 }
 
+async fn info_of_database(request: Request) -> Answer {
+    let look = |app: &Arc<App>| Ok(backup::info(app.database.path())?);
+    let info = request.app.blocking(look).await?;
+    Ok(json_answer(StatusCode::OK, &json::info(&info)))
+}
+
 async fn export_file(mut request: Request) -> Answer {
     let Export { output, snapshot, hash } = request.incoming().json().await?;
     let permit = request.app.export_permit()?;
-    let watch = Cancelled(Arc::default());
+    let watch = Cancelled::default();
     let seen = watch.0.clone();
     let answer = request.app.blocking(move |app| {
         let _permit = permit;
@@ -190,7 +171,7 @@ async fn export_file(mut request: Request) -> Answer {
 async fn diff_file(mut request: Request) -> Answer {
     let Diff { output, from, to } = request.incoming().json().await?;
     let permit = request.app.export_permit()?;
-    let watch = Cancelled(Arc::default());
+    let watch = Cancelled::default();
     let seen = watch.0.clone();
     let answer = request.app.blocking(move |app| {
         let _permit = permit;
@@ -211,78 +192,6 @@ pub fn seconds(app: &App) -> i64 {
     app.database.clock().now() / 1_000_000_000
 }
 
-async fn import_any(mut request: Request) -> Answer {
-    let expect = request.expected_head()?;
-    if is_json(&request) {
-        let Import { file, promote, force, snapshot } = request.incoming().json().await?;
-        let names = match file {
-            OneOrMany::One(name) => vec![name],
-            OneOrMany::Many(names) => names,
-        };
-        allow(&request, promote)?;
-        let options =
-            ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
-        return import(&request, options, move |app| {
-            let open = |name: &String| {
-                let file = app.backups.open_file(name)?;
-                let metadata = file.metadata().map_err(|e| Problem::internal(&e.to_string()))?;
-                if app.database.is_same_file(&metadata) {
-                    return Err(Problem::invalid(format!("'{name}' is the database itself")));
-                }
-                Ok(file)
-            };
-            names.iter().map(open).collect()
-        })
-        .await;
-    }
-    let (promote, force) = (request.flag("promote")?, request.flag("force")?);
-    allow(&request, promote)?;
-    let snapshot = request.query("snapshot").map(str::to_owned);
-    let options = ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
-    // The writer must not wait for the sender, so the file comes first, and then its import.
-    let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
-    let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
-    import(&request, options, move |_| Ok(vec![file])).await
-}
-
-fn is_json(request: &Request) -> bool {
-    let kind = request.header(CONTENT_TYPE).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || essence.ends_with("+json")
-}
-
-/// An import that promotes moves HEAD.
-fn allow(request: &Request, promote: bool) -> Result<(), Problem> {
-    if promote {
-        request.need(Scope::Promote)?;
-        if request.rights.append_only {
-            return Err(Problem::forbidden("this key may only append"));
-        }
-    }
-    Ok(())
-}
-
-async fn import(
-    request: &Request,
-    options: ImportOptions,
-    files: impl FnOnce(&App) -> Result<Vec<std::fs::File>, Problem> + Send + 'static,
-) -> Answer {
-    let watch = Cancelled(Arc::default());
-    let seen = watch.0.clone();
-    let answer = request.app.blocking(move |app| {
-        let stream = |file| Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
-        let inputs = files(app)?.into_iter().map(stream).collect();
-        let report =
-            backup::import(&app.database, inputs, &options, &seen).map_err(Problem::of_backup)?;
-        let mut response = json_answer(StatusCode::OK, &json::import(&report));
-        if report.promoted {
-            set_etag(&mut response, &report.version);
-        }
-        Ok(response)
-    });
-    answer.await
-}
-
 async fn promote(mut request: Request) -> Answer {
     let Promote { hash } = request.incoming().json().await?;
     let expect = request.expected_head()?;
@@ -298,7 +207,5 @@ async fn promote(mut request: Request) -> Answer {
 
 /// HEAD's version is the tag that `If-Match` of these calls takes.
 pub fn set_etag(response: &mut Response, version: &VersionId) {
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(ETAG, tag);
-    }
+    response.headers_mut().insert(ETAG, tag_of(version));
 }

@@ -12,7 +12,6 @@ use aeordb::error::Context;
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
 use aeordb::{Error, Result};
-use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -23,6 +22,7 @@ use super::json_answer;
 use super::streams::piped;
 use super::upload::{empty_directory, refused};
 use crate::json;
+use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::spool;
@@ -37,12 +37,12 @@ const PIECE_LEN: usize = 256 * 1024;
 
 /// Sends the directory at `path` as an archive.
 pub async fn get(request: Request, path: Path) -> Answer {
-    let reader = request.app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&request.app, &reader, &request).await?;
     let (looked_at, directory) = (reader.clone(), path.clone());
     request.app.blocking(move |_| Ok(looked_at.directory(&version, &directory)?)).await?;
     let body = match request.method {
-        Method::HEAD => Body::empty(),
+        Method::HEAD => unmeasured(),
         _ => {
             let permit = request.app.export_permit()?;
             piped(&request.app, permit, move |_, out, _| pack(&reader, &version, &path, out))
@@ -250,7 +250,7 @@ impl Placing {
     /// say.
     fn place(&self, draft: &mut Draft<'_, '_>) -> Result<Totals> {
         let found = draft.item(&self.top)?;
-        self.conditions.check(&self.top, found.as_ref())?;
+        self.conditions.check(draft, &self.top, found.as_ref())?;
         if !self.mirror && matches!(found, Some(Item::File(_) | Item::Symlink(_))) {
             return Err(Error::invalid(format!("{} is not a directory", self.top)));
         }

@@ -2,6 +2,7 @@
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method};
+use serde_json::json;
 
 use super::download::{self, Representation};
 use super::{Content, Needs, Route, no_content, page};
@@ -11,24 +12,28 @@ use crate::outgoing::Pulled;
 use crate::problem::Answer;
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{count, hash, object, text, text_or_null};
+use crate::schema::{count, object, text, text_or_null};
 
 pub fn routes() -> Vec<Route> {
     let backup = object(&[
         ("name", text()),
-        ("kind", text()),
-        ("version", hash()),
+        ("kind", json!({ "enum": ["export", "patch", "unknown"] })),
+        ("version", text_or_null()),
         ("base", text_or_null()),
         ("size", count()),
         ("modified", text()),
-        ("seal", hash()),
+        ("seal", text_or_null()),
     ]);
     let needs = Needs::Scope(Scope::Export);
     vec![
-        Route::new(Method::GET, "/admin/backups", needs, "List the backups", |request| {
-            Box::pin(list(request))
-        })
-        .query(&[("cursor", "the `next` of the page before"), ("limit", "1 to 1000 items")])
+        Route::new(
+            Method::GET,
+            "/admin/backups",
+            needs,
+            "List the backups, and other files beside them",
+            |request| Box::pin(list(request)),
+        )
+        .query(&[("cursor", "the `next` of the page before"), ("limit", "1 to 10000 items")])
         .answer(200, "A page of them, by name", Content::Json(schema::page(backup))),
         Route::new(
             Method::GET,
@@ -44,7 +49,7 @@ pub fn routes() -> Vec<Route> {
             Method::DELETE,
             "/admin/backups/{name}",
             Needs::Removal(Scope::Export),
-            "Remove a backup",
+            "Remove a backup, or another file beside them",
             |request| Box::pin(delete(request)),
         )
         .answer(204, "It is gone", Content::None),
@@ -52,10 +57,11 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(request: Request) -> Answer {
-    let limit = request.limit(100, 1000)?;
-    let after = request.query("cursor").map(str::to_owned);
-    let found = request.app.blocking(move |app| app.backups.list(after.as_deref(), limit)).await?;
-    let next = found.last().filter(|_| found.len() == limit).map(|(name, _)| name.clone());
+    let limit = request.limit(100)?;
+    let after = request.query("cursor")?.map(str::to_owned);
+    let (found, more) =
+        request.app.blocking(move |app| app.backups.list(after.as_deref(), limit)).await?;
+    let next = found.last().filter(|_| more).map(|(name, _)| name.clone());
     Ok(page(found.into_iter().map(|(_, backup)| backup).collect(), next))
 }
 
@@ -63,7 +69,9 @@ async fn get(request: Request) -> Answer {
     let name = request.name()?;
     let backup = request.app.blocking(move |app| app.backups.get(&name)).await?;
     let etag = HeaderValue::from_str(&backup.etag()).ok();
-    let representation = Representation { size: backup.size, etag: etag.as_ref() };
+    let modified = download::http_date(backup.modified);
+    let (etag, modified) = (etag.as_ref(), modified.as_ref());
+    let representation = Representation { size: backup.size, etag, modified };
     let app = request.app.clone();
     let mut response = download::respond(&request, &representation, |range| {
         let source = FileBytes { file: backup.file, offset: range.start };

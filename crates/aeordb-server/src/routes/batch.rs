@@ -5,16 +5,14 @@ use aeordb::db::{Draft, Upload};
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path, Totals};
 use aeordb::{Error, Result};
-use axum::http::StatusCode;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::json_answer;
-use crate::json;
+use super::files::edited;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{flag, object, text};
+use crate::schema::{closed, flag, or_null, path, text_or_null, word};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,25 +24,31 @@ struct Batch {
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 enum Change {
     Put {
-        path: String,
+        path: Option<String>,
+        path_b64: Option<String>,
         content: Option<String>,
         content_b64: Option<String>,
         content_type: Option<String>,
     },
     Delete {
-        path: String,
+        path: Option<String>,
+        path_b64: Option<String>,
         #[serde(default)]
         recursive: bool,
     },
     Rename {
-        from: String,
-        to: String,
+        from: Option<String>,
+        from_b64: Option<String>,
+        to: Option<String>,
+        to_b64: Option<String>,
         #[serde(default)]
         force: bool,
     },
     Copy {
-        from: String,
-        to: String,
+        from: Option<String>,
+        from_b64: Option<String>,
+        to: Option<String>,
+        to_b64: Option<String>,
         version: Option<String>,
         #[serde(default)]
         force: bool,
@@ -61,30 +65,31 @@ enum Step {
 
 pub fn schema() -> Value {
     let op = |name: &str| json!({ "const": name });
+    let one = |name: &str, members: Vec<(&'static str, Value)>| {
+        closed(&[vec![("op", op(name))], members].concat())
+    };
+    // A path comes as text or, if it is none, in base64.
+    let at = |name: &'static str, b64: &'static str| {
+        vec![(name, or_null(path("/?"))), (b64, text_or_null())]
+    };
+    let from_to = || [at("from?", "from_b64?"), at("to?", "to_b64?")].concat();
+    let force = || vec![("force?", flag())];
+    let content =
+        ["content?", "content_b64?", "content_type?"].map(|name| (name, text_or_null())).to_vec();
     let changes = json!([
-        object(&[
-            ("op", op("put")),
-            ("path", text()),
-            ("content?", text()),
-            ("content_b64?", text()),
-            ("content_type?", text()),
-        ]),
-        object(&[("op", op("delete")), ("path", text()), ("recursive?", flag())]),
-        object(&[("op", op("rename")), ("from", text()), ("to", text()), ("force?", flag())]),
-        object(&[
-            ("op", op("copy")),
-            ("from", text()),
-            ("to", text()),
-            ("version?", text()),
-            ("force?", flag()),
-        ]),
+        one("put", [at("path?", "path_b64?"), content].concat()),
+        one("delete", [at("path?", "path_b64?"), vec![("recursive?", flag())]].concat()),
+        one("rename", [from_to(), force()].concat()),
+        one("copy", [from_to(), vec![("version?", or_null(word()))], force()].concat()),
     ]);
-    object(&[("changes", json!({ "type": "array", "items": { "anyOf": changes } }))])
+    closed(&[("changes", json!({ "type": "array", "items": { "anyOf": changes } }))])
 }
 
 pub async fn post(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
     let batch: Batch = request.incoming().json().await?;
+    let only_deletes = batch.changes.iter().all(|change| matches!(change, Change::Delete { .. }));
+    let what = if only_deletes && !batch.changes.is_empty() { "rm" } else { "batch" };
     let edit = request.app.blocking(move |app| {
         let reader = app.reader()?;
         let mut upload = Upload::new(app.database.clone());
@@ -92,10 +97,10 @@ pub async fn post(mut request: Request) -> Answer {
         let resolve = |name: &str| reader.resolve(name);
         let steps = batch.changes.into_iter().map(|change| read(&mut upload, change, now, resolve));
         let steps = steps.collect::<std::result::Result<Vec<Step>, Problem>>()?;
-        Ok(upload.into_edit("batch", move |draft| apply(draft, expect.as_ref(), &steps)))
+        Ok(upload.into_edit(what, move |draft| apply(draft, expect.as_ref(), &steps)))
     });
     let report = request.app.edit(edit.await?).await?;
-    Ok(json_answer(StatusCode::OK, &json::edit(&report)))
+    Ok(edited(&report))
 }
 
 fn read(
@@ -104,32 +109,44 @@ fn read(
     now: i64,
     resolve: impl Fn(&str) -> Result<VersionId>,
 ) -> std::result::Result<Step, Problem> {
-    let path = |text: &str| Path::parse(text.as_bytes());
+    let path = |name, text, encoded| -> std::result::Result<Path, Problem> {
+        Ok(Path::parse(&bytes(name, text, encoded)?)?)
+    };
     Ok(match change {
-        Change::Put { path: at, content, content_b64, content_type } => {
-            let bytes = match (content, content_b64) {
-                (Some(text), None) => text.into_bytes(),
-                (None, Some(encoded)) => BASE64
-                    .decode(encoded.as_bytes())
-                    .map_err(|_| Problem::invalid(format!("content_b64 of {at} is no base64")))?,
-                _ => {
-                    let detail = format!("{at} needs content or content_b64");
-                    return Err(Problem::invalid(detail));
-                }
-            };
-            upload.write(&bytes)?;
+        Change::Put { path: at, path_b64, content, content_b64, content_type } => {
+            let at = path("path", at, path_b64)?;
+            upload.write(&bytes("content", content, content_b64)?)?;
             let mut record = upload.finish_file()?;
             (record.mode, record.mtime) = (Some(0o644), Some(now));
             record.content_type = content_type;
-            Step::Put(path(&at)?, record)
+            Step::Put(at, record)
         }
-        Change::Delete { path: at, recursive } => Step::Delete(path(&at)?, recursive),
-        Change::Rename { from, to, force } => Step::Rename(path(&from)?, path(&to)?, force),
-        Change::Copy { from, to, version, force } => {
+        Change::Delete { path: at, path_b64, recursive } => {
+            Step::Delete(path("path", at, path_b64)?, recursive)
+        }
+        Change::Rename { from, from_b64, to, to_b64, force } => {
+            Step::Rename(path("from", from, from_b64)?, path("to", to, to_b64)?, force)
+        }
+        Change::Copy { from, from_b64, to, to_b64, version, force } => {
             let version = version.as_deref().map(resolve).transpose()?;
-            Step::Copy(version, path(&from)?, path(&to)?, force)
+            Step::Copy(version, path("from", from, from_b64)?, path("to", to, to_b64)?, force)
         }
     })
+}
+
+/// The bytes of a member that is text, or base64 where its name ends so.
+fn bytes(
+    name: &str,
+    text: Option<String>,
+    encoded: Option<String>,
+) -> std::result::Result<Vec<u8>, Problem> {
+    match (text, encoded) {
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(encoded)) => BASE64
+            .decode(encoded.as_bytes())
+            .map_err(|_| Problem::invalid(format!("{name}_b64 is no base64"))),
+        _ => Err(Problem::invalid(format!("a change needs {name} or {name}_b64"))),
+    }
 }
 
 fn apply(draft: &mut Draft<'_, '_>, expect: Option<&VersionId>, steps: &[Step]) -> Result<Totals> {

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use jiff::civil::DateTime;
 
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -18,6 +20,8 @@ pub struct Representation<'a> {
     pub size: u64,
     /// Their strong tag.
     pub etag: Option<&'a HeaderValue>,
+    /// When they were last modified, as [`http_date`] writes it.
+    pub modified: Option<&'a HeaderValue>,
 }
 
 /// Answers with the part that was asked for, if the conditions hold. `body` gives the bytes of a
@@ -27,21 +31,19 @@ pub fn respond(
     representation: &Representation<'_>,
     body: impl FnOnce(Range<u64>) -> Body,
 ) -> Answer {
-    let Representation { size, etag } = *representation;
+    let Representation { size, etag, .. } = *representation;
     let headers = &request.headers;
-    if headers.contains_key(IF_MATCH) && !matches(headers, IF_MATCH, etag) {
-        return Err(Problem::precondition_failed("the tag is none of If-Match"));
-    }
-    if headers.contains_key(IF_NONE_MATCH) && matches(headers, IF_NONE_MATCH, etag) {
+    if is_known(headers, representation)? {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        describe(response.headers_mut(), etag);
+        representation.describe(response.headers_mut());
         return Ok(response);
     }
-    let wanted = headers.get(RANGE).filter(|_| {
-        // Of another representation than the client has, all is sent.
-        headers.get(IF_RANGE).is_none_or(|tag| Some(tag) == etag)
-    });
+    let is_head = request.method == Method::HEAD;
+    // Ranges are of GET alone, and of another representation than the client has, all is sent.
+    let wanted = headers
+        .get(RANGE)
+        .filter(|_| !is_head && headers.get(IF_RANGE).is_none_or(|tag| Some(tag) == etag));
     let range = match wanted.and_then(|range| parse_range(range, size)) {
         Some(Err(())) => return Err(Problem::range(size)),
         Some(Ok(range)) => Some(range),
@@ -50,9 +52,8 @@ pub fn respond(
     let whole = 0..size;
     let sent = range.clone().unwrap_or(whole);
     let len = sent.end - sent.start;
-    let body = if request.method == Method::HEAD { Body::empty() } else { body(sent.clone()) };
-    let mut response = Response::new(body);
-    describe(response.headers_mut(), etag);
+    let mut response = Response::new(if is_head { Body::empty() } else { body(sent.clone()) });
+    representation.describe(response.headers_mut());
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len));
     if range.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -64,20 +65,70 @@ pub fn respond(
     Ok(response)
 }
 
-fn describe(headers: &mut HeaderMap, etag: Option<&HeaderValue>) {
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Some(etag) = etag {
-        headers.insert(ETAG, etag.clone());
+/// True if the client has what it asks for; an error if it wants another. Dates count where no
+/// tag is sent (RFC 9110, 13.2.2).
+fn is_known(
+    headers: &HeaderMap,
+    representation: &Representation<'_>,
+) -> std::result::Result<bool, Problem> {
+    let Representation { etag, modified, .. } = *representation;
+    let modified = modified.and_then(parse_date);
+    // What is no date says nothing.
+    let since = |name| modified.zip(headers.get(name).and_then(parse_date));
+    if headers.contains_key(IF_MATCH) {
+        if !matches(headers, IF_MATCH, etag) {
+            return Err(Problem::precondition_failed("the tag is none of If-Match"));
+        }
+    } else if since(IF_UNMODIFIED_SINCE).is_some_and(|(modified, date)| modified > date) {
+        return Err(Problem::precondition_failed("it was modified after If-Unmodified-Since"));
+    }
+    if headers.contains_key(IF_NONE_MATCH) {
+        return Ok(matches(headers, IF_NONE_MATCH, etag));
+    }
+    Ok(since(IF_MODIFIED_SINCE).is_some_and(|(modified, date)| modified <= date))
+}
+
+/// True if `If-None-Match` names the tag.
+pub fn is_tag_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    headers.contains_key(IF_NONE_MATCH) && matches(headers, IF_NONE_MATCH, Some(etag))
+}
+
+impl Representation<'_> {
+    fn describe(&self, headers: &mut HeaderMap) {
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        for (name, value) in [(ETAG, self.etag), (LAST_MODIFIED, self.modified)] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
     }
 }
 
-/// True if a header holds `*` or the tag.
+/// True if a header holds `*` or the tag. `If-None-Match` does not mind that a tag is called weak,
+/// as a proxy that compresses calls it.
 pub fn matches(headers: &HeaderMap, name: HeaderName, etag: Option<&HeaderValue>) -> bool {
     let etag = etag.and_then(|etag| etag.to_str().ok());
+    let weakly = name == IF_NONE_MATCH;
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        let mut tags = value.split(',').map(str::trim);
-        tags.any(|tag| (tag == "*" && etag.is_some()) || Some(tag) == etag)
+        value.split(',').map(str::trim).any(|tag| {
+            let strong = tag.strip_prefix("W/").filter(|_| weakly).unwrap_or(tag);
+            (tag == "*" && etag.is_some()) || Some(strong) == etag
+        })
     })
+}
+
+/// A time as HTTP writes it.
+pub fn http_date(nanoseconds: i64) -> Option<HeaderValue> {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()?;
+    HeaderValue::from_str(&time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+}
+
+/// A date in one of the three forms that HTTP ever had.
+fn parse_date(value: &HeaderValue) -> Option<DateTime> {
+    const FORMS: [&str; 3] =
+        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let text = value.to_str().ok()?;
+    FORMS.iter().find_map(|form| DateTime::strptime(form, text).ok())
 }
 
 /// One range of bytes; `Err` if it starts beyond the end. Several, or what is none, is ignored,
@@ -123,5 +174,17 @@ mod tests {
         {
             assert_eq!(parse(ignored, 10), None, "{ignored}");
         }
+    }
+
+    #[test]
+    fn a_date_is_read_in_every_form_that_http_had() {
+        let date = |text: &str| parse_date(&text.parse().unwrap());
+        let same = http_date(784_111_777_999_999_999).unwrap();
+        let expected = parse_date(&same);
+        assert_eq!(same, "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert!(expected.is_some());
+        assert_eq!(date("Sunday, 06-Nov-94 08:49:37 GMT"), expected);
+        assert_eq!(date("Sun Nov  6 08:49:37 1994"), expected);
+        assert_eq!(date("yesterday"), None);
     }
 }

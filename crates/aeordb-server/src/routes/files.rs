@@ -6,15 +6,16 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use aeordb::Error;
 use aeordb::db::edit::{copy, remove, rename};
-use aeordb::db::{Draft, Edit, FileReader, Reader};
+use aeordb::db::{Draft, Edit, EditReport, FileReader, Reader};
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path};
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 
 use super::download::{self, Representation};
@@ -55,6 +56,7 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("version", "read this version instead of HEAD"),
             ("snapshot", "read this snapshot instead of HEAD"),
+            ("with", "read with this overlay"),
             ("stat", "what is recorded of the path, instead of its bytes or entries"),
             ("archive", "`tar`: a directory as an archive; `aeordb`: what is there as an export"),
             ("outline", "with `archive=aeordb`: without the bytes of files"),
@@ -63,6 +65,7 @@ pub fn routes() -> Vec<Route> {
                 "prefix",
                 "list only names that start so; with `recursive`, paths below the directory",
             ),
+            ("after", "list only names after this one; without `recursive`"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
@@ -87,6 +90,7 @@ pub fn routes() -> Vec<Route> {
             ),
             ("mirror", "with an archive: remove what is not in it"),
         ])
+        .conditional()
         .body(Content::Bytes("application/octet-stream"))
         .answer(201, "It was not there", Content::Json(put.clone()))
         .answer(200, "It was replaced", Content::Json(replaced)),
@@ -97,6 +101,7 @@ pub fn routes() -> Vec<Route> {
             "Remove a file or directory",
             |request| Box::pin(delete(request)),
         )
+        .conditional()
         .query(&[("recursive", "also a directory, with everything in it")])
         .answer(204, "It is gone from HEAD", Content::None),
         Route::new(
@@ -106,6 +111,7 @@ pub fn routes() -> Vec<Route> {
             "Rename or copy a file or directory",
             |request| Box::pin(post(request)),
         )
+        .conditional()
         .query(&[
             ("rename-to", "the new path"),
             ("copy-to", "the path of the copy"),
@@ -120,6 +126,7 @@ pub fn routes() -> Vec<Route> {
             "Make many changes as one commit; If-Match says what HEAD must still be",
             |request| Box::pin(batch::post(request)),
         )
+        .conditional()
         .body(Content::Json(batch::schema()))
         .answer(200, "What was done", Content::Json(schema::edit())),
     ]
@@ -127,17 +134,16 @@ pub fn routes() -> Vec<Route> {
 
 async fn get(request: Request) -> Answer {
     let (path, slash) = request.path()?;
-    match request.query("archive") {
-        Some("tar") => return archive::get(request, path).await,
+    match request.query("archive")? {
         Some("aeordb") => return graft::get(request, path).await,
-        Some(other) => return Err(Problem::invalid(format!("archive={other} is no archive"))),
+        Some(_) => return archive::get(request, path).await,
         None => {}
     }
     if slash || request.flag("stat")? || request.flag("recursive")? {
-        return listing::get(request, path).await;
+        return listing::get(request, path, slash).await;
     }
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
     let cached = match app.cache.get(&version, path.as_bytes()) {
         Some(cached) => {
@@ -150,11 +156,13 @@ async fn get(request: Request) -> Answer {
             match found {
                 Some(cached) => cached,
                 // A directory is one without its slash too.
-                None => return listing::get(request, path).await,
+                None => return listing::get(request, path, slash).await,
             }
         }
     };
-    send(&request, &reader, &cached)
+    let mut response = send(&request, &reader, &cached)?;
+    insert_version(response.headers_mut(), &version);
+    Ok(response)
 }
 
 /// The version that a request reads.
@@ -163,7 +171,7 @@ pub async fn version_of(
     reader: &Arc<Reader>,
     request: &Request,
 ) -> Result<VersionId, Problem> {
-    let (version, snapshot) = (request.query("version"), request.query("snapshot"));
+    let (version, snapshot) = (request.query("version")?, request.query("snapshot")?);
     if version.is_none() && snapshot.is_none() {
         return Ok(reader.head());
     }
@@ -200,7 +208,7 @@ fn load(
     let content_type = sniff::content_type(&record, path, &bytes);
     let cached = Arc::new(Cached {
         etag: etag(&record),
-        modified: record.mtime.and_then(http_date),
+        modified: record.mtime.and_then(download::http_date),
         content_type,
         bytes: small.then(|| Bytes::from(bytes)),
         record,
@@ -211,7 +219,8 @@ fn load(
 
 fn send(request: &Request, reader: &Arc<Reader>, cached: &Cached) -> Answer {
     let size = cached.record.size;
-    let representation = Representation { size, etag: Some(&cached.etag) };
+    let modified = cached.modified.as_ref();
+    let representation = Representation { size, etag: Some(&cached.etag), modified };
     let mut response = download::respond(request, &representation, |range| {
         let (start, end) = (range.start, range.end);
         if let Some(bytes) = &cached.bytes {
@@ -227,9 +236,6 @@ fn send(request: &Request, reader: &Arc<Reader>, cached: &Cached) -> Answer {
     })?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, cached.content_type.clone());
-    if let Some(modified) = &cached.modified {
-        headers.insert(LAST_MODIFIED, modified.clone());
-    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // What a user stored is never run as a page of this server.
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
@@ -251,9 +257,9 @@ pub fn etag(record: &FileRecord) -> HeaderValue {
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-fn http_date(nanoseconds: i64) -> Option<HeaderValue> {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()?;
-    HeaderValue::from_str(&time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+/// The strong tag of a whole tree: its version.
+pub fn tag_of(version: &VersionId) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// What `If-Match` and `If-None-Match` demand of a path that is changed.
@@ -274,13 +280,24 @@ impl Conditions {
         Conditions { headers }
     }
 
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+    }
+
     /// [`Error::Changed`] unless they hold of what is at `path`.
-    pub fn check(&self, path: &Path, found: Option<&Item>) -> aeordb::Result<()> {
-        if self.headers.is_empty() {
+    pub fn check(
+        &self,
+        draft: &mut Draft<'_, '_>,
+        path: &Path,
+        found: Option<&Item>,
+    ) -> aeordb::Result<()> {
+        if self.is_empty() {
             return Ok(());
         }
         let tag = match found {
             None => None,
+            Some(_) if path.is_root() => Some(tag_of(&draft.version()?)),
             Some(Item::File(record)) => Some(etag(record)),
             // What is no file has a tag that is no file's.
             Some(_) => Some(HeaderValue::from_static("\"not a file\"")),
@@ -300,18 +317,29 @@ impl Conditions {
 }
 
 async fn delete(request: Request) -> Answer {
-    let (path, _) = request.path()?;
+    let (path, slash) = request.path()?;
     let recursive = request.flag("recursive")?;
     let conditions = Conditions::of(&request);
     let edit = Edit::new("rm", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
-        conditions.check(&path, found.as_ref())?;
+        conditions.check(draft, &path, found.as_ref())?;
+        check_slash(&path, slash, found.as_ref())?;
         remove(draft, std::slice::from_ref(&path), recursive)
     });
     let report = request.app.edit(edit).await?;
     let mut response = no_content();
     insert_version(response.headers_mut(), &report.version);
     Ok(response)
+}
+
+/// A path that ends in a slash names a directory: a file of that name is not what was meant.
+pub fn check_slash(path: &Path, slash: bool, found: Option<&Item>) -> aeordb::Result<()> {
+    match found {
+        Some(Item::File(_) | Item::Symlink(_)) if slash => {
+            Err(Error::NotFound(format!("directory {path}/")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says which version an answer made.
@@ -322,21 +350,24 @@ pub fn insert_version(headers: &mut HeaderMap, version: &VersionId) {
 }
 
 async fn post(request: Request) -> Answer {
-    let (from, _) = request.path()?;
+    let (from, slash) = request.path()?;
     let force = request.flag("force")?;
-    let target = |name| request.query_bytes(name).map(target_path).transpose();
+    let target = |name| request.query_bytes(name).map(Path::parse_with_slash).transpose();
     let conditions = Conditions::of(&request);
-    let edit = match (target("rename-to")?, target("copy-to")?, request.query("version")) {
-        (Some(to), None, None) => {
+    let edit = match (target("rename-to")?, target("copy-to")?, request.query("version")?) {
+        (Some((to, to_slash)), None, None) => {
             if request.rights.append_only {
                 return Err(Problem::forbidden("this key may only append"));
             }
             Edit::new("mv", move |draft: &mut Draft<'_, '_>| {
-                conditions.check(&from, draft.item(&from)?.as_ref())?;
+                let found = draft.item(&from)?;
+                conditions.check(draft, &from, found.as_ref())?;
+                check_slash(&from, slash, found.as_ref())?;
+                check_slash(&to, to_slash, found.as_ref())?;
                 rename(draft, &from, &to, force)
             })
         }
-        (None, Some(to), version) => {
+        (None, Some((to, to_slash)), version) => {
             if request.rights.append_only && force {
                 return Err(Problem::forbidden("this key may only append"));
             }
@@ -348,15 +379,24 @@ async fn post(request: Request) -> Answer {
                 }
             };
             Edit::new("cp", move |draft: &mut Draft<'_, '_>| {
+                let found = match &version {
+                    Some(version) => Some(draft.item_of(version, &from)?),
+                    None => draft.item(&from)?,
+                };
+                conditions.check(draft, &from, found.as_ref())?;
+                check_slash(&from, slash, found.as_ref())?;
+                check_slash(&to, to_slash, found.as_ref())?;
                 copy(draft, version.as_ref(), &from, &to, force)
             })
         }
         _ => return Err(Problem::invalid("say rename-to=PATH or copy-to=PATH [&version=V]")),
     };
-    let report = request.app.edit(edit).await?;
-    Ok(json_answer(StatusCode::OK, &json::edit(&report)))
+    Ok(edited(&request.app.edit(edit).await?))
 }
 
-fn target_path(bytes: &[u8]) -> Result<Path, Problem> {
-    Ok(Path::parse(bytes)?)
+/// What a change of paths did.
+pub fn edited(report: &EditReport) -> Response {
+    let mut response = json_answer(StatusCode::OK, &json::edit(report));
+    insert_version(response.headers_mut(), &report.version);
+    response
 }

@@ -33,7 +33,7 @@ pub fn schema() -> Value {
 pub async fn get(request: Request, path: Path) -> Answer {
     let outline = request.flag("outline")?;
     let app = &request.app;
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(app, &reader, &request).await?;
     let shared = reader.clone();
     let (top, part) = (path.clone(), !outline);

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::{Content, Needs, Route, is_stopping, json_answer, no_content, page};
 use crate::app::App;
+use crate::body::END;
 use crate::jobs::Job;
 use crate::json;
 use crate::keys::Scope;
@@ -21,7 +22,7 @@ use crate::outgoing::Piped;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{flag, object, text, text_or_null};
+use crate::schema::{closed, flag, object, text, text_or_null};
 
 /// How often a job that is followed is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -39,11 +40,13 @@ pub fn routes() -> Vec<Route> {
         ("problem", any()),
     ]);
     let read = Needs::Scope(Scope::Read);
+    // Who may start a job may look at it.
+    let look = Needs::Either(Scope::Read, Scope::Gc);
     vec![
         Route::new(Method::POST, "/admin/verify", read, "Check the database for damage", |r| {
             Box::pin(verify(r))
         })
-        .body(Content::Json(object(&[("deep?", flag())])))
+        .body(Content::Json(closed(&[("deep?", flag())])))
         .answer(202, "The job that does it", Content::Json(job.clone())),
         Route::new(
             Method::POST,
@@ -52,16 +55,20 @@ pub fn routes() -> Vec<Route> {
             "Give the space back that no kept version needs",
             |request| Box::pin(collect(request)),
         )
-        .body(Content::Json(object(&[("dry_run?", flag())])))
+        .body(Content::Json(closed(&[("dry_run?", flag())])))
         .answer(202, "The job that does it", Content::Json(job.clone())),
-        Route::new(Method::GET, "/admin/jobs", read, "List the jobs, newest first", |request| {
-            Box::pin(list(request))
-        })
+        Route::new(
+            Method::GET,
+            "/admin/jobs",
+            look,
+            "List the jobs that the key may look at, newest first",
+            |request| Box::pin(list(request)),
+        )
         .answer(200, "All that are remembered", Content::Json(schema::page(job.clone()))),
         Route::new(
             Method::GET,
             "/admin/jobs/{id}",
-            read,
+            look,
             "Look at a job; with Accept: text/event-stream follow it to its end",
             |request| Box::pin(get(request)),
         )
@@ -95,14 +102,15 @@ struct Collect {
 
 async fn verify(mut request: Request) -> Answer {
     let Verify { deep } = request.incoming().json().await?;
-    start(&request, "verify", move |app, watch| {
+    start(&request, "verify", Scope::Read, move |app, watch| {
         Ok(json::verify(&backup::verify(app.database.path(), deep, watch)?))
     })
 }
 
 async fn collect(mut request: Request) -> Answer {
     let Collect { dry_run } = request.incoming().json().await?;
-    start(&request, "gc", move |app, watch| {
+    start(&request, "gc", Scope::Gc, move |app, watch| {
+        app.overlays.expire();
         let report = app.without_reader(|| gc::collect(&app.database, dry_run, watch))?;
         Ok(json::gc(&report, dry_run))
     })
@@ -111,9 +119,10 @@ async fn collect(mut request: Request) -> Answer {
 fn start(
     request: &Request,
     kind: &'static str,
+    scope: Scope,
     work: impl FnOnce(&Arc<App>, &aeordb::watch::Watch) -> Result<Value, Problem> + Send + 'static,
 ) -> Answer {
-    let job = request.app.jobs.start(&request.app, kind, work)?;
+    let job = request.app.jobs.start(&request.app, kind, scope, work)?;
     let mut response = json_answer(StatusCode::ACCEPTED, &job.json());
     if let Ok(place) = HeaderValue::from_str(&format!("/admin/jobs/{}", job.id)) {
         response.headers_mut().insert(LOCATION, place);
@@ -122,7 +131,9 @@ fn start(
 }
 
 async fn list(request: Request) -> Answer {
-    Ok(page(request.app.jobs.list().iter().map(|job| job.json()).collect(), None))
+    let jobs = request.app.jobs.list();
+    let seen = jobs.iter().filter(|job| may_look(&request, job).is_ok());
+    Ok(page(seen.map(|job| job.json()).collect(), None))
 }
 
 fn job_of(request: &Request) -> Result<Arc<Job>, Problem> {
@@ -131,8 +142,17 @@ fn job_of(request: &Request) -> Result<Arc<Job>, Problem> {
     job.ok_or_else(|| Problem::not_found(format!("job {name}")))
 }
 
+/// What a verification found names paths: only who may read them sees it.
+fn may_look(request: &Request, job: &Job) -> Result<(), Problem> {
+    match request.rights.has(Scope::Read) {
+        true => Ok(()),
+        false => request.need(job.scope),
+    }
+}
+
 async fn get(request: Request) -> Answer {
     let job = job_of(&request)?;
+    may_look(&request, &job)?;
     let accepts = request.header(ACCEPT).unwrap_or_default();
     if !accepts.contains("text/event-stream") || request.method == Method::HEAD {
         return Ok(json_answer(StatusCode::OK, &job.json()));
@@ -150,7 +170,12 @@ async fn follow(app: Arc<App>, job: Arc<Job>, events: mpsc::Sender<std::io::Resu
         // Asked before it is shown: the last event shows the end.
         let running = job.is_running() && !is_stopping(&app);
         let event = format!("data: {}\n\n", job.json());
-        if events.send(Ok(event.into())).await.is_err() || !running {
+        if events.send(Ok(event.into())).await.is_err() {
+            return;
+        }
+        if !running {
+            // That nobody reads it any more is nobody's loss.
+            drop(events.send(Ok(END)).await);
             return;
         }
         tokio::time::sleep(INTERVAL).await;

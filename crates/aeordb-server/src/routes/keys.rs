@@ -7,18 +7,18 @@ use serde_json::json;
 
 use super::{Content, Needs, Route, json_answer, page};
 use crate::json;
-use crate::keys::{NewKey, Rights, Scope, list as all};
+use crate::keys::{NewKey, Rights, Scope, list as all, scope_words};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{object, text, text_or_null};
+use crate::schema::{closed, object, one_of, or_null, text, text_or_null, word};
 
 pub fn routes() -> Vec<Route> {
     let words = json!({ "type": "array", "items": text() });
     let members = [
         ("id", text()),
         ("name", text()),
-        ("scopes", words.clone()),
+        ("scopes", words),
         ("created_at", text()),
         ("expires_at", text_or_null()),
         ("revoked_at", text_or_null()),
@@ -26,7 +26,9 @@ pub fn routes() -> Vec<Route> {
     let key = object(&members);
     let mut with_text = members.to_vec();
     with_text.push(("key", text()));
-    let new = object(&[("name", text()), ("scopes", words), ("expires_at?", text())]);
+    let scopes = json!({ "type": "array", "items": one_of(&scope_words()), "minItems": 1 });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let new = closed(&[("name", word()), ("scopes", scopes), ("expires_at?", or_null(time))]);
     let needs = Needs::Removal(Scope::Keys);
     vec![
         Route::new(

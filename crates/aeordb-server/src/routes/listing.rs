@@ -4,37 +4,49 @@ use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::limits::NAME_LEN_MAX;
 use aeordb::object::{Name, Path};
+use axum::body::Body;
 use axum::http::StatusCode;
+use axum::http::header::ETAG;
+use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-use super::files::version_of;
-use super::{json_answer, page};
+use super::files::{check_slash, insert_version, tag_of, version_of};
+use super::{download, json_answer, page};
 use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
 /// Items of a page that does not say how many.
 const LIMIT: usize = 1000;
-/// Most items of a page.
-const LIMIT_MAX: usize = 10_000;
 
-/// Lists the directory at `path`, or says what is recorded of what is there.
-pub async fn get(request: Request, path: Path) -> Answer {
+/// Lists the directory at `path`, or says what is recorded of what is there; where `slash` asks for
+/// a directory, of that alone.
+pub async fn get(request: Request, path: Path, slash: bool) -> Answer {
     let app = request.app.clone();
-    let reader = app.reader()?;
+    let reader = request.reader()?;
     let version = version_of(&app, &reader, &request).await?;
-    let limit = request.limit(LIMIT, LIMIT_MAX)?;
+    let limit = request.limit(LIMIT)?;
     let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
     let prefix = request.query_bytes("prefix").unwrap_or_default().to_vec();
-    let cursor = request.query("cursor").map(|cursor| {
+    let cursor = request.query("cursor")?.map(|cursor| {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
     });
-    let cursor = cursor.transpose()?;
-    app.blocking(move |_| {
+    let after = request.query_bytes("after").map(<[u8]>::to_vec);
+    if recursive && after.is_some() {
+        return Err(Problem::invalid("after= is a name in one directory, not of a recursive list"));
+    }
+    let cursor = cursor.transpose()?.or(after);
+    let is_root = path.is_root();
+    if is_root && download::is_tag_known(&request.headers, &tag_of(&version)) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(named_version(response, &version, is_root));
+    }
+    let answer = app.blocking(move |_| {
         if stat {
-            return describe(&reader, &version, &path);
+            return describe(&reader, &version, &path, slash);
         }
         let directory = reader.directory(&version, &path);
         directory.map_err(|error| match error {
@@ -45,12 +57,24 @@ pub async fn get(request: Request, path: Path) -> Answer {
             true => tree(&reader, &version, &path, &prefix, cursor, limit),
             false => list(&reader, &version, &path, &prefix, cursor, limit),
         }
-    })
-    .await
+    });
+    Ok(named_version(answer.await?, &version, is_root))
 }
 
-fn describe(reader: &Reader, version: &VersionId, path: &Path) -> Answer {
-    let item = reader.item(version, path)?.ok_or_else(|| Problem::not_found(path))?;
+/// Says which version was read. Of the whole tree that is the tag too.
+fn named_version(mut response: Response, version: &VersionId, is_root: bool) -> Response {
+    insert_version(response.headers_mut(), version);
+    if is_root {
+        response.headers_mut().insert(ETAG, tag_of(version));
+    }
+    response
+}
+
+fn describe(reader: &Reader, version: &VersionId, path: &Path, slash: bool) -> Answer {
+    let item = reader
+        .item(version, path)?
+        .ok_or_else(|| Problem::not_found(format!("{path} in version {version}")))?;
+    check_slash(path, slash, Some(&item))?;
     let mut object = json::named("path", path.as_bytes());
     json::insert_item(&mut object, &item);
     object.insert("version".into(), version.to_string().into());
@@ -65,7 +89,7 @@ fn list(
     cursor: Option<Vec<u8>>,
     limit: usize,
 ) -> Answer {
-    let after = cursor.or_else(|| before(prefix));
+    let after = cursor.max(before(prefix));
     let mut items = Vec::new();
     let mut last: Option<Name> = None;
     for entry in reader.list(version, path, after.as_deref())? {

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
+use super::files::insert_version;
 use super::{Content, Needs, Route, is_stopping, json_answer};
 use crate::metrics::DatabaseFacts;
 use crate::openapi;
@@ -49,8 +50,11 @@ async fn ready(request: Request) -> Answer {
         .blocking(|app| {
             // What cannot be written to after a failed sync is not ready, though it can be read.
             app.database.check_writable()?;
-            let head = app.reader()?.head().to_string();
-            Ok(json_answer(StatusCode::OK, &json!({ "status": "ready", "head": head })))
+            let head = app.reader()?.head();
+            let status = json!({ "status": "ready", "head": head.to_string() });
+            let mut response = json_answer(StatusCode::OK, &status);
+            insert_version(response.headers_mut(), &head);
+            Ok(response)
         })
         .await
 }
@@ -64,6 +68,9 @@ async fn metrics(request: Request) -> Answer {
             Ok(app.metrics.text(&DatabaseFacts {
                 commits: app.database.sequence(),
                 group: app.commit_stats(),
+                syncs: app.database.sync_stats(),
+                backups: app.backups.newest()?,
+                now: app.database.clock().now(),
                 bytes,
                 history: reader.history_len()?,
                 snapshots: reader.snapshots()?.len() as u64,

@@ -8,10 +8,12 @@ mod batch;
 mod download;
 mod files;
 mod graft;
+mod import;
 mod jobs;
 mod keys;
 mod listing;
 mod meta;
+mod overlays;
 mod streams;
 mod upload;
 mod versions;
@@ -23,8 +25,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
 use crate::problem::{Answer, Problem};
-use crate::request::{Future, Peer, Request};
+use crate::request::{Future, Peer, Request, check_conditions, check_framing};
 
 /// What a key needs for a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +46,8 @@ pub enum Needs {
     Key,
     /// A key with this scope.
     Scope(Scope),
+    /// A key with one of these scopes.
+    Either(Scope, Scope),
     /// A key with this scope that is not restricted to appending.
     Removal(Scope),
 }
@@ -71,10 +75,15 @@ pub struct Route {
     pub summary: &'static str,
     /// Parameters and what they mean.
     pub query: &'static [(&'static str, &'static str)],
+    /// The parameter that must be there.
+    pub required: Option<&'static str>,
     /// The bodies that it takes.
     pub body: Vec<Content>,
     /// The answers of success.
     pub answers: Vec<(u16, &'static str, Content)>,
+    /// True if `If-Match` and `If-None-Match` are looked at; otherwise a change with them is
+    /// refused.
+    conditional: bool,
     handler: fn(Request) -> Future,
 }
 
@@ -88,12 +97,25 @@ impl Route {
         handler: fn(Request) -> Future,
     ) -> Self {
         let (query, body, answers): (&[(&str, &str)], _, _) = (&[], Vec::new(), Vec::new());
-        Route { method, path, needs, summary, query, body, answers, handler }
+        let (required, conditional) = (None, false);
+        Route { method, path, needs, summary, query, required, body, answers, conditional, handler }
+    }
+
+    /// With a look at `If-Match` and `If-None-Match`.
+    pub fn conditional(mut self) -> Self {
+        self.conditional = true;
+        self
     }
 
     /// With these parameters.
     pub fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
         self.query = query;
+        self
+    }
+
+    /// Not without this parameter.
+    pub fn required(mut self, name: &'static str) -> Self {
+        self.required = Some(name);
         self
     }
 
@@ -116,7 +138,9 @@ pub fn table() -> Vec<Route> {
         meta::routes(),
         files::routes(),
         admin::routes(),
+        import::routes(),
         streams::routes(),
+        overlays::routes(),
         backups::routes(),
         versions::routes(),
         jobs::routes(),
@@ -138,6 +162,7 @@ pub fn router(app: &Arc<App>) -> Router {
         // A path that ends in anything also ends in nothing: the root directory.
         if let Some(root) = path.strip_suffix("{*path}") {
             router = router.route(root, any(handler.clone()));
+            router = router.route(root.trim_end_matches('/'), any(handler.clone()));
         }
         router = router.route(path, any(handler));
     }
@@ -177,6 +202,9 @@ async fn dispatch(
     routes: &[Route],
     request: axum::extract::Request,
 ) -> (Option<String>, Answer) {
+    if let Err(problem) = check_framing(&request) {
+        return (None, Err(problem));
+    }
     let (key, rights) = match check_key(app, &request) {
         Ok((key, rights)) => (Some(key), rights),
         Err(_) if routes.iter().any(|route| route.needs == Needs::Nothing) => {
@@ -203,9 +231,25 @@ async fn handle(
     let Some(route) = routes.iter().find(|route| route.method == *method) else {
         return Ok(method_not_allowed(routes));
     };
+    if let Some(moved) = with_slash(route, request.uri()) {
+        return Ok(moved);
+    }
     check_rights(route.needs, &rights)?;
+    if route.method != Method::GET {
+        check_conditions(request.headers(), route.conditional)?;
+    }
     let request = Request::new(app.clone(), rights, request, route.path, route.query)?;
     (route.handler)(request).await
+}
+
+/// The root directory without its slash is elsewhere: with it.
+fn with_slash(route: &Route, uri: &Uri) -> Option<Response> {
+    let root = route.path.strip_suffix("/{*path}").filter(|root| *root == uri.path())?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(LOCATION, format!("{root}/{query}").parse().ok()?);
+    Some(response)
 }
 
 fn method_not_allowed(routes: &[Route]) -> Response {
@@ -242,6 +286,8 @@ fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rig
 fn check_rights(needs: Needs, rights: &Rights) -> Result<(), Problem> {
     let (scope, removes) = match needs {
         Needs::Nothing | Needs::Key => return Ok(()),
+        Needs::Either(one, _) if rights.has(one) => return Ok(()),
+        Needs::Either(_, other) => (other, false),
         Needs::Scope(scope) => (scope, false),
         Needs::Removal(scope) => (scope, true),
     };

@@ -21,7 +21,7 @@ use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
 use crate::keys::Scope;
-use crate::outgoing::Piped;
+use crate::outgoing::{self, Piped};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -43,6 +43,7 @@ pub fn routes() -> Vec<Route> {
             ("snapshot", "a snapshot instead of HEAD"),
             ("hash", "a version instead of HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
         ])
         .answer(200, "The export", Content::Bytes(MEDIA_TYPE)),
         Route::new(
@@ -56,18 +57,21 @@ pub fn routes() -> Vec<Route> {
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
             ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
         ])
+        .required("from")
         .answer(200, "The patch", Content::Bytes(MEDIA_TYPE)),
     ]
 }
 
 async fn export(request: Request) -> Answer {
-    let (hash, snapshot) = (owned(&request, "hash"), owned(&request, "snapshot"));
-    let path = owned(&request, "path");
+    let (hash, snapshot) = (owned(&request, "hash")?, owned(&request, "snapshot")?);
+    let path = path_of(&request)?;
+    let reader = request.reader()?;
     let app = &request.app;
     let (reader, version) = app
-        .blocking(move |app| {
-            let reader = app.database.reader()?;
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let version = App::version(&reader, hash.as_deref(), snapshot.as_deref())?;
             reader.version(&version)?;
             let (reader, [version]) = part(reader, [version], path)?;
@@ -84,12 +88,13 @@ async fn export(request: Request) -> Answer {
 }
 
 async fn diff(request: Request) -> Answer {
-    let from = owned(&request, "from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let (to, path) = (owned(&request, "to"), owned(&request, "path"));
+    let from = owned(&request, "from")?.ok_or_else(|| Problem::invalid("from= is missing"))?;
+    let (to, path) = (owned(&request, "to")?, path_of(&request)?);
+    let reader = request.reader()?;
     let app = &request.app;
     let (reader, from, to) = app
-        .blocking(move |app| {
-            let reader: Reader = app.database.reader()?;
+        .blocking(move |_| {
+            let reader = Reader::clone(&reader);
             let from = reader.resolve(&from)?;
             let to = reader.resolve(to.as_deref().unwrap_or("HEAD"))?;
             let (reader, [from, to]) = part(reader, [from, to], path)?;
@@ -106,20 +111,24 @@ async fn diff(request: Request) -> Answer {
 }
 
 /// Versions, or what is at a path in each of them.
-fn part<const N: usize>(
+pub fn part<const N: usize>(
     reader: Reader,
     versions: [VersionId; N],
-    path: Option<String>,
+    path: Option<Path>,
 ) -> aeordb::Result<(Reader, [VersionId; N])> {
     let Some(path) = path else { return Ok((reader, versions)) };
-    let path = Path::parse(path.as_bytes())?;
     let (reader, parts) = backup::subtree(&reader, &versions, &path)?;
     // There is one part for each version.
     Ok((reader, parts.try_into().unwrap_or(versions)))
 }
 
-fn owned(request: &Request, name: &str) -> Option<String> {
-    request.query(name).map(str::to_owned)
+/// The path that a request is restricted to.
+pub fn path_of(request: &Request) -> Result<Option<Path>, Problem> {
+    Ok(request.query_bytes("path").map(Path::parse).transpose()?)
+}
+
+fn owned(request: &Request, name: &str) -> Result<Option<String>, Problem> {
+    Ok(request.query(name)?.map(str::to_owned))
 }
 
 fn short(version: &VersionId) -> String {
@@ -135,7 +144,7 @@ async fn stream(
     make: impl FnOnce(&App, &mut dyn Write, &Watch) -> aeordb::Result<()> + Send + 'static,
 ) -> Answer {
     let body = match request.method {
-        Method::HEAD => Body::empty(),
+        Method::HEAD => outgoing::unmeasured(),
         _ => piped(&request.app, request.app.export_permit()?, make).await?,
     };
     let mut response = Response::new(body);
@@ -162,23 +171,81 @@ pub async fn piped(
     let shared = app.clone();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        shared.metrics.exports.fetch_add(1, Relaxed);
+        let _counted = Counted::new(&shared);
         // Nobody cancels it: when nobody reads any more, writing fails.
-        let made = make(&shared, &mut pipe, &Watch::new()).and_then(|()| {
-            let flushed = pipe.flush();
-            aeordb::error::Context::context(flushed, || "writing the output".into())
-        });
-        shared.metrics.exports.fetch_sub(1, Relaxed);
-        if let Err(error) = made {
-            crate::log::event("aborted", &[("detail", error.to_string().into())]);
-            pipe.fail(error);
+        match make(&shared, &mut pipe, &Watch::new()) {
+            // That nobody reads the end either is nobody's loss.
+            Ok(()) => drop(pipe.finish()),
+            Err(error) => {
+                crate::log::event("aborted", &[("detail", error.to_string().into())]);
+                pipe.fail(error);
+            }
         }
     });
-    match end.recv().await.transpose() {
-        Ok(first) => Ok(Piped::body(first, end)),
-        Err(source) => {
+    match end.recv().await {
+        Some(Ok(first)) => Ok(Piped::body(Some(first), end)),
+        Some(Err(source)) => {
             let what = "making a stream".into();
             Err(aeordb::Error::Io { what, source }.into())
         }
+        None => Err(Problem::internal("what makes a stream ended before it")),
+    }
+}
+
+/// An export or patch under way, until it ends in whatever way.
+struct Counted<'a>(&'a App);
+
+impl<'a> Counted<'a> {
+    fn new(app: &'a App) -> Self {
+        app.metrics.exports.fetch_add(1, Relaxed);
+        Counted(app)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.exports.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_whose_maker_panics_is_aborted_and_one_that_ends_is_whole() {
+        let (_directory, runtime, app) = crate::testing::app();
+        let sent = |panics_after: Option<usize>| {
+            runtime.block_on(async {
+                let make = move |_: &App, out: &mut dyn Write, _: &Watch| {
+                    for n in 0..3 {
+                        assert_ne!(panics_after, Some(n), "injected");
+                        // More than a piece, so that it is sent.
+                        out.write_all(&[b'x'; 300_000]).unwrap();
+                    }
+                    Ok(())
+                };
+                let body = piped(&app, app.export_permit().unwrap(), make).await.ok()?;
+                Some(body.collect().await.map(|whole| whole.to_bytes().len()).map_err(drop))
+            })
+        };
+        assert_eq!(sent(None), Some(Ok(900_000)));
+        assert_eq!(sent(Some(1)), Some(Err(())));
+        assert_eq!(sent(Some(2)), Some(Err(())));
+        assert_eq!(sent(Some(0)), None);
+        assert_eq!(app.metrics.exports.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn an_empty_stream_ends_cleanly() {
+        let (_directory, runtime, app) = crate::testing::app();
+        let whole = runtime.block_on(async {
+            let permit = app.export_permit().unwrap();
+            let body = piped(&app, permit, |_, _, _| Ok(())).await.unwrap();
+            body.collect().await.unwrap().to_bytes()
+        });
+        assert!(whole.is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! Files that are put: their bytes are taken in batches, and nothing is visible before all of
 //! them are there and the commit is durable.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aeordb::Error;
 use aeordb::db::{Draft, Edit, Upload};
@@ -17,6 +17,7 @@ use super::files::{Conditions, etag, insert_version};
 use super::{archive, graft, json_answer};
 use crate::app::App;
 use crate::body::Incoming;
+use crate::digest::ContentDigest;
 use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -30,7 +31,8 @@ const MODE: u32 = 0o644;
 
 pub async fn put(mut request: Request) -> Answer {
     let (path, slash) = request.path()?;
-    match request.query("archive") {
+    let conditions = Conditions::of(&request);
+    match request.query("archive")? {
         Some("tar") if slash => return archive::put(request, path).await,
         Some("aeordb") => return graft::put(request, path).await,
         None => {}
@@ -43,32 +45,32 @@ pub async fn put(mut request: Request) -> Answer {
         Some(other) => return Err(Problem::invalid(format!("archive={other} is no archive"))),
     }
     if slash {
-        return make_directory(request, path).await;
+        return make_directory(request, path, conditions).await;
     }
     let content_type = content_type(&request.headers)?;
-    let conditions = Conditions::of(&request);
+    let digest = ContentDigest::read(request.headers.get("content-digest"))?;
     let append_only = request.rights.append_only;
     let body = request.incoming();
-    let (upload, record) = take(&request.app, body).await?;
+    let (upload, record) = take(&request.app, body, digest).await?;
     let target = Target {
         path,
         content_type,
         conditions,
         append_only,
         now: request.app.database.clock().now(),
-        created: Arc::default(),
+        outcome: Arc::default(),
     };
-    let (created, shown) = (target.created.clone(), target.path.clone());
+    let (outcome, shown) = (target.outcome.clone(), target.path.clone());
     let (size, hash, tag) = (record.size, record.content_hash, etag(&record));
-    let kept = target.content_type.clone();
     let edit = upload.into_edit("put", move |draft| target.put(draft, &record));
     let report = request.app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
+    let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(PoisonError::into_inner));
     let mut object = json::named("path", shown.as_bytes());
     object.insert("size".into(), size.into());
     object.insert("content_hash".into(), hash.to_string().into());
     object.insert("version".into(), report.version.to_string().into());
-    object.insert("content_type".into(), kept.into());
-    let status = if created.load(Relaxed) { StatusCode::CREATED } else { StatusCode::OK };
+    object.insert("content_type".into(), outcome.content_type.into());
+    let status = if outcome.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = json_answer(status, &object.into());
     response.headers_mut().insert(ETAG, tag);
     insert_version(response.headers_mut(), &report.version);
@@ -83,8 +85,13 @@ pub fn refused(problem: Problem, append_only: bool) -> Problem {
     }
 }
 
-/// Takes a body in as one file.
-async fn take(app: &Arc<App>, mut body: Incoming) -> Result<(Upload, FileRecord), Problem> {
+/// Takes a body in as one file. What is not as it was sent is never more than bytes that nothing
+/// reaches.
+async fn take(
+    app: &Arc<App>,
+    mut body: Incoming,
+    mut digest: Option<ContentDigest>,
+) -> Result<(Upload, FileRecord), Problem> {
     let mut upload = Upload::new(app.database.clone());
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut len = 0;
@@ -92,9 +99,10 @@ async fn take(app: &Arc<App>, mut body: Incoming) -> Result<(Upload, FileRecord)
         len += bytes.len();
         pieces.push(bytes);
         if len > SMALL_LEN {
-            return take_large(app, upload, pieces, body).await;
+            return take_large(app, upload, pieces, body, digest).await;
         }
     }
+    prove(&mut digest, &pieces, true)?;
     // So few bytes never fill a batch, so nothing is written here.
     pieces.iter().try_for_each(|bytes| upload.write(bytes))?;
     let record = upload.finish_file()?;
@@ -106,6 +114,7 @@ async fn take_large(
     mut upload: Upload,
     mut pieces: Vec<Bytes>,
     mut body: Incoming,
+    mut digest: Option<ContentDigest>,
 ) -> Result<(Upload, FileRecord), Problem> {
     let _permit = app.upload_permit().await?;
     let mut len: usize = pieces.iter().map(Bytes::len).sum();
@@ -119,16 +128,25 @@ async fn take_large(
             len = 0;
             let write = move |_: &Arc<App>| {
                 batch.iter().try_for_each(|bytes| upload.write(bytes))?;
+                prove(&mut digest, &batch, ended)?;
                 let record = ended.then(|| upload.finish_file()).transpose()?;
-                Ok((upload, record))
+                Ok((upload, digest, record))
             };
-            let (written, record) = app.blocking(write).await?;
-            upload = written;
+            let (written, proved, record) = app.blocking(write).await?;
+            (upload, digest) = (written, proved);
             if let Some(record) = record {
                 return Ok((upload, record));
             }
         }
     }
+}
+
+/// Adds what came to what it is to hash to, and checks that at the end.
+fn prove(digest: &mut Option<ContentDigest>, pieces: &[Bytes], ended: bool) -> Result<(), Problem> {
+    if let Some(digest) = digest {
+        pieces.iter().for_each(|bytes| digest.update(bytes));
+    }
+    digest.take_if(|_| ended).map_or(Ok(()), ContentDigest::check)
 }
 
 /// The type that a sender means: what forms and tools send of themselves says nothing.
@@ -152,14 +170,21 @@ struct Target {
     conditions: Conditions,
     append_only: bool,
     now: i64,
-    created: Arc<AtomicBool>,
+    outcome: Arc<Mutex<Outcome>>,
+}
+
+/// What a file that was put is now.
+#[derive(Default)]
+struct Outcome {
+    created: bool,
+    content_type: Option<String>,
 }
 
 impl Target {
     fn put(&self, draft: &mut Draft<'_, '_>, uploaded: &FileRecord) -> aeordb::Result<Totals> {
         let found = draft.item(&self.path)?;
-        self.conditions.check(&self.path, found.as_ref())?;
-        self.created.store(found.is_none(), Relaxed);
+        self.conditions.check(draft, &self.path, found.as_ref())?;
+        let created = found.is_none();
         let before = match found {
             Some(_) if self.append_only => return Err(Error::Exists(self.path.to_string())),
             Some(Item::Directory(_)) => {
@@ -183,20 +208,24 @@ impl Target {
                 record = before;
             }
         }
+        let content_type = record.content_type.clone();
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) =
+            Outcome { created, content_type };
         let totals = Totals { files: 1, directories: 0, bytes: record.size };
         draft.set(&self.path, Some(Item::File(record)))?;
         Ok(totals)
     }
 }
 
-async fn make_directory(mut request: Request, path: Path) -> Answer {
-    if !request.incoming().all(1).await?.is_empty() {
+async fn make_directory(mut request: Request, path: Path, conditions: Conditions) -> Answer {
+    if request.incoming().next().await?.is_some() {
         return Err(Problem::invalid("a path that ends in / is a directory: it takes no body"));
     }
     let created: Arc<AtomicBool> = Arc::default();
     let (made, shown) = (created.clone(), path.clone());
     let edit = Edit::new("mkdir", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
+        conditions.check(draft, &path, found.as_ref())?;
         made.store(found.is_none(), Relaxed);
         match found {
             Some(Item::Directory(_)) => Ok(Totals::default()),
@@ -208,7 +237,9 @@ async fn make_directory(mut request: Request, path: Path) -> Answer {
     let mut object = json::named("path", shown.as_bytes());
     object.insert("version".into(), report.version.to_string().into());
     let status = if created.load(Relaxed) { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json_answer(status, &object.into()))
+    let mut response = json_answer(status, &object.into());
+    insert_version(response.headers_mut(), &report.version);
+    Ok(response)
 }
 
 /// A directory without entries.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::http::{Method, StatusCode};
@@ -10,13 +11,14 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::streams::{part, path_of};
 use super::{Content, Needs, Route, json_answer, no_content, page};
 use crate::json;
 use crate::keys::Scope;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{count, flag, hash, map, object, text, text_or_null};
+use crate::schema::{closed, count, flag, hash, map, object, or_null, text, text_or_null, word};
 
 const PAGE: &[(&str, &str)] =
     &[("cursor", "the `next` of the page before"), ("limit", "1 to 10000 items")];
@@ -40,7 +42,7 @@ pub fn routes() -> Vec<Route> {
     let items = json!({ "type": "array", "items": change });
     let listed =
         object(&[("from", hash()), ("to", hash()), ("items", items), ("next", text_or_null())]);
-    let new = object(&[("name", text()), ("version?", text()), ("metadata?", map())]);
+    let new = closed(&[("name", word()), ("version?", or_null(word())), ("metadata?", map())]);
     vec![
         Route::new(
             Method::GET,
@@ -91,16 +93,19 @@ pub fn routes() -> Vec<Route> {
         .query(&[
             ("from", "the version to start from"),
             ("to", "the version to arrive at; HEAD"),
+            ("path", "only what is at this path"),
+            ("with", "read with this overlay"),
             ("cursor", "the `next` of the page before"),
             ("limit", "1 to 10000 items"),
         ])
+        .required("from")
         .answer(200, "A page of them, by path", Content::Json(listed)),
     ]
 }
 
 async fn list(request: Request) -> Answer {
-    let limit = request.limit(1000, 10_000)?;
-    let after = request.query("cursor").map(str::to_owned);
+    let limit = request.limit(1000)?;
+    let after = request.query("cursor")?.map(str::to_owned);
     request
         .app
         .blocking(move |app| {
@@ -142,8 +147,8 @@ async fn delete(request: Request) -> Answer {
 }
 
 async fn history(request: Request) -> Answer {
-    let limit = request.limit(100, 10_000)?;
-    let cursor = request.query("cursor").map(|cursor| {
+    let limit = request.limit(100)?;
+    let cursor = request.query("cursor")?.map(|cursor| {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
         cursor.parse::<u64>().map_err(bad)
     });
@@ -168,20 +173,21 @@ async fn history(request: Request) -> Answer {
 }
 
 async fn changes(request: Request) -> Answer {
-    let limit = request.limit(1000, 10_000)?;
-    let name = |name| request.query(name).map(str::to_owned);
-    let from = name("from").ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let to = name("to").unwrap_or_else(|| "HEAD".into());
-    let cursor = request.query("cursor").map(Cursor::parse).transpose()?;
+    let limit = request.limit(1000)?;
+    let missing = || Problem::invalid("from= is missing");
+    let from = request.query("from")?.ok_or_else(missing)?.to_owned();
+    let to = request.query("to")?.unwrap_or("HEAD").to_owned();
+    let (path, reader) = (path_of(&request)?, request.reader()?);
+    let cursor = request.query("cursor")?.map(Cursor::parse).transpose()?;
     request
         .app
         .blocking(move |app| {
-            let reader = app.reader()?;
             let (from, to, after) = match cursor {
                 Some(Cursor { from, to, after }) => (from, to, Some(after)),
                 None => (reader.resolve(&from)?, reader.resolve(&to)?, None),
             };
-            let comparison = app.comparisons.get(&reader, &from, &to)?;
+            let (reader, [part_from, part_to]) = part(Reader::clone(&reader), [from, to], path)?;
+            let comparison = app.comparisons.get(&reader, &part_from, &part_to)?;
             let mut found = comparison.changes(&reader, after.as_ref())?;
             let mut last = None;
             let mut items = Vec::new();

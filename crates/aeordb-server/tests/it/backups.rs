@@ -1,6 +1,10 @@
 //! The backup directory over HTTP.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::house::House;
 
@@ -9,7 +13,6 @@ fn backups_are_listed_fetched_in_parts_and_removed() {
     let house = House::with_versions();
     house.post("/admin/export", r#"{"output": "b-full.aeordb"}"#).expect(201);
     house.post("/admin/diff", r#"{"output": "a-patch.aeordb", "from": "v1"}"#).expect(201);
-    fs::write(house.path("backups/junk"), "no backup").unwrap();
     let list = house.get("/admin/backups").expect(200).json();
     let items = list["items"].as_array().unwrap();
     let names: Vec<&str> = items.iter().map(|item| item["name"].as_str().unwrap()).collect();
@@ -19,7 +22,7 @@ fn backups_are_listed_fetched_in_parts_and_removed() {
     let page = house.get("/admin/backups?limit=1").json();
     assert_eq!(page["next"], "a-patch.aeordb");
     let page = house.get("/admin/backups?limit=1&cursor=a-patch.aeordb").json();
-    assert_eq!(page["items"][0]["name"], "b-full.aeordb");
+    assert_eq!((&page["items"][0]["name"], &page["next"]), (&"b-full.aeordb".into(), &Value::Null));
 
     let whole = fs::read(house.path("backups/b-full.aeordb")).unwrap();
     let reply = house.get("/admin/backups/b-full.aeordb").expect(200);
@@ -33,11 +36,103 @@ fn backups_are_listed_fetched_in_parts_and_removed() {
     let all = house.send("GET", "/admin/backups/b-full.aeordb", &other, b"").expect(200);
     assert!(all.body == whole);
 
-    house.get("/admin/backups/junk").problem(404, "not-found");
-    house.send("DELETE", "/admin/backups/junk", &[], b"").problem(404, "not-found");
     house.get("/admin/backups/..").problem(400, "invalid");
     house.get("/admin/backups/%2e%2e%2fdata.aeordb").problem(400, "invalid");
     house.send("DELETE", "/admin/backups/b-full.aeordb", &[], b"").expect(204);
     house.get("/admin/backups/b-full.aeordb").problem(404, "not-found");
-    assert_eq!(house.backup_names(), ["a-patch.aeordb", "junk"]);
+    assert_eq!(house.backup_names(), ["a-patch.aeordb"]);
+}
+
+#[test]
+fn a_file_that_is_no_whole_backup_is_listed_and_removed_and_never_a_link() {
+    let house = House::with_versions();
+    house.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
+    let whole = fs::read(house.path("backups/full.aeordb")).unwrap();
+    fs::write(house.path("backups/cut.aeordb"), &whole[..whole.len() - 1]).unwrap();
+    fs::write(house.path("backups/empty"), "").unwrap();
+    symlink(house.path("backups/full.aeordb"), house.path("backups/link")).unwrap();
+    let list = house.get("/admin/backups").expect(200).json();
+    let kinds: Vec<_> = list["items"].as_array().unwrap().iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["unknown", "unknown", "export"]);
+    let cut = &list["items"][0];
+    assert_eq!((&cut["name"], &cut["size"]), (&"cut.aeordb".into(), &(whole.len() - 1).into()));
+    assert_eq!((&cut["version"], &cut["seal"]), (&Value::Null, &Value::Null));
+    house.get("/admin/backups/cut.aeordb").problem(404, "not-found");
+    for name in ["cut.aeordb", "empty"] {
+        house.send("DELETE", &format!("/admin/backups/{name}"), &[], b"").expect(204);
+    }
+    house.send("DELETE", "/admin/backups/link", &[], b"").problem(400, "invalid");
+    assert_eq!(house.backup_names(), ["full.aeordb", "link"]);
+}
+
+#[test]
+fn the_counters_know_backups_that_somebody_else_made() {
+    let source = House::with_versions();
+    source.post("/admin/export", r#"{"output": "full.aeordb", "snapshot": "v1"}"#).expect(201);
+    source.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1"}"#).expect(201);
+    let house = House::new();
+    let counter = |name: &str| {
+        let text = house.get("/metrics").expect(200).text();
+        let line = text.lines().find(|line| line.starts_with(&format!("aeordb_{name} ")));
+        line.unwrap().rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(counter("last_export_timestamp_seconds"), 0.0);
+    assert_eq!(counter("backup_chain_age_seconds"), f64::INFINITY);
+    // One after the other, as they were made.
+    let day = Duration::from_secs(24 * 3600);
+    for (name, age) in [("full.aeordb", 3 * day), ("p.aeordb", 2 * day)] {
+        let to = house.path("backups").join(name);
+        fs::copy(source.path("backups").join(name), &to).unwrap();
+        let file = fs::File::options().append(true).open(to).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(modified - age).unwrap();
+    }
+    let export = counter("last_export_timestamp_seconds");
+    assert!(export > 0.0 && counter("last_patch_timestamp_seconds") > export);
+    assert!(counter("backup_chain_age_seconds") >= 3.0 * 24.0 * 3600.0);
+    assert_eq!(counter("backup_chain_patches"), 1.0);
+    // A new export starts a new chain.
+    house.post("/admin/export", r#"{"output": "new.aeordb"}"#).expect(201);
+    assert_eq!(counter("backup_chain_patches"), 0.0);
+    assert!(counter("syncs_total") > 0.0 && counter("sync_seconds_total") > 0.0);
+}
+
+#[test]
+fn a_patch_lies_on_the_database_until_it_is_taken_away() {
+    let house = House::with_versions();
+    let patch = house.get("/admin/diff?from=v1&to=v2").expect(200).body;
+    house.post("/admin/promote", r#"{"hash": "v1"}"#).expect(200);
+    let head = house.head();
+    let reader = format!("Bearer {}", house.new_key("read,export"));
+    let as_reader = [("authorization", reader.as_str())];
+    let refused = house.bare("POST", "/admin/overlays", &as_reader, &patch);
+    refused.problem(403, "forbidden");
+    let mut damaged = patch.clone();
+    damaged[patch.len() / 2] ^= 1;
+    house.send("POST", "/admin/overlays", &[], &damaged).problem(422, "damaged");
+    house.send("POST", "/admin/overlays", &[], b"no patch").problem(422, "damaged");
+    let laid = house.send("POST", "/admin/overlays", &[], &patch).expect(201).json();
+    let id = laid["id"].as_str().unwrap();
+    let text = |path: &str| house.bare("GET", path, &as_reader, b"").expect(200).text();
+    assert_eq!(text(&format!("/files/docs/b.txt?with={id}")), "beta");
+    assert_eq!(text(&format!("/files/docs/a.txt?with={id}&version=v1")), "alpha");
+    assert!(text(&format!("/files/docs/?with={id}")).contains("b.txt"));
+    assert!(text(&format!("/admin/changes?from=v1&with={id}")).contains("/docs/b.txt"));
+    let full = house.bare("GET", &format!("/admin/export?with={id}"), &as_reader, b"").expect(200);
+    assert_eq!(full.headers["aeordb-version"].as_str(), laid["version"].as_str().unwrap());
+    // The database has nothing of it, and what lies on it does not move when HEAD does.
+    assert_eq!(house.head(), head);
+    house.get("/files/docs/b.txt").problem(404, "not-found");
+    house.put("/files/new", b"new");
+    house.get(&format!("/files/new?with={id}")).problem(404, "not-found");
+    // The same patch again does not follow itself.
+    let again = format!("/admin/overlays?on={id}");
+    house.send("POST", &again, &[], &patch).problem(409, "base-mismatch");
+    house.send("DELETE", &format!("/admin/overlays/{id}"), &[], b"").expect(204);
+    house.get(&format!("/files/docs/b.txt?with={id}")).problem(404, "not-found");
+    for _ in 0..8 {
+        house.send("POST", "/admin/overlays", &[], &patch).expect(201);
+    }
+    house.send("POST", "/admin/overlays", &[], &patch).problem(503, "busy");
+    assert!(house.backup_names().is_empty());
 }

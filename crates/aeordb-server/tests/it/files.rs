@@ -201,6 +201,12 @@ fn a_directory_is_listed_in_pages_by_name_and_by_prefix() {
         let at = format!("/files/d/?recursive&prefix={nothing}&limit=1");
         assert!(all(&at, "path").is_empty(), "{nothing}");
     }
+    assert_eq!(all(&format!("/files/d/?after={}", expected[4]), "name"), expected[5..]);
+    assert_eq!(
+        all(&format!("/files/d/?prefix=f1&after={}", expected[14]), "name"),
+        expected[15..20]
+    );
+    house.get("/files/d/?recursive&after=x").problem(400, "invalid");
     house.get("/files/d/?limit=0").problem(400, "invalid");
     house.get("/files/d/?cursor=!").problem(400, "invalid");
     house.get("/files/nothing/").problem(404, "not-found");
@@ -254,6 +260,15 @@ fn a_batch_is_one_version_or_nothing() {
 }
 
 #[test]
+fn a_batch_that_only_removes_is_shown_so() {
+    let house = House::with_versions();
+    let remove = json!({ "changes": [{ "op": "delete", "path": "/docs/a.txt" }] });
+    house.post("/batch", &remove.to_string()).expect(200);
+    house.post("/batch", &json!({ "changes": [] }).to_string()).expect(200);
+    assert_eq!(house.get("/admin/history?limit=1").json()["items"][0]["what"], "rm");
+}
+
+#[test]
 fn many_clients_put_at_once_and_every_file_is_there() {
     let house = House::new();
     std::thread::scope(|scope| {
@@ -276,4 +291,19 @@ fn many_clients_put_at_once_and_every_file_is_there() {
     };
     assert_eq!(value("aeordb_group_edits_total"), 160);
     assert!(value("aeordb_group_commits_total") <= 160);
+}
+
+#[test]
+fn a_name_that_is_not_text_is_changed_by_its_bytes_in_base64() {
+    let house = House::new();
+    house.put("/files/%ff", b"x");
+    // L/8= is /\xff.
+    let copied = json!({ "changes": [{ "op": "copy", "from_b64": "L/8=", "to": "/copy" }] });
+    house.post("/batch", &copied.to_string()).expect(200);
+    let both = json!({ "changes": [{ "op": "delete", "path": "/copy", "path_b64": "L/8=" }] });
+    house.post("/batch", &both.to_string()).problem(400, "invalid");
+    let gone = json!({ "changes": [{ "op": "delete", "path_b64": "L/8=" }] });
+    house.post("/batch", &gone.to_string()).expect(200);
+    house.get("/files/%ff").problem(404, "not-found");
+    assert_eq!(house.get("/files/copy").text(), "x");
 }

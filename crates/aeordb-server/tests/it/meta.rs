@@ -34,6 +34,34 @@ fn the_description_has_every_route() {
 }
 
 #[test]
+fn what_the_description_rules_out_is_refused() {
+    let house = House::with_versions();
+    let document = house.get("/openapi.json").expect(200).json();
+    let of = |path: &str, name: &str| {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        parameters.iter().find(|parameter| parameter["name"] == name).unwrap().clone()
+    };
+    for path in ["/admin/diff", "/admin/changes"] {
+        assert_eq!(of(path, "from")["required"], true);
+        house.get(path).problem(400, "invalid");
+    }
+    assert_eq!(of("/files/{path}", "limit")["schema"]["maximum"], 10_000);
+    for wrong in ["limit=0", "limit=10001", "archive=zip", "recursive=yes", "stat=2", "none=1"] {
+        house.get(&format!("/files/docs/?{wrong}")).problem(400, "invalid");
+    }
+    // A file is read whatever the limit of a listing is: it is refused all the same.
+    house.get("/files/docs/a.txt?limit=0").problem(400, "invalid");
+    let put = house.send("PUT", "/files/docs/a.txt?mirror=yes", &[], b"a");
+    put.problem(400, "invalid");
+    house.get("/admin/export?path=a/../b").problem(400, "invalid");
+    for operation in ["/admin/export", "/admin/keys", "/admin/snapshots", "/admin/gc", "/batch"] {
+        let body = &document["paths"][operation]["post"]["requestBody"]["content"];
+        assert_eq!(body["application/json"]["schema"]["additionalProperties"], false);
+        house.post(operation, r#"{"nobody knows this": 1}"#).problem(400, "invalid");
+    }
+}
+
+#[test]
 fn counters_are_text_that_prometheus_reads() {
     let house = House::with_versions();
     house.get("/files/docs/a.txt").expect(200);

@@ -207,3 +207,98 @@ fn if_match_is_the_compare_and_swap_of_promote_and_import() {
     house.send("POST", "/admin/promote", &[("if-match", &right)], body).expect(200);
     assert_ne!(house.head(), head);
 }
+
+#[test]
+fn an_array_in_place_of_the_object_is_refused() {
+    let house = House::with_versions();
+    let head = house.head();
+    for (path, body) in [
+        ("/admin/promote", r#"["v1"]"#),
+        ("/admin/verify", " []"),
+        ("/admin/export", r#"["full.aeordb", null, null]"#),
+    ] {
+        let problem = house.post(path, body).problem(400, "invalid");
+        assert!(problem["detail"].as_str().unwrap().contains("array"), "{problem}");
+    }
+    assert_eq!(house.head(), head);
+    assert!(house.backup_names().is_empty());
+}
+
+#[test]
+fn files_one_after_another_in_a_body_are_one_import() {
+    let source = House::with_versions();
+    let full = source.get("/admin/export?snapshot=v1").expect(200).body;
+    let patch = source.get("/admin/diff?from=v1&to=v2").expect(200).body;
+    let target = House::new();
+    let head = target.head();
+    let send = |files: &[&[u8]]| target.send("POST", "/admin/import?promote", &[], &files.concat());
+    let mut damaged = patch.clone();
+    damaged[patch.len() / 2] ^= 1;
+    let problem = send(&[&full, &damaged]).problem(422, "damaged");
+    assert_eq!(problem["file"], "the input, file 2");
+    let problem = send(&[&full, b"and something else"]).problem(422, "damaged");
+    assert_eq!(problem["file"], "the input, file 2");
+    let problem = send(&[&full, &patch, &patch]).problem(409, "broken-chain");
+    assert_eq!(
+        (&problem["file"], &problem["after"]),
+        (&json!("the input, file 3"), &json!("the input, file 2"),)
+    );
+    assert_eq!(target.head(), head);
+    let report = send(&[&full, &patch]).expect(200).json();
+    assert_eq!((&report["kind"], &report["promoted"]), (&json!("export"), &json!(true)));
+    assert_eq!(target.head(), source.head());
+    // What is stored under a name is one file.
+    fs::write(target.path("backups/both"), [&full[..], &patch].concat()).unwrap();
+    target.post("/admin/import", r#"{"file": "both"}"#).problem(422, "damaged");
+}
+
+#[test]
+fn a_merge_takes_what_only_the_patch_changed_and_tells_of_the_rest() {
+    let house = House::with_versions();
+    house.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1", "to": "v2"}"#).expect(201);
+    house.post("/admin/promote", r#"{"hash": "v1"}"#).expect(200);
+    house.put("/files/docs/a.txt", b"mine");
+    house.post("/admin/import", r#"{"file": "p.aeordb"}"#).problem(409, "base-mismatch");
+    let wrong = r#"{"file": "p.aeordb", "merge": true, "force": true}"#;
+    house.post("/admin/import", wrong).problem(400, "invalid");
+    house.post("/admin/import", r#"{"file": "p.aeordb", "merge": "x"}"#).problem(400, "invalid");
+    let merged = house.post("/admin/import", r#"{"file": "p.aeordb", "merge": true}"#);
+    let merge = merged.expect(200).json()["merge"].clone();
+    assert_eq!((&merge["taken"], &merge["resolved"]), (&json!(2), &json!(null)));
+    let conflict = &merge["conflicts"][0];
+    assert_eq!((&conflict["path"], &conflict["ours"]["size"]), (&json!("/docs/a.txt"), &json!(4)));
+    let patch = fs::read(house.path("backups/p.aeordb")).unwrap();
+    let theirs = house.send("POST", "/admin/import?merge=theirs&promote", &[], &patch);
+    assert_eq!(theirs.expect(200).json()["merge"]["resolved"], "theirs");
+    assert_eq!(house.get("/files/docs/a.txt").text(), "alpha, changed");
+    assert_eq!(house.get("/files/docs/b.txt").text(), "beta");
+}
+
+#[test]
+fn an_import_that_can_be_undone_leaves_the_way_back_among_the_backups() {
+    let house = House::with_versions();
+    house.post("/admin/export", r#"{"output": "full", "snapshot": "v1"}"#).expect(201);
+    let head = house.head();
+    let undo = r#"{"file": "full", "promote": true, "undo": "back"}"#;
+    let promoter = format!("Bearer {}", house.new_key("import,promote"));
+    let json = ("content-type", "application/json");
+    let as_key = [("authorization", promoter.as_str()), json];
+    house.bare("POST", "/admin/import", &as_key, undo.as_bytes()).problem(403, "forbidden");
+    let appender = format!("Bearer {}", house.new_key("import,promote,export,append-only"));
+    let as_key = [("authorization", appender.as_str()), json];
+    house.bare("POST", "/admin/import", &as_key, undo.as_bytes()).problem(403, "forbidden");
+    let nothing = r#"{"file": "full", "undo": "back"}"#;
+    house.post("/admin/import", nothing).problem(400, "invalid");
+    let outside = r#"{"file": "full", "promote": true, "undo": "../back"}"#;
+    house.post("/admin/import", outside).problem(400, "invalid");
+    let taken = r#"{"file": "full", "promote": true, "undo": "full"}"#;
+    let problem = house.post("/admin/import", taken).problem(409, "exists").to_string();
+    assert!(!problem.contains("/proc"), "{problem}");
+    assert_eq!(house.head(), head);
+    assert_eq!(house.backup_names(), ["full"]);
+    let report = house.post("/admin/import", undo).expect(200).json();
+    assert_eq!(report["undo_bytes"], fs::metadata(house.path("backups/back")).unwrap().len());
+    assert_ne!(house.head(), head);
+    house.post("/admin/import", r#"{"file": "back", "promote": true}"#).expect(200);
+    assert_eq!(house.head(), head);
+}

@@ -43,6 +43,24 @@ fn a_path_alone_is_streamed_as_a_version_of_its_own() {
 }
 
 #[test]
+fn what_is_at_a_path_comes_as_an_export_with_the_scope_to_read_it() {
+    let source = House::new();
+    source.send("PUT", "/files/docs/a", &[], b"a").expect(201);
+    source.send("PUT", "/files/other/b", &[], b"b").expect(201);
+    let reader = format!("Bearer {}", source.new_key("read"));
+    let as_reader = [("authorization", reader.as_str())];
+    let part = source.bare("GET", "/files/docs?archive=aeordb", &as_reader, b"").expect(200);
+    assert_eq!(part.headers["aeordb-version"], source.head());
+    let target = House::new();
+    target.send("POST", "/admin/import?promote=true", &[], &part.body).expect(200);
+    assert_eq!(target.get("/files/docs/a").expect(200).body, b"a");
+    target.get("/files/other/b").problem(404, "not-found");
+    source.get("/files/docs/a?archive=aeordb").expect(200);
+    source.get("/files/nothing?archive=aeordb").problem(404, "not-found");
+    source.get("/files/docs?archive=zip").problem(400, "invalid");
+}
+
+#[test]
 fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
     let source = House::with_versions();
     let full = source.get("/admin/export").expect(200).body;
@@ -59,6 +77,9 @@ fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
     send(&[], &full[..full.len() - 1]).problem(422, "damaged");
     send(&[], b"").problem(422, "damaged");
     send(&[], b"something else entirely").problem(422, "damaged");
+    let json = send(&[], br#"{"file": "full.aeordb"}"#).problem(422, "damaged");
+    let detail = json["detail"].as_str().unwrap();
+    assert!(detail.contains("Content-Type: application/json"), "{detail}");
     let digest = |bytes: &[u8]| format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(bytes)));
     let wrong = digest(b"other");
     send(&[("content-digest", &wrong)], &full).problem(422, "damaged");

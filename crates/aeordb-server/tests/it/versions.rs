@@ -81,6 +81,23 @@ fn pages_of_changes_are_of_the_same_two_versions_though_head_moves_on() {
 }
 
 #[test]
+fn changes_of_one_path_are_asked_for_alone() {
+    let house = House::with_versions();
+    let one = house.get("/admin/changes?from=v1&path=/docs/a.txt").expect(200).json();
+    assert_eq!(one["items"].as_array().unwrap().len(), 1);
+    assert_eq!(one["items"][0]["path"], "/docs/a.txt");
+    house.get("/admin/changes?from=v1&path=/nothing").problem(404, "not-found");
+}
+
+#[test]
+fn what_the_database_is_can_be_asked() {
+    let house = House::with_versions();
+    let info = house.get("/admin/info").expect(200).json();
+    assert_eq!((&info["kind"], &info["version"]), (&"database".into(), &house.head().into()));
+    assert_eq!((&info["files"], &info["snapshots"]), (&2.into(), &2.into()));
+}
+
+#[test]
 fn verification_and_collection_are_jobs_that_are_followed() {
     let house = House::with_versions();
     for (path, body, member) in [
@@ -103,6 +120,43 @@ fn verification_and_collection_are_jobs_that_are_followed() {
     house.send("DELETE", "/admin/jobs/1", &[], b"").expect(204);
     house.get("/admin/jobs/1").problem(404, "not-found");
     assert_eq!(house.get("/files/docs/a.txt").text(), "alpha, changed");
+}
+
+#[test]
+fn a_number_of_a_job_that_was_forgotten_is_not_given_again() {
+    let house = House::with_versions();
+    let run = || {
+        let place = house.post("/admin/verify", "{}").expect(202).headers["location"].clone();
+        let events = [("accept", "text/event-stream")];
+        house.send("GET", &place, &events, b"").expect(200);
+        place
+    };
+    assert_eq!(run(), "/admin/jobs/1");
+    house.send("DELETE", "/admin/jobs/1", &[], b"").expect(204);
+    assert_eq!(run(), "/admin/jobs/2");
+}
+
+#[test]
+fn who_may_collect_follows_and_cancels_that_and_sees_no_verification() {
+    let house = House::with_versions();
+    let key = format!("Bearer {}", house.new_key("gc"));
+    let call = |method: &str, path: &str| {
+        let follow = [("authorization", key.as_str()), ("accept", "text/event-stream")];
+        house.bare(method, path, &follow, b"")
+    };
+    let verification = house.post("/admin/verify", "{}").expect(202).headers["location"].clone();
+    let collection = call("POST", "/admin/gc").expect(202).headers["location"].clone();
+    let last = call("GET", &collection).expect(200).text();
+    let last = last.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+    let job: Value = serde_json::from_str(&last[6..]).unwrap();
+    assert_eq!(job["state"], "done", "{job}");
+    let progress = &job["progress"];
+    assert!(progress["files"].as_u64() > Some(0) && progress["bytes"].as_u64() > Some(0), "{job}");
+    call("GET", &verification).problem(403, "forbidden");
+    let jobs = call("GET", "/admin/jobs").expect(200).json();
+    assert_eq!(jobs["items"].as_array().unwrap().len(), 1);
+    assert_eq!(jobs["items"][0]["kind"], "gc");
+    call("DELETE", &collection).expect(204);
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub fn graft(
     let start = writer.entries().end();
     let previous = writer.head();
     let name = input.name();
-    let mut read = input.open(database)?;
+    let mut read = input.open(Some(database))?;
     let mut stream = StreamReader::new(&mut *read, name)?;
     let file = Head::new(stream.name(), stream.superblock());
     let target = file.target;

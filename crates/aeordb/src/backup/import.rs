@@ -4,15 +4,16 @@ pub(super) mod chain;
 pub(super) mod copy;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path as LocalPath, PathBuf};
 
-pub use chain::Input;
+pub use chain::{Head, Input, look_ahead};
 
 use crate::backup::diff::diff;
-use crate::backup::import::chain::{Chain, Head, follows, look_ahead};
+use crate::backup::import::chain::{Chain, follows};
 use crate::backup::merge::{self, MergeReport, OnConflict};
 use crate::db::{Database, FileKind, Snapshot, Writer};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::graph;
 use crate::hash::VersionId;
 use crate::log::stream::StreamReader;
@@ -94,19 +95,30 @@ pub fn import(
     let mut known = head;
     let mut chain = Chain::default();
     for input in inputs {
-        let name = input.name();
-        let mut read = input.open(database)?;
-        let mut stream = StreamReader::new(&mut *read, name)?;
-        let file = Head::new(stream.name(), stream.superblock());
-        match (chain.last(), file.base) {
-            (Some(before), _) => follows(before, &file, &heads)?,
-            (None, Some(base)) => known = check_base(&mut writer, &file, &base, options, watch)?,
-            (None, None) => {}
+        let (name, is_one) = (input.name(), input.is_one());
+        let mut read = input.open(Some(database))?;
+        for number in 1.. {
+            let mut stream = match (is_one, number) {
+                (true, _) => StreamReader::new(&mut read, &name)?,
+                (false, 1) => StreamReader::first(&mut read, &name)?,
+                (false, _) => another(&mut read, format!("{name}, file {number}"))?,
+            };
+            let file = Head::new(stream.name(), stream.superblock());
+            match (chain.last(), file.base) {
+                (Some(before), _) => follows(before, &file, &heads)?,
+                (None, Some(base)) => {
+                    known = check_base(&mut writer, &file, &base, options, watch)?;
+                }
+                (None, None) => {}
+            }
+            let copied = copy::copy(&mut writer, &mut stream, watch)?;
+            // What the next file refers to is found where it is written.
+            writer.entries().flush()?;
+            chain.push(file, copied);
+            if read.fill_buf().context(|| format!("reading {name}"))?.is_empty() {
+                break;
+            }
         }
-        let copied = copy::copy(&mut writer, &mut stream, watch)?;
-        // What the next file refers to is found where it is written.
-        writer.entries().flush()?;
-        chain.push(file, copied);
     }
     let Some(last) = chain.last() else {
         return Err(Error::invalid("there is nothing to import"));
@@ -133,6 +145,17 @@ pub fn import(
         }
     }
     Ok(report)
+}
+
+/// Reads the head of a file that follows another one: what is none should have been the end.
+fn another(read: &mut dyn Read, name: String) -> Result<StreamReader<'_>> {
+    StreamReader::first(read, name).map_err(|error| match error {
+        Error::Foreign { what, detail } => {
+            let detail = format!("it {detail}; expected the end of the input or another file");
+            Error::damaged(what, 0, detail)
+        }
+        other => other,
+    })
 }
 
 /// A patch is for its base: HEAD, or with options a version that need not be HEAD. Gives a version

@@ -27,14 +27,8 @@ pub fn open_with(
         return Err(Error::invalid(detail));
     }
     let reader = database.reader()?;
-    let start = match patches.first() {
-        Some(patch) => start(&reader, file, patch, watch)?,
-        None => reader.head(),
-    };
-    let over = Database::over(&reader, start, Some(scratch), options)?;
-    let mut writer = over.writer()?;
-    writer.set_head(start, "open")?;
-    writer.commit()?;
+    let first = patches.first().map(|patch| Head::read(patch)).transpose()?.flatten();
+    let over = begin_over(&reader, &file.display().to_string(), first, scratch, options, watch)?;
     let inputs: Vec<Input> = patches.iter().cloned().map(Input::File).collect();
     look_ahead(&inputs)?;
     // One by one, so that history leads back through them.
@@ -45,18 +39,36 @@ pub fn open_with(
     Ok(over)
 }
 
+/// Begins a database that lies on what `reader` sees, called `file` in errors, and into which a
+/// patch with the head `first` can be imported: its HEAD is the version that the patch starts from.
+pub fn begin_over(
+    reader: &Reader,
+    file: &str,
+    first: Option<Head>,
+    scratch: &LocalPath,
+    options: &Options,
+    watch: &Watch,
+) -> Result<Database> {
+    let start = start(reader, file, first, watch)?;
+    let over = Database::over(reader, start, Some(scratch), options)?;
+    let mut writer = over.writer()?;
+    writer.set_head(start, "open")?;
+    writer.commit()?;
+    Ok(over)
+}
+
 /// The version of `file` that the first patch starts from.
-fn start(reader: &Reader, file: &LocalPath, patch: &LocalPath, watch: &Watch) -> Result<VersionId> {
+fn start(reader: &Reader, file: &str, first: Option<Head>, watch: &Watch) -> Result<VersionId> {
     let head = reader.head();
     // What is no patch is refused where it is imported.
-    let Some(Head { name, base: Some(base), .. }) = Head::read(patch)? else { return Ok(head) };
+    let Some(Head { name, base: Some(base), .. }) = first else { return Ok(head) };
     let missing = match graph::missing(reader.view(), &base, Some(&head), watch) {
         _ if base == head => 0,
         Err(Error::NotFound(_)) => 1,
         missing => missing?,
     };
     if missing > 0 {
-        let after = file.display().to_string();
+        let after = file.to_owned();
         let (file, found) = (name, head);
         return Err(BrokenChain { file, base, after, found, misplaced: None }.into());
     }

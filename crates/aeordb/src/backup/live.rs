@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::graph::Bitmap;
 use crate::hash::{Hash, Kind};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
-use crate::log::sealed::SealedWriter;
+use crate::log::packer::Receive;
 use crate::log::source::RawBlock;
 use crate::store::{Place, ReadEntries};
 use crate::watch::Watch;
@@ -86,7 +86,7 @@ impl LiveChunks {
     }
 
     /// Copies what is wanted to `out`. Blocks are read and checked by the crew.
-    pub fn copy(self, reader: &Reader, out: &mut SealedWriter<'_>, watch: &Watch) -> Result<()> {
+    pub fn copy(self, reader: &Reader, out: &mut dyn Receive, watch: &Watch) -> Result<()> {
         let crew = reader.crew().clone();
         let mut under_way: VecDeque<Ticket<Result<Copied>>> = VecDeque::new();
         for wanted in self.blocks {
@@ -132,19 +132,19 @@ fn select(block: RawBlock, place: &Place, wanted: &Wanted) -> Result<Copied> {
 
 fn write(
     ticket: Option<Ticket<Result<Copied>>>,
-    out: &mut SealedWriter<'_>,
+    out: &mut dyn Receive,
     watch: &Watch,
 ) -> Result<()> {
     watch.check()?;
     match ticket.map(Ticket::wait).transpose()? {
         Some(Copied::Whole(block)) => {
             watch.advance(0, block.head.raw_len as u64);
-            out.push_block(&block)
+            out.receive_block(&block)
         }
         Some(Copied::Entries(entries)) => {
             for (hash, bytes) in entries {
                 watch.advance(0, bytes.len() as u64);
-                out.push(Kind::Chunk, hash, &bytes)?;
+                out.receive(Kind::Chunk, hash, &bytes)?;
             }
             Ok(())
         }

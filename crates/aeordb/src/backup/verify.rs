@@ -81,6 +81,30 @@ impl VerifyReport {
         self.damages.push(Damage { offset, what: what.into(), paths: Vec::new() });
     }
 
+    /// Counts another file in, whose damage is called by its name.
+    pub fn count_in(&mut self, file: &LocalPath, other: VerifyReport) {
+        self.versions += other.versions;
+        self.entries += other.entries;
+        self.blocks += other.blocks;
+        self.bytes += other.bytes;
+        self.unproved += other.unproved;
+        let named = |damage: Damage| {
+            let what = format!("{}: {}", file.display(), damage.what);
+            Damage { what, ..damage }
+        };
+        self.damages.extend(other.damages.into_iter().map(named));
+    }
+
+    /// The files lead to one more version, which proves what was not proved yet; or they do not,
+    /// and why is damage or another error.
+    pub fn lead_to(&mut self, proved: Result<()>) -> Result<()> {
+        if proved.is_ok() {
+            self.unproved = 0;
+            self.versions += 1;
+        }
+        self.keep(0, proved)
+    }
+
     /// Keeps damage, passes other errors on.
     fn keep(&mut self, at: u64, result: Result<()>) -> Result<()> {
         match result {
@@ -103,6 +127,7 @@ pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyRepor
     let options = Options::default();
     match Database::open(path, &options) {
         Ok(database) if database.kind() == FileKind::Database => {
+            watch.expect(0, database.log().end());
             verify_database(&database, deep, watch)
         }
         Ok(database) => verify_sealed(path, Some(&database), database.kind(), deep, watch),
@@ -130,17 +155,7 @@ pub fn verify_with(
 ) -> Result<VerifyReport> {
     let mut report = verify(path, deep, watch)?;
     for file in with {
-        let other = verify(file, deep, watch)?;
-        report.versions += other.versions;
-        report.entries += other.entries;
-        report.blocks += other.blocks;
-        report.bytes += other.bytes;
-        report.unproved += other.unproved;
-        let named = |damage: Damage| {
-            let what = format!("{}: {}", file.display(), damage.what);
-            Damage { what, ..damage }
-        };
-        report.damages.extend(other.damages.into_iter().map(named));
+        report.count_in(file, verify(file, deep, watch)?);
     }
     // A patch lies on what it is for, a full export below what is for it.
     let mut files = with.to_vec();
@@ -150,17 +165,18 @@ pub fn verify_with(
     }
     let Some((first, patches)) = files.split_first() else { return Ok(report) };
     if report.damages.is_empty() {
-        let opened = open_with(first, patches, scratch, &Options::default(), watch).map(drop);
-        if opened.is_ok() {
-            report.unproved = 0;
-            report.versions += 1;
-        }
-        report.keep(0, opened)?;
+        let opened = open_with(first, patches, scratch, &Options::default(), watch);
+        report.lead_to(opened.map(drop))?;
     }
     Ok(report)
 }
 
-fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<VerifyReport> {
+/// Verifies an open database.
+pub(crate) fn verify_database(
+    database: &Database,
+    deep: bool,
+    watch: &Watch,
+) -> Result<VerifyReport> {
     let mut report = VerifyReport::new(FileKind::Database, deep);
     let log = database.log();
     let source = log.source().clone();
@@ -168,7 +184,7 @@ fn verify_database(database: &Database, deep: bool, watch: &Watch) -> Result<Ver
         report.damage(damage.offset, damage.detail.clone());
     }
     report.torn_tail = source.file_len()?.saturating_sub(log.end());
-    watch.expect(0, log.end());
+    watch.expect_more(log.frames_len());
     let reader = database.reader()?;
     let mut checks = Checks {
         reader: &reader,
@@ -415,7 +431,7 @@ fn verify_sealed(
     let name = path.display().to_string();
     let file = File::open(path).context(|| format!("opening {name}"))?;
     let len = file.metadata().context(|| format!("looking at {name}"))?.len();
-    watch.expect(0, len);
+    watch.expect_more(len);
     let mut input = BufReader::with_capacity(64 * 1024, file);
     let mut stream = StreamReader::new(&mut input, name)?;
     let kind = stream.superblock().file_kind().unwrap_or(kind);

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use draft::Draft;
 pub use edit::{Edit, EditReport};
 pub use group::{CommitStats, Committer};
+pub(crate) use journal::history_key;
 pub use journal::{HistoryEntry, Snapshot};
 pub use reader::{FileReader, Reader};
 pub use upload::{Upload, Uploads};
@@ -28,14 +29,19 @@ pub use writer::Writer;
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
+use crate::format::checkpoint::VoidRef;
 pub use crate::format::superblock::FileKind;
 use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::appender::Appender;
+pub use crate::log::source::SyncStats;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
 use crate::watch::Watch;
+
+/// How often a writer opens a file that others replace under its hands.
+const ATTEMPTS: usize = 4;
 
 /// How a database is opened.
 #[derive(Clone, Default, Debug)]
@@ -53,6 +59,16 @@ pub struct Promotion {
     pub head: VersionId,
     /// HEAD before.
     pub previous: VersionId,
+}
+
+/// A commit and what of the file it takes.
+pub(crate) struct Extent {
+    /// The commit.
+    pub reader: Reader,
+    /// Where it ends.
+    pub end: u64,
+    /// What is void before that.
+    pub voids: Vec<VoidRef>,
 }
 
 /// An open database, export or patch. Shared by any number of threads.
@@ -99,13 +115,25 @@ impl Database {
 
     /// Opens an existing database for writing.
     pub fn open_writer(path: &LocalPath, options: &Options) -> Result<Database> {
-        let file = Arc::new(FileMedia::open_write(path)?);
-        let database = Database::write_media(file.clone(), path, options)?;
-        if !file.still_at_path()? {
-            let holder = "a process that has just replaced it; try again".into();
-            return Err(Error::Locked { path: path.into(), holder });
+        Database::open_writer_file(path, options).map(|(_, database)| database)
+    }
+
+    /// Opens an existing database for writing, and gives its file as well.
+    pub(crate) fn open_writer_file(
+        path: &LocalPath,
+        options: &Options,
+    ) -> Result<(Arc<FileMedia>, Database)> {
+        // A compaction may put another file there between opening and locking.
+        for _ in 0..ATTEMPTS {
+            let file = Arc::new(FileMedia::open_write(path)?);
+            let database = Database::write_media(file.clone(), path, options)?;
+            if file.still_at_path()? {
+                file.remove_leftover();
+                return Ok((file, database));
+            }
         }
-        Ok(database)
+        let holder = "a process that has just replaced it; try again".into();
+        Err(Error::Locked { path: path.into(), holder })
     }
 
     /// Opens the bytes of a database for writing.
@@ -192,6 +220,11 @@ impl Database {
         self.log.sequence()
     }
 
+    /// The syncs of the file so far.
+    pub fn sync_stats(&self) -> SyncStats {
+        self.log.source().sync_stats()
+    }
+
     /// The worker threads that long verbs share.
     pub fn crew(&self) -> &Arc<Crew> {
         &self.crew
@@ -205,6 +238,22 @@ impl Database {
     /// A reader, pinned to the last commit: what it sees does not change.
     pub fn reader(&self) -> Result<Reader> {
         Ok(Reader::new(self.log.view()?, self.kind(), self.crew.clone()))
+    }
+
+    /// The last commit and what of the file it takes.
+    pub(crate) fn extent(&self) -> Result<Extent> {
+        Ok(match &self.appender {
+            Some(appender) => {
+                // Held, so that no commit comes between.
+                let appender = appender.lock().unwrap_or_else(PoisonError::into_inner);
+                let voids = appender.voids().to_vec();
+                Extent { reader: self.reader()?, end: appender.state().end, voids }
+            }
+            None => {
+                let (end, voids) = (self.log.end(), self.log.voids().to_vec());
+                Extent { reader: self.reader()?, end, voids }
+            }
+        })
     }
 
     /// The writer. Waits while another thread of this process has it.

@@ -179,6 +179,14 @@ impl<'a> Writer<'a> {
         Ok(self)
     }
 
+    /// Makes what was appended the content of a file that takes the place of another, whose last
+    /// commit was that of `root`.
+    pub fn compacted(mut self, root: Root) -> Result<Root> {
+        let root = self.appender.commit_compacted(root)?;
+        self.committed = true;
+        Ok(root)
+    }
+
     /// Makes everything this writer did durable and visible: all or nothing.
     pub fn commit(mut self) -> Result<Root> {
         let root = self.appender.commit(self.root.clone())?;

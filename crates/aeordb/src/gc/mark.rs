@@ -11,7 +11,7 @@ use crate::hash::{DirectoryId, Hash, Kind, ListId, VersionId};
 use crate::log::recover::Root;
 use crate::object::tree::{self, Difference, SystemMap};
 use crate::object::{ChunkRef, FileRecord, Item, Path, Version, list};
-use crate::store::{Bitmap, ReadEntries};
+use crate::store::{Bitmap, Place, ReadEntries};
 use crate::watch::Watch;
 
 /// What keeps entries alive.
@@ -43,6 +43,11 @@ impl Roots {
         self.history.drain(..gone.len().min(self.history.len()));
     }
 
+    /// The entries of history, oldest first.
+    pub fn history(&self) -> &[HistoryEntry] {
+        &self.history
+    }
+
     /// Every version, each once, neighbours beside each other.
     fn versions(&self) -> Vec<VersionId> {
         let mut versions = vec![self.head];
@@ -60,8 +65,20 @@ impl Roots {
         name: &LocalPath,
         watch: &Watch,
     ) -> Result<Bitmap> {
+        self.reach(store, name, watch, |_| Ok(()))
+    }
+
+    /// Marks everything that they reach, and shows each entry to `visit` once: the nodes of a
+    /// version in the order of a walk, the newest versions first.
+    pub fn reach<S: ReadEntries>(
+        &self,
+        store: &S,
+        name: &LocalPath,
+        watch: &Watch,
+        visit: impl FnMut(&Reached<'_>) -> Result<()>,
+    ) -> Result<Bitmap> {
         let live = RefCell::new(Bitmap::new(store.number_limit()));
-        let marker = Marker { store, live, name, watch };
+        let marker = Marker { store, live, visit: RefCell::new(visit), name, watch };
         for map in [self.root.snapshots, self.root.history, self.root.system] {
             marker.map(&map)?;
         }
@@ -73,22 +90,37 @@ impl Roots {
     }
 }
 
-struct Marker<'a, S> {
+/// An entry that is reached.
+pub struct Reached<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub hash: &'a Hash,
+    /// Where it is.
+    pub place: Place,
+    /// Bytes of a chunk; zero for others.
+    pub chunk_len: u32,
+}
+
+struct Marker<'a, S, V> {
     store: &'a S,
     live: RefCell<Bitmap>,
+    visit: RefCell<V>,
     name: &'a LocalPath,
     watch: &'a Watch,
 }
 
-impl<S: ReadEntries> Marker<'_, S> {
-    /// Marks an entry; true if it was not marked before. That it is missing is damage: a
-    /// collection must not run over it.
-    fn mark(&self, kind: Kind, hash: &Hash) -> Result<bool> {
+impl<S: ReadEntries, V: FnMut(&Reached<'_>) -> Result<()>> Marker<'_, S, V> {
+    /// Marks an entry. That it is missing is damage: nothing may be given up over it.
+    fn mark(&self, kind: Kind, hash: &Hash, chunk_len: u32) -> Result<()> {
         let place = self.store.locate(hash)?.ok_or_else(|| {
-            let detail = format!("{} {hash} is missing: nothing was collected", kind.name());
+            let detail = format!("{} {hash} is missing: nothing was changed", kind.name());
             Error::damaged(self.name.display().to_string(), 0, detail)
         })?;
-        Ok(self.live.borrow_mut().insert(place.number))
+        if !self.live.borrow_mut().insert(place.number) {
+            return Ok(());
+        }
+        (self.visit.borrow_mut())(&Reached { kind, hash, place, chunk_len })
     }
 
     fn is_marked(&self, hash: &Hash) -> Result<bool> {
@@ -103,7 +135,7 @@ impl<S: ReadEntries> Marker<'_, S> {
         let empty = tree::empty_root(Kind::System);
         for step in tree::diff::<SystemMap, _, _>(self.store, &empty, self.store, root)? {
             if let Difference::Node { hash, .. } = step? {
-                self.mark(Kind::System, &hash)?;
+                self.mark(Kind::System, &hash, 0)?;
             }
         }
         Ok(())
@@ -113,7 +145,7 @@ impl<S: ReadEntries> Marker<'_, S> {
     fn version(&self, id: &VersionId, before: Option<&DirectoryId>) -> Result<DirectoryId> {
         let version = Version::read(self.store, id)?;
         if *id != Version::empty().id() {
-            self.mark(Kind::Version, &id.0)?;
+            self.mark(Kind::Version, &id.0, 0)?;
         }
         let (store, root) = (self.store, Path::root());
         let mut differ = Differ::new(store, before, store, Some(&version.root), &root)?;
@@ -121,9 +153,12 @@ impl<S: ReadEntries> Marker<'_, S> {
             self.watch.check()?;
             match step? {
                 Step::Node { hash, .. } => {
-                    self.mark(Kind::Directory, &hash)?;
+                    self.mark(Kind::Directory, &hash, 0)?;
                 }
-                Step::Item { after: Some(Item::File(record)), .. } => self.file(&record)?,
+                Step::Item { after: Some(Item::File(record)), .. } => {
+                    self.watch.advance(1, 0);
+                    self.file(&record)?;
+                }
                 Step::Item { after: Some(Item::Directory(directory)), .. } => {
                     if self.is_marked(&directory.root.0)? {
                         differ.skip_subtree();
@@ -137,8 +172,8 @@ impl<S: ReadEntries> Marker<'_, S> {
     }
 
     fn file(&self, record: &FileRecord) -> Result<()> {
-        let node = |id: &ListId| self.mark(Kind::List, &id.0).map(drop);
-        let chunk = |chunk: &ChunkRef| self.mark(Kind::Chunk, &chunk.id.0).map(drop);
+        let node = |id: &ListId| self.mark(Kind::List, &id.0, 0);
+        let chunk = |chunk: &ChunkRef| self.mark(Kind::Chunk, &chunk.id.0, chunk.len);
         list::verify_list(self.store, &record.content, record.size, node, chunk)
     }
 }

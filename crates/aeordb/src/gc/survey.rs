@@ -59,9 +59,14 @@ impl Survey {
             }
         }
         let mut blocks = std::mem::take(&mut survey.blocks);
+        let mut surveyed = DATABASE_START;
         for (at, block) in &mut blocks {
             watch.check()?;
             survey.measure(index, source, *at, block)?;
+            // What lies between them is known to be void so.
+            let end = at + block.frame_len;
+            watch.advance(0, end.saturating_sub(surveyed));
+            surveyed = end;
         }
         survey.blocks = blocks;
         Ok(survey)
@@ -114,41 +119,55 @@ impl Survey {
         }
     }
 
-    /// About how many bytes a file that ends at `end` will not need.
-    pub fn foreseen(&self, end: u64) -> u64 {
-        let needed: u64 = self
-            .blocks
-            .values()
-            .map(|block| match block.is_sparse() {
-                true => block.frame_len * block.raw_living / block.raw.max(1),
-                false => block.frame_len,
-            })
-            .sum();
-        end.saturating_sub(DATABASE_START).saturating_sub(needed)
+    /// Bytes that blocks with living entries will have in a file that ends at `end`, and those that
+    /// will be void.
+    pub fn foreseen(&self, index: &Index, end: u64, raw_max: u64) -> (u64, u64) {
+        let (mut emptied, mut again) = (0, 0);
+        for (_, block) in self.moved(index, raw_max) {
+            emptied += block.frame_len;
+            again += block.frame_len * block.raw_living / block.raw.max(1);
+        }
+        let frames: u64 = self.blocks.values().map(|block| block.frame_len).sum();
+        let kept = frames - emptied;
+        (kept + again, end.saturating_sub(DATABASE_START).saturating_sub(kept))
     }
 
-    /// Appends the living entries of mostly dead blocks again, `raw_max` bytes at most, and no
-    /// more entries than the index holds in memory: their old numbers stay valid so.
+    /// About how many bytes the living entries take once nothing else is in their blocks.
+    pub fn packed(&self) -> u64 {
+        self.blocks
+            .values()
+            .map(|block| block.frame_len * block.raw_living / block.raw.max(1))
+            .sum()
+    }
+
+    /// The mostly dead blocks whose living entries one collection moves: `raw_max` bytes of them
+    /// at most, and no more entries than the index holds in memory.
+    fn moved(&self, index: &Index, raw_max: u64) -> impl Iterator<Item = (u64, &Use)> {
+        let mut room = RECENT_ENTRIES_MAX.saturating_sub(index.recent_len()) as u64;
+        let mut moved = 0;
+        let sparse = self.blocks.iter().filter(|(_, block)| block.is_sparse());
+        sparse.map(|(at, block)| (*at, block)).take_while(move |(_, block)| {
+            moved += block.raw_living;
+            // One entry fewer than would make it a run.
+            let left = room.saturating_sub(block.living);
+            room = left;
+            left > 0 && moved <= raw_max
+        })
+    }
+
+    /// Appends the living entries of those blocks again: their old numbers stay valid.
     pub fn move_living(&self, to: &mut Appender, raw_max: u64, watch: &Watch) -> Result<()> {
         let index = to.snapshot();
         let source = to.source().clone();
         to.fork_index();
-        let mut room = RECENT_ENTRIES_MAX.saturating_sub(index.index().recent_len()) as u64;
-        let mut moved = 0;
-        for (at, found) in self.blocks.iter().filter(|(_, block)| block.is_sparse()) {
+        for (at, _) in self.moved(index.index(), raw_max) {
             watch.check()?;
-            moved += found.raw_living;
-            // One entry fewer than would make it a run.
-            room = match room.checked_sub(found.living) {
-                Some(left @ 1..) if moved <= raw_max => left,
-                _ => break,
-            };
-            let block = source.raw_block(*at, None)?;
-            let decoded = source.named(block.decode(*at))?;
+            let block = source.raw_block(at, None)?;
+            let decoded = source.named(block.decode(at))?;
             for (entry, ordinal) in block.head.entries.iter().zip(0u16..) {
-                let here = |place: &Place| (place.block, place.ordinal) == (*at, ordinal);
+                let here = |place: &Place| (place.block, place.ordinal) == (at, ordinal);
                 if self.lives(index.index(), &entry.hash)?.as_ref().is_some_and(here) {
-                    let bytes = source.named(decoded.verified(ordinal.into(), *at))?;
+                    let bytes = source.named(decoded.verified(ordinal.into(), at))?;
                     to.append_again(entry.kind, entry.hash, &bytes)?;
                 }
             }

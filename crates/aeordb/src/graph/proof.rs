@@ -93,7 +93,7 @@ impl<S: ReadEntries + ?Sized> Proof<'_, S> {
             Item::File(record) => {
                 let same = matches!(before, Some(Item::File(old)) if old.content == record.content);
                 if !same {
-                    self.watch.advance(1, record.size);
+                    self.watch.advance(1, 0);
                     self.file(path, record)?;
                 }
                 Ok(false)

@@ -1,5 +1,6 @@
 //! The one writer of a database: appends entries, commits, writes checkpoints.
 
+mod compacted;
 mod tail;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -219,8 +220,7 @@ impl Appender {
         if self.below.is_some() {
             return Ok(());
         }
-        let synced =
-            self.source.media().sync().context(|| format!("syncing {}", self.source.name()));
+        let synced = self.source.sync();
         if let Err(error) = &synced {
             self.latched = Some(error.to_string());
         }

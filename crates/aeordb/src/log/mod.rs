@@ -277,6 +277,12 @@ impl Log {
         }
     }
 
+    /// Bytes that those frames have.
+    pub fn frames_len(&self) -> u64 {
+        let void: u64 = self.voids.iter().map(|void| void.len.get()).sum();
+        self.end.saturating_sub(self.start()).saturating_sub(void)
+    }
+
     /// True if a reader of this or another process pins an epoch before `epoch`.
     pub fn has_readers_before(&self, epoch: u64) -> Result<bool> {
         let epochs = self.pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);

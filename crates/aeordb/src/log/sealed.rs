@@ -20,7 +20,7 @@ use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::content_hash::ContentHash;
 use crate::log::index::Index;
-use crate::log::packer::{Packed, Packer};
+use crate::log::packer::{Packed, Packer, Receive};
 use crate::log::recover::{self, Root, State};
 use crate::log::source::{RawBlock, Source};
 use crate::log::{Log, run_writer};
@@ -205,6 +205,16 @@ impl<'a> SealedWriter<'a> {
         let written = self.out.write_all(&frame).and_then(|()| self.out.flush());
         written.context(|| "writing the output".into())?;
         Ok((self.closing, self.offset + frame.len() as u64))
+    }
+}
+
+impl Receive for SealedWriter<'_> {
+    fn receive(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<()> {
+        self.push(kind, hash, encoding)
+    }
+
+    fn receive_block(&mut self, block: &RawBlock) -> Result<()> {
+        self.push_block(block)
     }
 }
 

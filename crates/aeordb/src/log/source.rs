@@ -1,6 +1,8 @@
 //! A file as a source of frames: reads, checks and decodes them, and keeps what was decoded last.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -144,6 +146,33 @@ pub struct Source {
     name: String,
     blocks: [BlockCache; 2],
     pages: Cache<(u64, u64), Bytes>,
+    loners: Loners,
+    syncs: Mutex<SyncStats>,
+}
+
+/// Whether chunks that are wanted are the only ones wanted of their blocks, as far as was seen.
+#[derive(Default)]
+struct Loners {
+    /// Chunks that were decompressed alone.
+    alone: AtomicU64,
+    /// Of those, how often another chunk of the block was wanted then.
+    again: AtomicU64,
+}
+
+impl Loners {
+    /// True while at most one of four was decompressed in vain, but for the first.
+    fn expect_one(&self) -> bool {
+        self.again.load(Relaxed) * 4 < self.alone.load(Relaxed) + 4
+    }
+}
+
+/// The syncs of a database file so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SyncStats {
+    /// How many.
+    pub syncs: u64,
+    /// The time that they took.
+    pub busy: Duration,
 }
 
 impl Source {
@@ -154,12 +183,29 @@ impl Source {
             name: name.into(),
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
             pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
+            loners: Loners::default(),
+            syncs: Mutex::default(),
         }
     }
 
     /// The file's bytes.
     pub fn media(&self) -> &Arc<dyn Media> {
         &self.media
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self) -> Result<()> {
+        let started = Instant::now();
+        let synced = self.media.sync().context(|| format!("syncing {}", self.name));
+        let mut syncs = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        syncs.syncs += 1;
+        syncs.busy += started.elapsed();
+        synced
+    }
+
+    /// The syncs so far.
+    pub fn sync_stats(&self) -> SyncStats {
+        *self.syncs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file's name in errors.
@@ -251,14 +297,18 @@ impl Source {
     fn block(&self, place: &Place, kind: Kind) -> Result<Arc<Block>> {
         let class = Class::of(kind);
         let cache = &self.blocks[usize::from(class == Class::Tree)];
-        let decode = |alone| self.decode_block(place, alone).map(Arc::new);
         // A chunk may be all that is wanted of its block; nodes are wanted in crowds.
-        let block = cache.get_or_insert_with(&place.block, || decode(class == Class::Chunks))?;
+        let alone = class == Class::Chunks && self.loners.expect_one();
+        let block = cache.get_or_insert_with(&place.block, || {
+            self.loners.alone.fetch_add(alone.into(), Relaxed);
+            self.decode_block(place, alone).map(Arc::new)
+        })?;
         if block.entry(usize::from(place.ordinal)).is_some() || block.starts.len() > 1 {
             return Ok(block);
         }
         // Another entry of the same block: there will be more.
-        let whole = decode(false)?;
+        self.loners.again.fetch_add(1, Relaxed);
+        let whole = Arc::new(self.decode_block(place, false)?);
         cache.insert(place.block, whole.clone());
         Ok(whole)
     }

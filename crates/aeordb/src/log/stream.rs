@@ -22,6 +22,8 @@ pub struct StreamReader<'a> {
     offset: u64,
     content: blake3::Hasher,
     superblock: Superblock,
+    /// Nothing may follow.
+    is_last: bool,
 }
 
 /// A delta as it is stored, checked by its hash.
@@ -86,8 +88,13 @@ pub enum Part {
 }
 
 impl<'a> StreamReader<'a> {
-    /// Reads the head of the file called `name`.
+    /// Reads the head of the file called `name`, which ends where the input ends.
     pub fn new(input: &'a mut dyn Read, name: impl Into<String>) -> Result<Self> {
+        Ok(StreamReader { is_last: true, ..StreamReader::first(input, name)? })
+    }
+
+    /// Reads the head of the file called `name`, which other files may follow.
+    pub fn first(input: &'a mut dyn Read, name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         let mut head = Vec::with_capacity(SUPERBLOCK_LEN);
         input
@@ -101,7 +108,8 @@ impl<'a> StreamReader<'a> {
         }
         let mut content = blake3::Hasher::new();
         content.update(&head);
-        Ok(StreamReader { input, name, offset: head.len() as u64, content, superblock })
+        let offset = head.len() as u64;
+        Ok(StreamReader { input, name, offset, content, superblock, is_last: false })
     }
 
     /// The file's name in errors.
@@ -244,8 +252,8 @@ impl<'a> StreamReader<'a> {
             return Err(self.damaged(at, "a closing superblock of another file"));
         }
         let mut byte = [0; 1];
-        let more = self.input.read(&mut byte).context(|| format!("reading {}", self.name))?;
-        if more > 0 {
+        let mut more = || self.input.read(&mut byte).context(|| format!("reading {}", self.name));
+        if self.is_last && more()? > 0 {
             return Err(self.damaged(self.offset, "expected the end of the file, found more bytes"));
         }
         Ok(Part::End(Box::new(closing)))

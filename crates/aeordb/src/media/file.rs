@@ -2,10 +2,11 @@
 //! locks, never the process-associated ones, which vanish when any descriptor of the file closes.
 //!
 //! A new file has no name, or a temporary one, until it is published; publishing never replaces
-//! anything.
+//! anything. Only a file that was created in place of another takes that place.
 
 mod holder;
 mod new_file;
+mod replacement;
 #[cfg(test)]
 mod tests;
 mod unpublished;

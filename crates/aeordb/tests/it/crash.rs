@@ -97,7 +97,7 @@ fn tell(world: &World, steps: &[Step], reopen: bool) -> Story {
 
 /// Looks at an image: what it shows must be among `allowed`. Then writes to it. Returns what it
 /// showed and the disk with what was written.
-fn look(image: &[u8], allowed: &[&Seen]) -> Result<(Seen, SimulatedDisk), String> {
+pub fn look(image: &[u8], allowed: &[&Seen]) -> Result<(Seen, SimulatedDisk), String> {
     let disk = SimulatedDisk::new(image);
     let failed = |what: &str, error: aeordb::Error| format!("{what}: {error}");
     let database = read(&disk).map_err(|error| failed("opening", error))?;

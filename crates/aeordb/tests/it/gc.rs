@@ -147,6 +147,53 @@ fn a_dry_run_writes_nothing_and_needs_no_writer() {
     assert!(foreseen.bytes_collected > 3000, "{foreseen:?}");
 }
 
+/// Also where the file has grown since it was opened, and voids of a collection before are in it.
+#[test]
+fn a_dry_run_foresees_what_a_collection_does() {
+    let disk = SimulatedDisk::new([]);
+    let database = create(&disk);
+    for round in 0..3 {
+        let mut writer = database.writer().unwrap();
+        for n in 0..20 {
+            writer.entries().append(Kind::Chunk, &noise(100 * round + n, 5000)).unwrap();
+        }
+        writer.commit().unwrap();
+        // One of these chunks lives, so its block is moved.
+        put(&database, "/living", &noise(100 * round, 5000)).unwrap();
+        let watch = Watch::new();
+        let foreseen = gc::collect(&database, true, &watch).unwrap();
+        assert!(foreseen.bytes_collected > 90_000, "{foreseen:?}");
+        let progress = watch.progress();
+        assert!(progress.files > 0 && progress.bytes > 0, "{progress:?}");
+        assert!(progress.bytes <= progress.bytes_expected, "{progress:?}");
+        let done = collect(&database);
+        let counts = |report: &GcReport| {
+            (report.entries_live, report.entries_collected, report.bytes_collected)
+        };
+        assert_eq!(counts(&foreseen), counts(&done));
+        // Each void keeps a header, and the block that is written anew is of another length.
+        assert!(foreseen.bytes_released - done.bytes_released < 1000, "{foreseen:?} {done:?}");
+        assert!(foreseen.bytes_live.abs_diff(done.bytes_live) < 1000, "{foreseen:?} {done:?}");
+    }
+}
+
+#[test]
+fn a_deep_verification_counts_each_byte_once() {
+    let disk = SimulatedDisk::new([]);
+    let database = create(&disk);
+    let big = noise(0, 50_000);
+    for n in 0..5 {
+        put(&database, &format!("/{n}"), &big).unwrap();
+    }
+    drop(database);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), disk.contents()).unwrap();
+    let watch = Watch::new();
+    aeordb::backup::verify(file.path(), true, &watch).unwrap();
+    let progress = watch.progress();
+    assert_eq!((progress.files, progress.bytes), (5, progress.bytes_expected), "{progress:?}");
+}
+
 #[test]
 fn readers_go_on_reading_and_the_next_collection_releases_what_they_held() {
     let world = World::new();

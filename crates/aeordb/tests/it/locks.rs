@@ -6,6 +6,7 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use aeordb::Error;
+use aeordb::compact;
 use aeordb::db::{Database, Options};
 use aeordb::gc;
 use aeordb::watch::Watch;
@@ -38,6 +39,15 @@ fn other_process() {
                 println!("committed {number}");
             }
         }
+        "compact" => {
+            for number in 0..1_000_000 {
+                let database = Database::open_writer(&path, &Options::default()).unwrap();
+                put(&database, &format!("/{number}"), &noise(number, 20_000)).unwrap();
+                drop(database);
+                println!("committed {number}");
+                compact::compact(&path, &Options::default(), &Watch::new()).unwrap();
+            }
+        }
         "read" => {
             let database = Database::open(&path, &Options::default()).unwrap();
             let before = observe(&database).unwrap();
@@ -51,13 +61,13 @@ fn other_process() {
 }
 
 /// Another process at work, which is killed in the end.
-struct Other {
+pub struct Other {
     child: Child,
     lines: Box<dyn Iterator<Item = String>>,
 }
 
 impl Other {
-    fn start(role: &str, path: &LocalPath) -> Other {
+    pub fn start(role: &str, path: &LocalPath) -> Other {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "locks::other_process", "--nocapture"])
             .env(FILE, path)
@@ -72,12 +82,18 @@ impl Other {
     }
 
     /// Waits for its next commit.
-    fn committed(&mut self) -> u64 {
+    pub fn committed(&mut self) -> u64 {
         let number = |line: String| line.rsplit_once("committed ")?.1.parse().ok();
         self.lines.by_ref().find_map(number).expect("the other process ended")
     }
 
-    fn kill(mut self) {
+    /// Has it look once more, as it does when its input ends.
+    pub fn look_again(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -177,9 +193,7 @@ fn a_reader_of_another_process_keeps_what_it_reads() {
         assert_eq!(report.bytes_released, 0);
         assert!(report.bytes_deferred > 0);
     }
-    // It looks once more when its input ends.
-    drop(other.child.stdin.take());
-    assert!(other.child.wait().unwrap().success());
+    other.look_again();
     let report = gc::collect(&database, false, &Watch::new()).unwrap();
     assert!(report.bytes_released > 0 && report.bytes_deferred == 0, "{report:?}");
 }

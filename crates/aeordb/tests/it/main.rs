@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, its numbers are small, and a long one says how far it is"
 )]
 
+mod compact;
 mod crash;
 mod damage;
 mod faults;

@@ -1,7 +1,9 @@
 //! Random histories beside a model in memory. `AEORDB_CASES=100000` makes it as many.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use aeordb::compact;
 use aeordb::db::Database;
 use aeordb::gc;
 use aeordb::hash::{Kind, VersionId};
@@ -12,7 +14,7 @@ use aeordb::watch::Watch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::world::{self, create, noise, observe, put, read, write};
+use crate::world::{self, create, noise, observe, put, read, whole, write};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -24,6 +26,7 @@ enum Action {
     Unname { name: usize },
     Promote { name: usize },
     Collect,
+    Compact,
     Reopen { cleanly: bool },
     Look,
 }
@@ -41,6 +44,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         1 => (0..4_usize).prop_map(|name| Action::Unname { name }),
         1 => (0..4_usize).prop_map(|name| Action::Promote { name }),
         1 => Just(Action::Collect),
+        1 => Just(Action::Compact),
         3 => any::<bool>().prop_map(|cleanly| Action::Reopen { cleanly }),
         1 => Just(Action::Look),
     ]
@@ -112,7 +116,7 @@ impl Model {
             Action::Collect => {
                 gc::collect(database, false, &Watch::new()).unwrap();
             }
-            Action::Look | Action::Reopen { .. } => self.look(database),
+            Action::Look | Action::Reopen { .. } | Action::Compact => self.look(database),
         }
     }
 
@@ -128,11 +132,35 @@ impl Model {
     }
 }
 
-fn live(actions: &[Action]) {
+/// The database in a new file, and what must be true of it.
+fn compacted(database: &Database) -> (SimulatedDisk, Database) {
+    let before = whole(database).unwrap();
+    let foreseen = gc::collect(database, true, &Watch::new()).unwrap();
     let disk = SimulatedDisk::new([]);
+    let report =
+        compact::copy(database, Arc::new(disk.open()), &world::options(), &Watch::new()).unwrap();
+    // What is on the disk, without what was not synced.
+    let disk = SimulatedDisk::new(disk.durable());
+    assert_eq!(report.bytes_after, disk.contents().len() as u64);
+    assert_eq!(report.entries_live, foreseen.entries_live);
+    let compacted = write(&disk).unwrap();
+    assert_eq!(whole(&compacted).unwrap(), before);
+    assert_eq!(compacted.sequence(), database.sequence() + 1);
+    let garbage = gc::collect(&compacted, true, &Watch::new()).unwrap();
+    assert_eq!((garbage.entries_collected, garbage.entries_live), (0, report.entries_live));
+    (disk, compacted)
+}
+
+fn live(actions: &[Action]) {
+    let mut disk = SimulatedDisk::new([]);
     let mut model = Model::default();
     let mut database = create(&disk);
     for action in actions {
+        if let Action::Compact = action {
+            let (next, compacted) = compacted(&database);
+            drop(database);
+            (disk, database) = (next, compacted);
+        }
         if let Action::Reopen { cleanly } = action {
             // What is on the disk, without what was not synced.
             let last = disk.durable();

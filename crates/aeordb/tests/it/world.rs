@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::clock::Clock;
-use aeordb::db::{Database, Options, Reader, Writer};
+use aeordb::db::{Database, HistoryEntry, Options, Reader, Snapshot, Writer};
 use aeordb::gc;
 use aeordb::graph::{self, Differ};
 use aeordb::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
@@ -18,6 +18,7 @@ use aeordb::object::{self, ChunkRef, Content, FileRecord, Item, Path, chunker};
 use aeordb::store::AppendEntries;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
+use bytes::Bytes;
 
 /// The day on which every test's clock starts, and how far it steps each time it is asked.
 const START: i64 = 1_700_000_000_000_000_000;
@@ -127,6 +128,26 @@ pub fn observe(database: &Database) -> Result<Seen> {
         }
     }
     Ok(seen)
+}
+
+/// Everything that the roots of a database say.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Whole {
+    pub seen: Seen,
+    pub snapshots: Vec<Snapshot>,
+    pub history: Vec<HistoryEntry>,
+    pub system: Vec<(Bytes, Bytes)>,
+}
+
+/// Everything that the roots say, every byte of every version read.
+pub fn whole(database: &Database) -> Result<Whole> {
+    let reader = database.reader()?;
+    Ok(Whole {
+        seen: observe(database)?,
+        snapshots: reader.snapshots()?,
+        history: reader.history()?.collect::<Result<Vec<_>>>()?,
+        system: reader.system(b"")?,
+    })
 }
 
 /// Reads every file of a version that is not in the tree `before` just so.

@@ -1,7 +1,7 @@
 //! The files of one import, each of which must start where the one before it ends.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path as LocalPath, PathBuf};
 
@@ -19,32 +19,45 @@ use crate::object::Version;
 pub enum Input {
     /// A file.
     File(PathBuf),
-    /// Bytes that come in order.
+    /// A file that somebody else opened, and its name in errors.
+    Opened(String, File),
+    /// Bytes that come in order: one file, or several one after another. Each says itself where it
+    /// ends.
     Stream(Box<dyn Read + Send>),
 }
+
+/// Bytes that are enough to be read at once.
+const BUFFER_LEN: usize = 64 * 1024;
 
 impl Input {
     /// Its name in errors.
     pub fn name(&self) -> String {
         match self {
             Input::File(path) => path.display().to_string(),
+            Input::Opened(name, _) => name.clone(),
             Input::Stream(_) => "the input".into(),
         }
     }
 
-    /// Opens it for reading.
-    pub fn open(self, database: &Database) -> Result<Box<dyn Read>> {
-        match self {
-            Input::Stream(stream) => Ok(stream),
-            Input::File(path) => {
-                let (file, name) = open(&path)?;
-                let metadata = file.metadata().context(|| format!("looking at {name}"))?;
-                if database.is_same_file(&metadata) {
-                    return Err(Error::invalid(format!("{name} is the database itself")));
-                }
-                Ok(Box::new(BufReader::with_capacity(64 * 1024, file)))
+    /// True if there is only one file in it.
+    pub fn is_one(&self) -> bool {
+        !matches!(self, Input::Stream(_))
+    }
+
+    /// Opens it for reading; with a database, what is imported must be another file.
+    pub fn open(self, database: Option<&Database>) -> Result<Box<dyn BufRead + Send>> {
+        let (file, name) = match self {
+            Input::Stream(stream) => {
+                return Ok(Box::new(BufReader::with_capacity(BUFFER_LEN, stream)));
             }
+            Input::File(path) => open(&path)?,
+            Input::Opened(name, file) => (file, name),
+        };
+        let metadata = file.metadata().context(|| format!("looking at {name}"))?;
+        if database.is_some_and(|database| database.is_same_file(&metadata)) {
+            return Err(Error::invalid(format!("{name} is the database itself")));
         }
+        Ok(Box::new(BufReader::with_capacity(BUFFER_LEN, file)))
     }
 }
 
@@ -90,8 +103,14 @@ impl Head {
     /// Reads the head of a file; `None` if it is not a sealed file.
     pub fn read(path: &LocalPath) -> Result<Option<Head>> {
         let (file, name) = open(path)?;
+        Head::read_from(&file, name)
+    }
+
+    /// Reads the head of what is called `name`; `None` if it is not a sealed file.
+    pub fn read_from(input: impl Read, name: String) -> Result<Option<Head>> {
         let mut bytes = Vec::with_capacity(SUPERBLOCK_LEN);
-        file.take(SUPERBLOCK_LEN as u64)
+        input
+            .take(SUPERBLOCK_LEN as u64)
             .read_to_end(&mut bytes)
             .context(|| format!("reading {name}"))?;
         let superblock = Superblock::parse(&name, 0, &bytes).ok();
@@ -107,7 +126,7 @@ pub fn look_ahead(inputs: &[Input]) -> Result<Vec<Option<Head>>> {
         .iter()
         .map(|input| match input {
             Input::File(path) => Head::read(path),
-            Input::Stream(_) => Ok(None),
+            Input::Opened(..) | Input::Stream(_) => Ok(None),
         })
         .collect::<Result<_>>()?;
     for pair in heads.windows(2) {

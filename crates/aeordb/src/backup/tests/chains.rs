@@ -146,6 +146,25 @@ fn misordered_files_are_told_which_belongs_before_which() {
 }
 
 #[test]
+fn a_stream_holds_one_file_after_another_and_a_file_only_itself() {
+    let desk = Desk::new();
+    let (versions, full, first, second) = chain(&desk);
+    let all: Vec<u8> = [&full, &first, &second]
+        .into_iter()
+        .flat_map(|path| std::fs::read(path).unwrap())
+        .collect();
+    let database = memory();
+    let report = take_bytes(&database, &all, &promote()).unwrap();
+    assert_eq!(report, take(&memory(), &[&full, &first, &second], &promote()).unwrap());
+    assert_eq!(database.reader().unwrap().head(), versions[2]);
+    let error = take_bytes(&memory(), &all[..all.len() - 1], &promote()).unwrap_err();
+    assert!(error.to_string().starts_with("the input, file 3 is damaged"), "{error}");
+    std::fs::write(&full, &all).unwrap();
+    let error = take(&memory(), &[&full], &promote()).unwrap_err();
+    assert!(error.to_string().contains("expected the end of the file"), "{error}");
+}
+
+#[test]
 fn force_does_not_skip_the_links_of_a_chain() {
     let desk = Desk::new();
     let (_, full, _, second) = chain(&desk);

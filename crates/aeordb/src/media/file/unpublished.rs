@@ -22,7 +22,7 @@ use crate::error::{Context, Error, Result};
 pub const TEMPORARY_SUFFIX: &str = ".aeordb-tmp";
 
 /// Bytes of the final name that a temporary name repeats: the rest of 255 is for the additions.
-const REPEATED_LEN_MAX: usize = 200;
+pub(super) const REPEATED_LEN_MAX: usize = 200;
 /// Random names that are tried before it is someone else's fault that all of them exist.
 const ATTEMPTS: usize = 64;
 
@@ -30,10 +30,10 @@ const ATTEMPTS: usize = 64;
 /// may be renamed while the file is written.
 #[derive(Debug)]
 pub(super) struct Unpublished {
-    directory: File,
-    name: OsString,
+    pub(super) directory: File,
+    pub(super) name: OsString,
     /// Its name until then, on file systems without unnamed files.
-    temporary: Option<OsString>,
+    pub(super) temporary: Option<OsString>,
 }
 
 impl Unpublished {
@@ -42,8 +42,7 @@ impl Unpublished {
         let (directory, name) = Self::prepare(path)?;
         match unnamed(&directory) {
             Ok(file) => Ok((file, Unpublished { directory, name, temporary: None })),
-            // No such thing here, or in other words: directory, option or flag not known.
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {
+            Err(errno) if knows_no_unnamed(errno) => {
                 Self::with_temporary_name(path, directory, name)
             }
             Err(errno) => Err(errno).context(|| format!("creating {}", path.display())),
@@ -65,18 +64,7 @@ impl Unpublished {
         if fs::symlink_metadata(path).is_ok() {
             return Err(Error::Exists(path.display().to_string()));
         }
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let flags = libc::O_DIRECTORY | libc::O_CLOEXEC;
-        match OpenOptions::new().read(true).custom_flags(flags).open(&directory) {
-            Ok(opened) => Ok((opened, name.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Error::not_found(format!("directory {}", directory.display())))
-            }
-            Err(error) => Err(error).context(|| format!("opening {}", directory.display())),
-        }
+        Ok((open_directory_of(path)?, name.to_owned()))
     }
 
     fn with_temporary_name(path: &Path, directory: File, name: OsString) -> Result<(File, Self)> {
@@ -99,21 +87,23 @@ impl Unpublished {
     /// Gives `file` its name, which must be free; `path` is for the error.
     pub(super) fn give_name(&self, file: &File, path: &Path) -> Result<()> {
         let given = match &self.temporary {
-            None => {
-                // A descriptor has no name to link; its entry in /proc does.
-                let entry = format!("/proc/self/fd/{}", file.as_raw_fd());
-                let follow = AtFlags::AT_SYMLINK_FOLLOW;
-                super::uninterrupted(|| {
-                    let (directory, name) = (&self.directory, self.name.as_os_str());
-                    unistd::linkat(AT_FDCWD, entry.as_str(), directory, name, follow)
-                })
-            }
+            None => self.link(file, &self.name),
             Some(temporary) => super::uninterrupted(|| self.rename(temporary)),
         };
         match given {
             Err(Errno::EEXIST) => Err(Error::Exists(path.display().to_string())),
             given => given.context(|| format!("publishing {}", path.display())),
         }
+    }
+
+    /// Gives `file`, which has no name, a name that is free.
+    pub(super) fn link(&self, file: &File, name: &OsStr) -> nix::Result<()> {
+        // A descriptor has no name to link; its entry in /proc does.
+        let entry = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        super::uninterrupted(|| {
+            unistd::linkat(AT_FDCWD, entry.as_str(), &self.directory, name, follow)
+        })
     }
 
     /// Renames without replacing.
@@ -155,19 +145,41 @@ impl Unpublished {
         }
     }
 
-    fn remove_name(&self, temporary: &OsStr) {
+    pub(super) fn remove_name(&self, temporary: &OsStr) {
         // There is nobody to tell, and the name says by itself that it can be removed.
         let _ = unistd::unlinkat(&self.directory, temporary, UnlinkatFlags::NoRemoveDir);
     }
 }
 
-fn owner_only() -> Mode {
+/// The directory that `path` is in.
+pub(super) fn open_directory_of(path: &Path) -> Result<File> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let flags = libc::O_DIRECTORY | libc::O_CLOEXEC;
+    match OpenOptions::new().read(true).custom_flags(flags).open(&directory) {
+        Ok(opened) => Ok(opened),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::not_found(format!("directory {}", directory.display())))
+        }
+        Err(error) => Err(error).context(|| format!("opening {}", directory.display())),
+    }
+}
+
+/// True if the error says that there is no such thing here, or in other words: directory, option or
+/// flag not known.
+pub(super) fn knows_no_unnamed(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL)
+}
+
+pub(super) fn owner_only() -> Mode {
     Mode::S_IRUSR | Mode::S_IWUSR
 }
 
 /// A file in `directory` without a name. An error too where it could not get one later, because
 /// there is no /proc.
-fn unnamed(directory: &File) -> nix::Result<File> {
+pub(super) fn unnamed(directory: &File) -> nix::Result<File> {
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     let file = super::uninterrupted(|| fcntl::openat(directory, ".", flags, owner_only()))?;
     let file = File::from(file);

@@ -1,0 +1,26 @@
+//! `compact [--dry-run]`
+
+use std::time::Instant;
+
+use aeordb::compact;
+use aeordb::db::{Database, Options};
+
+use crate::app::{App, Outcome};
+use crate::args::Compact;
+use crate::exit::{self, About, Subject};
+use crate::render;
+
+pub fn run(app: &mut App, args: &Compact) -> Outcome {
+    let started = Instant::now();
+    let (path, options) = (app.path().to_owned(), Options::default());
+    let report = app.watched(|_, watch| {
+        let done = match args.dry_run {
+            true => Database::open(&path, &options)
+                .and_then(|database| compact::foresee(&database, watch)),
+            false => compact::compact(&path, &options, watch),
+        };
+        done.about(Subject::Database)
+    })?;
+    app.report(&render::compact(&report, args.dry_run, started.elapsed()))?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,243 @@
+//! What a request demands before it is answered: nothing of that is ever silently passed over.
+
+use std::io::Write;
+
+use data_encoding::BASE64;
+use sha2::{Digest, Sha256};
+
+use crate::house::{House, Reply, noise};
+
+#[test]
+fn a_path_of_any_bytes_restricts_an_export_and_a_patch_to_what_is_there() {
+    let house = House::with_versions();
+    house.put("/files/%FF/a", b"a");
+    for at in ["/admin/export?path=%FF", "/admin/diff?from=HEAD~1&path=%FF"] {
+        let target = House::new();
+        let part = house.get(at).expect(200).body;
+        let reply = target.send("POST", "/admin/import?promote&force", &[], &part).expect(200);
+        assert_eq!(reply.json()["files"], 1, "{at}");
+        assert_eq!(target.get("/files/%FF/a").expect(200).text(), "a");
+        target.get("/files/docs/a.txt").problem(404, "not-found");
+    }
+    house.get("/admin/export?path=%FE").problem(404, "not-found");
+}
+
+#[test]
+fn a_parameter_that_is_no_text_is_refused_where_text_is_wanted() {
+    let house = House::with_versions();
+    for at in [
+        "/admin/export?snapshot=%FF",
+        "/admin/diff?from=%FF",
+        "/admin/diff?from=v1&to=%FF",
+        "/admin/changes?from=v1&to=%FF",
+        "/admin/snapshots?cursor=%FF",
+        "/admin/history?limit=%FF",
+        "/files/docs/a.txt?version=%FF",
+        "/files/docs/?archive=%FF",
+        "/files/docs/?recursive=%FF",
+    ] {
+        house.get(at).problem(400, "invalid");
+    }
+    let full = house.get("/admin/export").body;
+    house.send("POST", "/admin/import?snapshot=%FF", &[], &full).problem(400, "invalid");
+}
+
+#[test]
+fn an_expected_head_that_cannot_be_meant_is_refused_and_nothing_happens() {
+    let house = House::with_versions();
+    let head = house.head();
+    let tag = format!("\"{head}\"");
+    let full = house.get("/admin/export?snapshot=v1").body;
+    let batch = br#"{"changes": [{"op": "put", "path": "/x", "content": "x"}]}"#;
+    let calls: [(&str, &[u8]); 3] = [
+        ("/admin/promote", br#"{"hash": "v1"}"#),
+        ("/admin/import?promote", &full),
+        ("/batch", batch),
+    ];
+    for (path, body) in calls {
+        for headers in [
+            vec![("if-match", "\"\u{fc}\"")],
+            vec![("if-match", tag.as_str()), ("if-match", tag.as_str())],
+            vec![("if-match", "\"other\"")],
+            vec![("if-none-match", tag.as_str())],
+            vec![("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT")],
+        ] {
+            let reply = house.send("POST", path, &headers, body);
+            assert_eq!(reply.status, 400, "{path} {headers:?}");
+            reply.problem(400, "invalid");
+        }
+    }
+    assert_eq!(house.head(), head);
+}
+
+#[test]
+fn directories_are_made_and_files_copied_and_moved_only_if_the_conditions_hold() {
+    let house = House::new();
+    house.put("/files/a", b"a");
+    let right = format!("\"{}\"", blake3::hash(b"a"));
+    let call = |method: &str, path: &str, name: &str, tag: &str| {
+        house.send(method, path, &[(name, tag)], b"")
+    };
+    call("PUT", "/files/dir/", "if-match", "*").problem(412, "changed");
+    call("PUT", "/files/dir/", "if-none-match", "*").expect(201);
+    call("PUT", "/files/dir/", "if-none-match", "*").problem(412, "changed");
+    for to in ["copy-to=/b", "rename-to=/b"] {
+        let path = format!("/files/a?{to}");
+        call("POST", &path, "if-match", "\"other\"").problem(412, "changed");
+        call("POST", &path, "if-none-match", &right).problem(412, "changed");
+    }
+    house.get("/files/b").problem(404, "not-found");
+    call("POST", "/files/a?copy-to=/b", "if-match", &right).expect(200);
+    call("POST", "/files/a?copy-to=/c&version=HEAD", "if-match", &right).expect(200);
+    call("POST", "/files/a?rename-to=/d", "if-match", &right).expect(200);
+    // An archive is of many files: no tag is that of all of them.
+    call("PUT", "/files/dir/?archive=tar", "if-match", &right).problem(400, "invalid");
+    let name = br#"{"name": "s"}"#;
+    house.send("POST", "/admin/snapshots", &[("if-match", "*")], name).problem(400, "invalid");
+}
+
+#[test]
+fn a_head_request_tells_what_get_would_send_whole() {
+    let house = House::with_versions();
+    let range = [("range", "bytes=0-1")];
+    let head = house.send("HEAD", "/files/docs/b.txt", &range, b"").expect(200);
+    assert_eq!(head.headers["content-length"], "4");
+    assert!(!head.headers.contains_key("content-range"));
+    let beyond = [("range", "bytes=100-")];
+    house.send("HEAD", "/files/docs/b.txt", &beyond, b"").expect(200);
+    for path in ["/admin/export", "/admin/diff?from=v1", "/files/docs/?archive=tar"] {
+        let head = house.send("HEAD", path, &[], b"").expect(200);
+        assert!(!head.headers.contains_key("content-length"), "{path}: {:?}", head.headers);
+        assert!(head.body.is_empty());
+    }
+}
+
+#[test]
+fn what_a_client_has_is_not_sent_again() {
+    let house = House::new();
+    house.put("/files/a", b"a");
+    let fresh = house.get("/files/a");
+    let (tag, date) = (&fresh.headers["etag"], &fresh.headers["last-modified"]);
+    let weak = format!("\"x\", W/{tag}");
+    let get = |headers: &[(&str, &str)]| house.send("GET", "/files/a", headers, b"");
+    assert_eq!(get(&[("if-none-match", &weak)]).expect(304).headers["last-modified"], *date);
+    get(&[("if-match", &weak)]).problem(412, "changed");
+    get(&[("if-modified-since", date)]).expect(304);
+    let old = "Sunday, 06-Nov-94 08:49:37 GMT";
+    get(&[("if-modified-since", old)]).expect(200);
+    get(&[("if-modified-since", "whenever")]).expect(200);
+    // A tag that is sent decides alone.
+    get(&[("if-modified-since", date), ("if-none-match", "\"x\"")]).expect(200);
+    get(&[("if-unmodified-since", date)]).expect(200);
+    get(&[("if-unmodified-since", old)]).problem(412, "changed");
+}
+
+#[test]
+fn a_part_of_a_file_or_one_of_another_digest_is_not_stored() {
+    let house = House::new();
+    let head = house.head();
+    let digest = |bytes: &[u8]| format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(bytes)));
+    let put = |name: &str, value: &str, body: &[u8]| {
+        house.send("PUT", "/files/a", &[(name, value)], body)
+    };
+    put("content-range", "bytes 0-3/10", b"part").problem(400, "invalid");
+    for body in [b"small".to_vec(), noise(3_000_000)] {
+        put("content-digest", &digest(b"other"), &body).problem(422, "damaged");
+        put("content-digest", "sha-256=junk", &body).problem(400, "invalid");
+        assert_eq!(house.head(), head);
+    }
+    house.get("/files/a").problem(404, "not-found");
+    for body in [b"small".to_vec(), noise(3_000_000)] {
+        let reply = put("content-digest", &digest(&body), &body);
+        assert!(matches!(reply.status, 200 | 201), "{reply:?}");
+        assert!(house.get("/files/a").body == body);
+    }
+}
+
+#[test]
+fn a_put_replies_with_the_type_that_is_stored() {
+    let house = House::new();
+    let kind = [("content-type", "text/csv")];
+    let made = house.send("PUT", "/files/a", &kind, b"a,b").expect(201).json();
+    assert_eq!(made["content_type"], "text/csv");
+    assert_eq!(house.put("/files/a", b"c,d")["content_type"], "text/csv");
+    assert_eq!(house.put("/files/a", b"c,d")["content_type"], "text/csv");
+}
+
+#[test]
+fn a_slash_at_the_end_means_a_directory_whatever_the_method() {
+    let house = House::new();
+    house.put("/files/f.txt", b"f");
+    for (method, path) in [
+        ("GET", "/files/f.txt/"),
+        ("GET", "/files/f.txt/?stat"),
+        ("DELETE", "/files/f.txt/"),
+        ("POST", "/files/f.txt/?copy-to=/g"),
+        ("POST", "/files/f.txt/?rename-to=/g"),
+        ("POST", "/files/f.txt?copy-to=/g/"),
+        ("POST", "/files/f.txt?rename-to=/g/"),
+    ] {
+        house.send(method, path, &[], b"").problem(404, "not-found");
+    }
+    assert_eq!(house.get("/files/f.txt").expect(200).text(), "f");
+    house.send("PUT", "/files/dir/", &[], b"a body").problem(400, "invalid");
+    house.send("PUT", "/files/dir/", &[], b"").expect(201);
+    house.send("POST", "/files/dir/?rename-to=/other/", &[], b"").expect(200);
+    house.get("/files/other/?stat").expect(200);
+    let moved = house.get("/files?recursive&limit=2").expect(308);
+    assert_eq!(moved.headers["location"], "/files/?recursive&limit=2");
+}
+
+#[test]
+fn a_request_that_two_servers_may_read_differently_is_refused() {
+    let house = House::new();
+    let key = &house.key;
+    let length = "content-length: 1\r\n";
+    for (headers, status) in [
+        (format!("host: x\r\n{length}"), 201),
+        (length.to_owned(), 400),
+        (format!("host: x\r\nhost: x\r\n{length}"), 400),
+        ("host: x\r\ntransfer-encoding: gzip, chunked\r\n".to_owned(), 400),
+        ("host: x\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n".to_owned(), 400),
+    ] {
+        let mut stream = house.connect();
+        write!(
+            stream,
+            "PUT /files/a HTTP/1.1\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+             {headers}\r\n"
+        )
+        .unwrap();
+        let body: &[u8] = if headers.contains(length) { b"x" } else { b"1\r\nx\r\n0\r\n\r\n" };
+        stream.write_all(body).unwrap();
+        let reply = Reply::read(&mut stream, false);
+        assert_eq!(reply.status, status, "{headers}");
+    }
+}
+
+#[test]
+fn the_version_that_was_read_is_the_tag_that_a_compare_and_swap_expects() {
+    let house = House::with_versions();
+    let head = house.head();
+    let tag = format!("\"{head}\"");
+    for at in ["/files/", "/files/?stat", "/files/?recursive&limit=1"] {
+        let reply = house.get(at).expect(200);
+        assert_eq!((&reply.headers["aeordb-version"], &reply.headers["etag"]), (&head, &tag));
+        let known = [("if-none-match", tag.as_str())];
+        house.send("GET", at, &known, b"").expect(304);
+    }
+    for at in ["/files/docs/", "/files/docs/?stat", "/files/docs/a.txt", "/readyz"] {
+        assert_eq!(house.get(at).expect(200).headers["aeordb-version"], head, "{at}");
+    }
+    assert!(!house.get("/files/docs/").headers.contains_key("etag"));
+    let before = house.get("/files/?version=v1").expect(200).headers["aeordb-version"].clone();
+    assert_ne!(before, head);
+    let stale = format!("\"{before}\"");
+    let clear =
+        |tag: &str| house.send("DELETE", "/files/docs?recursive", &[("if-match", tag)], b"");
+    clear(&tag).problem(412, "changed");
+    let promote = |tag: &str| {
+        house.send("POST", "/admin/promote", &[("if-match", tag)], br#"{"hash": "v1"}"#)
+    };
+    promote(&stale).problem(412, "head-moved");
+    promote(&tag).expect(200);
+}
