@@ -294,7 +294,41 @@ impl Read for Contents<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{nanoseconds, record, seconds};
+    use std::io::{Read, Write};
+
+    use super::{Tarball, nanoseconds, record, seconds};
+
+    /// Reads all of an archive; gives how many entries it has if it is whole.
+    fn entries(bytes: &[u8]) -> Option<usize> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let (mut archive, mut count) = (Tarball::new(file).ok()?, 0);
+        while let Some(entry) = archive.next_entry().ok()? {
+            archive.contents(&entry).read_to_end(&mut Vec::new()).unwrap();
+            count += 1;
+        }
+        Some(count)
+    }
+
+    #[test]
+    fn an_archive_that_was_changed_or_cut_off_anywhere_is_read_or_refused() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        builder.append_pax_extensions([("mtime", &b"-1.5"[..])]).unwrap();
+        builder.append_data(&mut header, "n".repeat(120), &b"abc"[..]).unwrap();
+        builder.append_data(&mut header, "b", &b"abc"[..]).unwrap();
+        let whole = builder.into_inner().unwrap();
+        assert_eq!(entries(&whole), Some(2));
+        for len in 0..whole.len() {
+            assert_eq!(entries(&whole[..len]), None, "{len}");
+        }
+        for place in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[place] = changed[place].wrapping_add(1);
+            entries(&changed);
+        }
+    }
 
     #[test]
     fn times_of_pax_headers_are_exact_before_and_after_1970() {

@@ -52,7 +52,7 @@ fn fetch(client: &Client, url: &str, near: &[PathBuf], watch: &Watch) -> Attempt
     let mut file = create(near).about(Subject::Local)?;
     client::copy(reply, &mut file, watch)?;
     let media = Arc::new(file.into_media().about(Subject::Local)?);
-    let name = LocalPath::new("what the server sent");
+    let name = LocalPath::new(client.base());
     let database = Database::open_media(media, name, &Options::default())?;
     Ok(Fetched { reader: database.reader()?, from, _database: database })
 }
@@ -70,9 +70,8 @@ fn create(directories: &[PathBuf]) -> Result<NewFile> {
 }
 
 /// Nothing, for a key that may not read what is there: if something is, the server says so.
-fn nothing() -> Result<Fetched> {
-    let media = Arc::new(MemoryMedia::new());
-    let name = LocalPath::new("nothing");
+fn nothing(name: &str) -> Result<Fetched> {
+    let (media, name) = (Arc::new(MemoryMedia::new()), LocalPath::new(name));
     let database = Database::create_media(media, name, [0; 16], &Options::default())?;
     Ok(Fetched { reader: database.reader()?, from: None, _database: database })
 }
@@ -147,7 +146,7 @@ fn attempt(
     let outline = format!("{url}&outline");
     let outline = fetch(client, &outline, std::slice::from_ref(&scratch), watch);
     let outline = match outline {
-        Err(failure) if exit::is_denied(&failure.error) => nothing()?,
+        Err(failure) if exit::is_denied(&failure.error) => nothing(client.base())?,
         outline => outline?,
     };
     let from = outline.reader.head();
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_patch_that_cannot_be_made_fails_the_request_instead_of_ending_it() {
-        let nothing = nothing().unwrap();
+        let nothing = nothing("nothing").unwrap();
         let head = nothing.reader.head();
         let unknown = VersionId(aeordb::hash::Hash::of(b"no version"));
         let make = |to| Patch::make(nothing.reader.clone(), head, to, Arc::default()).unwrap();

@@ -1,11 +1,12 @@
 //! What is at a path as a sealed file: out for a restore that is done elsewhere, or in outline for
 //! a put that is made elsewhere; in as what that put comes to.
 
-use std::io::BufReader;
+use std::io::{BufReader, Write};
 use std::sync::Arc;
 
 use aeordb::backup::{self, Input};
 use aeordb::object::Path;
+use aeordb::watch::Watch;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -17,6 +18,7 @@ use super::files::{insert_version, version_of};
 use super::json_answer;
 use super::streams::{MEDIA_TYPE, piped};
 use super::upload::refused;
+use crate::app::App;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{count, hash, object};
@@ -33,29 +35,24 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let app = &request.app;
     let reader = request.reader()?;
     let version = version_of(app, &reader, &request).await?;
-    let body = if request.method == Method::HEAD {
-        Body::empty()
-    } else {
-        // Many do this at once, and it is done soon: they wait instead of being sent away.
-        let permit = app.upload_permit().await?;
-        match outline {
-            true => {
-                let make = move |_: &_, out: &mut dyn std::io::Write, watch: &_| {
-                    backup::export_outline(&reader, &version, &path, out, watch)
-                };
-                piped(app, permit, make).await?
-            }
-            false => {
-                let part = move |_: &_| Ok(backup::subtree(&reader, &[version], &path)?);
-                let (reader, parts) = app.blocking(part).await?;
-                let make = move |_: &_, out: &mut dyn std::io::Write, watch: &_| {
-                    parts
-                        .iter()
-                        .try_for_each(|part| backup::export(&reader, part, out, watch).map(drop))
-                };
-                piped(app, permit, make).await?
-            }
+    let shared = reader.clone();
+    let (top, part) = (path.clone(), !outline);
+    let part = app
+        .blocking(move |_| {
+            let part = part.then(|| backup::subtree(&shared, &[version], &top));
+            Ok(part.transpose()?)
+        })
+        .await?;
+    let make = move |_: &App, out: &mut dyn Write, watch: &Watch| match part {
+        None => backup::export_outline(&reader, &version, &path, out, watch),
+        Some((reader, parts)) => {
+            parts.iter().try_for_each(|part| backup::export(&reader, part, out, watch).map(drop))
         }
+    };
+    let body = match request.method {
+        Method::HEAD => Body::empty(),
+        // Many do this at once, and it is done soon: they wait instead of being sent away.
+        _ => piped(app, app.upload_permit().await?, make).await?,
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -74,7 +71,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
     let watch = Cancelled(Arc::default());
     let seen = watch.0.clone();
-    let work = move |app: &Arc<crate::app::App>| {
+    let work = move |app: &Arc<App>| {
         let input = Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
         backup::graft(&app.database, input, &path, only_adds, &seen).map_err(Problem::of_backup)
     };
