@@ -1,30 +1,30 @@
-//! The one writer of a database: appends entries, commits, writes checkpoints.
+//! The one writer of a database: appends entries, takes them back, closes.
 
+mod commit;
 mod tail;
+mod written;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
-use zerocopy::IntoBytes;
+
+pub use written::Written;
 
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
-use crate::format::FrameHeader;
-use crate::format::checkpoint::{Checkpoint, VoidRef};
-use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
+use crate::format::checkpoint::VoidRef;
+use crate::format::commit::Seal;
 use crate::format::run::Record;
-use crate::format::superblock::{DATABASE_START, SLOTS};
 use crate::hash::{Hash, Kind};
-use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
+use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::index::Index;
 use crate::log::layers::{self, Below};
 use crate::log::packer::{Packed, Packer};
 use crate::log::recover::{Root, State};
-use crate::log::run_writer;
 use crate::log::source::{RawBlock, Source};
 use crate::log::{Published, WRITER_LOCK};
-use crate::store::{AppendEntries, Bitmap, Place, ReadEntries};
+use crate::store::{AppendEntries, Place, ReadEntries};
 
 /// A tail shorter than this is not worth a checkpoint at close: replaying it is a few reads.
 const TAIL_LEN_AT_CLOSE: u64 = 1024 * 1024;
@@ -227,67 +227,6 @@ impl Appender {
         synced
     }
 
-    /// Makes the recent entries a run, merged with runs that are not much larger.
-    fn write_recent(&mut self) -> Result<()> {
-        let recent = self.index.recent_sorted();
-        let runs = self.index.runs();
-        let sound = self.index.sound_runs();
-        let keep = run_writer::runs_to_keep(runs, recent.len() as u64).min(sound);
-        let (kept, merge) = runs.split_at(keep);
-        let source = &self.source;
-        let merged = run_writer::merged(&self.index, merge, recent);
-        let written =
-            run_writer::write_run(self.end, merged, |bytes, at| write(source, bytes, at))?;
-        let mut runs = kept.to_vec();
-        if let Some((run, header)) = written {
-            self.seal.add(self.end, &header.hash);
-            self.end += header.frame_len();
-            runs.push(run);
-        }
-        self.index = Arc::new(self.index.with_runs(runs));
-        Ok(())
-    }
-
-    /// The checkpoint of what is appended so far: everything recent becomes a run.
-    fn checkpoint(&mut self) -> Result<Checkpoint> {
-        self.write_recent()?;
-        let voids = self.state.checkpoint.voids.clone();
-        Ok(Checkpoint { runs: self.index.runs().to_vec(), voids })
-    }
-
-    fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
-        let at = self.end;
-        let frame = checkpoint.encode(self.state.superblock.file_id, at);
-        self.write(&frame, at)?;
-        let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
-        self.seal.add(at, &hash);
-        self.end += frame.len() as u64;
-        Ok(at)
-    }
-
-    /// Makes everything appended so far, and these roots, durable and visible: all or nothing.
-    pub fn commit(&mut self, root: Root) -> Result<Root> {
-        self.usable()?;
-        let spilled = self.index.runs() != self.state.index.runs();
-        let committed = self.flush().and_then(|()| {
-            let tail = self.end - self.state.tail_start;
-            let damaged = self.index.sound_runs() < self.index.runs().len();
-            let due = spilled || damaged || tail >= CHECKPOINT_INTERVAL;
-            let checkpoint = due.then(|| self.checkpoint()).transpose()?;
-            let root = self.seal_and_sync(root, checkpoint)?;
-            if due {
-                // The commit stands, whatever becomes of the superblock, which is only a shorter
-                // way to it. A sync that failed has latched the appender.
-                let _ = self.write_superblock();
-            }
-            Ok(root)
-        });
-        if committed.is_err() {
-            self.broken = true;
-        }
-        committed
-    }
-
     /// What the last checkpoint calls void, by offset.
     pub fn voids(&self) -> &[VoidRef] {
         &self.state.checkpoint.voids
@@ -310,123 +249,6 @@ impl Appender {
             index: self.index.clone(),
             below: self.below.clone(),
         }
-    }
-
-    /// Commits with an index of the entries whose numbers are in `live`, and of those that were
-    /// appended from `moved_from` on, as one run; `voids` are the bytes that it does not need. Everything that was
-    /// appended is flushed already. Nothing may be released before both superblocks lead here.
-    pub fn commit_collected(
-        &mut self,
-        root: Root,
-        live: &Bitmap,
-        moved_from: u64,
-        voids: Vec<VoidRef>,
-    ) -> Result<Root> {
-        self.usable()?;
-        let committed = self.write_collected(root, live, moved_from, voids);
-        if committed.is_err() {
-            self.broken = true;
-        }
-        committed
-    }
-
-    fn write_collected(
-        &mut self,
-        root: Root,
-        live: &Bitmap,
-        moved_from: u64,
-        voids: Vec<VoidRef>,
-    ) -> Result<Root> {
-        let source = &self.source;
-        let kept = self.records().filter(|record| match record {
-            Ok(record) if record.block_offset() >= moved_from => true,
-            Ok(record) => match self.index.locate(&Hash::new(record.hash)) {
-                Ok(place) => place.is_some_and(|place| live.contains(place.number)),
-                Err(_) => true,
-            },
-            Err(_) => true,
-        });
-        let written = run_writer::write_run(self.end, kept, |bytes, at| write(source, bytes, at))?;
-        let mut runs = Vec::new();
-        if let Some((run, header)) = written {
-            self.seal.add(self.end, &header.hash);
-            self.end += header.frame_len();
-            runs.push(run);
-        }
-        let checkpoint = Checkpoint { runs, voids };
-        self.index = Arc::new(Index::new(self.source.clone(), DATABASE_START, &checkpoint));
-        self.seal_and_sync(root, Some(checkpoint))
-    }
-
-    /// Writes a commit, after a checkpoint if there is one, and makes it durable and visible.
-    fn seal_and_sync(&mut self, mut root: Root, checkpoint: Option<Checkpoint>) -> Result<Root> {
-        let checkpoint_at =
-            checkpoint.as_ref().map(|checkpoint| self.write_checkpoint(checkpoint)).transpose()?;
-        root.sequence = self.state.root.sequence + 1;
-        root.time = self.clock.now();
-        let commit = Commit {
-            file_id: self.state.superblock.file_id,
-            offset: self.end.into(),
-            sequence: root.sequence.into(),
-            time: root.time.into(),
-            head: root.head.map(|head| *head.0.as_bytes()).unwrap_or_default(),
-            snapshots: *root.snapshots.as_bytes(),
-            history: *root.history.as_bytes(),
-            system: *root.system.as_bytes(),
-            previous: self.state.commit_hash,
-            seal: self.seal.finish(),
-            durable_to: self.state.proven_to.into(),
-            checkpoint: checkpoint_at.unwrap_or(self.state.checkpoint_at).into(),
-            epoch: root.epoch.into(),
-            reserved: 0.into(),
-        };
-        let (frame, hash) = commit.encode();
-        self.write(&frame, self.end)?;
-        self.sync()?;
-        let at = self.end;
-        self.end += COMMIT_FRAME_LEN as u64;
-        self.seal = Seal::new();
-        self.state.end = self.end;
-        self.state.proven_to = self.end;
-        self.state.commit_hash = hash;
-        self.state.root = root.clone();
-        self.state.index = self.index.clone();
-        if let Some((checkpoint, checkpoint_at)) = checkpoint.zip(checkpoint_at) {
-            self.state.checkpoint = checkpoint;
-            self.state.checkpoint_at = checkpoint_at;
-            self.state.checkpoint_commit = at;
-            self.state.tail_start = self.end;
-        }
-        self.publish();
-        Ok(root)
-    }
-
-    fn publish(&self) {
-        let published = Published { root: self.state.root.clone(), index: self.index.clone() };
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
-    }
-
-    /// Writes one slot and syncs it, so that never both are under way.
-    fn write_superblock(&mut self) -> Result<()> {
-        let mut superblock = self.state.superblock;
-        superblock.sequence = (superblock.sequence.get() + 1).into();
-        superblock.commit = self.state.checkpoint_commit.into();
-        superblock.durable_to = self.state.proven_to.into();
-        let superblock = superblock.sealed();
-        let slot = self.state.next_slot;
-        self.write(superblock.as_bytes(), SLOTS[slot])?;
-        self.sync()?;
-        self.state.superblock = superblock;
-        self.state.next_slot = 1 - slot;
-        Ok(())
-    }
-
-    /// Makes both slots lead to the last checkpoint: nothing that only an older one needs is
-    /// needed from then on.
-    pub fn write_both_superblocks(&mut self) -> Result<()> {
-        self.usable()?;
-        self.write_superblock()?;
-        self.write_superblock()
     }
 
     /// Takes back everything since the last commit.
@@ -480,39 +302,6 @@ impl Drop for Appender {
         // Whoever wants to know whether this worked calls `close`; what was committed is safe.
         let _ = self.close();
         let _ = self.source.media().unlock(WRITER_LOCK);
-    }
-}
-
-/// The entries that are written, as of one moment.
-pub struct Written {
-    source: Arc<Source>,
-    index: Arc<Index>,
-    below: Option<Below>,
-}
-
-impl Written {
-    /// Where they are read from.
-    pub fn source(&self) -> &Source {
-        &self.source
-    }
-
-    /// The index that finds them.
-    pub fn index(&self) -> &Index {
-        &self.index
-    }
-}
-
-impl ReadEntries for Written {
-    fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        layers::locate(&self.index, self.below.as_ref(), hash)
-    }
-
-    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        super::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
-    }
-
-    fn number_limit(&self) -> u64 {
-        layers::number_limit(&self.index, self.below.as_ref())
     }
 }
 
