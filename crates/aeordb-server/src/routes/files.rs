@@ -292,7 +292,7 @@ async fn delete(request: Request) -> Answer {
     let (path, _) = request.path()?;
     let recursive = request.flag("recursive")?;
     let conditions = Conditions::of(&request);
-    let edit = Edit::new("rm", move |draft: &mut Draft<'_, '_>| {
+    let edit = Edit::removal("rm", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
         conditions.check(&path, found.as_ref())?;
         remove(draft, std::slice::from_ref(&path), recursive)

@@ -1,6 +1,7 @@
 //! The one writer of a database: appends entries, takes them back, closes.
 
 mod commit;
+mod reserve;
 mod tail;
 mod written;
 
@@ -8,6 +9,8 @@ use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 
+pub use reserve::Purpose;
+use reserve::Reserve;
 pub use written::Written;
 
 use crate::clock::Clock;
@@ -49,11 +52,17 @@ pub struct Appender {
     latched: Option<String>,
     /// Set when a write failed: nothing is appended before the attempt was rolled back.
     broken: bool,
+    /// What opening found is not settled yet: the disk was full.
+    unsettled: bool,
+    /// What was restored is safe only once both superblocks lead there.
+    superblocks_due: bool,
+    reserve: Reserve,
 }
 
 impl Appender {
     /// The appender of an opened database whose writer's lock is held. Cuts off a torn tail, and
-    /// secures one that is not proven to be on the disk.
+    /// secures one that is not proven to be on the disk. On a full disk that waits for the next
+    /// writer.
     pub fn new(
         source: Arc<Source>,
         published: Arc<RwLock<Arc<Published>>>,
@@ -74,25 +83,30 @@ impl Appender {
             seal: Seal::new(),
             latched: None,
             broken: false,
+            unsettled: true,
+            superblocks_due: false,
+            reserve: Reserve::new(),
         };
-        if appender.source.file_len()? > appender.end {
-            // Synced, so that a commit which was torn stays away once it was seen to be.
-            appender.cut_tail()?;
-            appender.sync()?;
-        }
-        if appender.state.one_slot {
-            appender.write_superblock()?;
-        }
-        let State { end, proven_to, not_indexed_to, .. } = &appender.state;
-        if end > proven_to || not_indexed_to.is_some() {
-            appender.restore()?;
+        match appender.settle() {
+            Err(error) if error.is_no_space() && appender.latched.is_none() => {
+                appender.index_in_memory()?;
+            }
+            settled => settled?,
         }
         Ok(appender)
+    }
+
+    /// Prepares for a writer: settles what opening could not, and notes what it needs space for.
+    pub fn begin(&mut self, purpose: Purpose) -> Result<()> {
+        self.settle()?;
+        self.reserve.purpose = purpose;
+        Ok(())
     }
 
     /// Lets reads fall through to another file.
     pub(super) fn over(mut self, below: Below) -> Self {
         self.below = Some(below);
+        self.reserve.give_up();
         self
     }
 
@@ -193,9 +207,8 @@ impl Appender {
 
     fn write_block(&mut self, packed: Packed) -> Result<()> {
         let offset = self.end;
-        self.write(&packed.frame, offset)?;
+        self.append_frame(&packed.frame)?;
         self.seal.add(offset, &packed.hash);
-        self.end += packed.frame.len() as u64;
         self.index.add(packed.entries.iter().map(|entry| entry.hash), offset, packed.tag());
         self.packer.written(&packed);
         if self.index.recent_len() >= RECENT_ENTRIES_MAX {
@@ -208,11 +221,28 @@ impl Appender {
         write(&self.source, bytes, offset)
     }
 
-    /// Gives back what stands after the last commit.
-    fn cut_tail(&self) -> Result<()> {
-        let name = self.source.name();
-        let media = self.source.media();
-        media.set_len(self.end).context(|| format!("cutting {name} to {} bytes", self.end))
+    /// Writes a frame at the end, which moves.
+    fn append_frame(&mut self, frame: &[u8]) -> Result<()> {
+        let len = frame.len() as u64;
+        self.make_room(len)?;
+        self.write(frame, self.end)?;
+        self.end += len;
+        Ok(())
+    }
+
+    /// Gives back what stands after the last commit if it is more than `spared` bytes. Returns
+    /// whether it did.
+    fn cut_tail(&mut self, spared: u64) -> Result<bool> {
+        if self.source.file_len()? <= self.end.saturating_add(spared) {
+            return Ok(false);
+        }
+        // The reserve goes with it, and is taken again before anybody else does.
+        let (name, end) = (self.source.name(), self.end);
+        let cut = self.source.media().set_len(end);
+        cut.context(|| format!("cutting {name} to {end} bytes"))?;
+        self.reserve.cut(end);
+        self.renew_reserve();
+        Ok(true)
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -264,10 +294,20 @@ impl Appender {
         self.source.forget();
         if self.latched.is_none() {
             // It may fail: no commit among these bytes follows the last one, and the next ones
-            // are written over them.
-            let _ = self.cut_tail();
+            // are written over them. So on a full disk they stay, as a part of the reserve.
+            let spared = if self.reserve.short { self.reserve_len() } else { 0 };
+            let _ = self.cut_tail(spared);
         }
         self.broken = false;
+    }
+
+    /// Takes the attempt back if it failed, so that another can be made.
+    fn or_rollback<T>(&mut self, attempt: Result<T>) -> Result<T> {
+        if attempt.is_err() {
+            self.broken = true;
+            self.rollback();
+        }
+        attempt
     }
 
     /// True if something was appended since the last commit.
@@ -284,13 +324,29 @@ impl Appender {
         if self.is_dirty() || self.broken {
             self.rollback();
         }
+        if self.unsettled {
+            return Ok(());
+        }
+        self.reserve.purpose = Purpose::Growth;
+        match self.shorten_next_opening() {
+            // What was committed is safe all the same, and the disk is to be closed when full.
+            Err(error) if error.is_no_space() && self.latched.is_none() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn shorten_next_opening(&mut self) -> Result<()> {
         if self.state.end - self.state.tail_start >= TAIL_LEN_AT_CLOSE {
-            let checkpoint = self.checkpoint()?;
-            self.seal_and_sync(self.state.root.clone(), Some(checkpoint))?;
-            self.write_superblock()?;
-        } else if self.state.superblock.durable_to.get() < self.state.end
-            && self.state.root.sequence > 0
-        {
+            let sealed = self.checkpoint().and_then(|checkpoint| {
+                self.seal_and_sync(self.state.root.clone(), Some(checkpoint)).map(drop)
+            });
+            match self.or_rollback(sealed) {
+                // The superblock alone takes no space.
+                Err(error) if error.is_no_space() && self.latched.is_none() => {}
+                sealed => sealed?,
+            }
+        }
+        if self.state.superblock.durable_to.get() < self.state.end && self.state.root.sequence > 0 {
             self.write_superblock()?;
         }
         Ok(())

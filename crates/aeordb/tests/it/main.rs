@@ -15,6 +15,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod full_disk;
 mod fuzz;
 mod gc;
 mod golden;

@@ -5,11 +5,12 @@ use std::sync::{Arc, PoisonError};
 
 use zerocopy::IntoBytes;
 
+use super::reserve::{UNPROVEN_LEN_MAX, run_len};
 use super::{Appender, write};
 use crate::error::Result;
 use crate::format::FrameHeader;
-use crate::format::checkpoint::{Checkpoint, VoidRef};
-use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
+use crate::format::checkpoint::{Checkpoint, RunRef, VoidRef};
+use crate::format::commit::{Commit, Seal};
 use crate::format::superblock::{DATABASE_START, SLOTS};
 use crate::hash::Hash;
 use crate::limits::CHECKPOINT_INTERVAL;
@@ -23,29 +24,43 @@ impl Appender {
     /// Makes everything appended so far, and these roots, durable and visible: all or nothing.
     pub fn commit(&mut self, root: Root) -> Result<Root> {
         self.usable()?;
-        let spilled = self.index.runs() != self.state.index.runs();
         let committed = self.flush().and_then(|()| {
-            let tail = self.end - self.state.tail_start;
-            let damaged = self.index.sound_runs() < self.index.runs().len();
-            let due = spilled || damaged || tail >= CHECKPOINT_INTERVAL;
+            let due = self.is_checkpoint_due();
             let checkpoint = due.then(|| self.checkpoint()).transpose()?;
             let root = self.seal_and_sync(root, checkpoint)?;
-            if due {
+            if due || self.reserve.unproven > UNPROVEN_LEN_MAX {
                 // The commit stands, whatever becomes of the superblock, which is only a shorter
                 // way to it. A sync that failed has latched the appender.
                 let _ = self.write_superblock();
             }
             Ok(root)
         });
-        if committed.is_err() {
-            self.broken = true;
+        self.after_commit(committed)
+    }
+
+    fn after_commit(&mut self, committed: Result<Root>) -> Result<Root> {
+        match &committed {
+            Ok(_) => self.renew_reserve(),
+            Err(_) => self.broken = true,
         }
         committed
     }
 
+    fn is_checkpoint_due(&mut self) -> bool {
+        // A run that is written already is lost without one.
+        if self.index.runs() != self.state.index.runs() {
+            return true;
+        }
+        let long = self.end - self.state.tail_start >= CHECKPOINT_INTERVAL;
+        let damaged = self.index.sound_runs() < self.index.runs().len();
+        // It only makes opening shorter: on a full disk it waits.
+        (long || damaged) && self.is_room(run_len(self.index.entries()))
+    }
+
     /// Commits with an index of the entries whose numbers are in `live`, and of those that were
-    /// appended from `moved_from` on, as one run; `voids` are the bytes that it does not need. Everything that was
-    /// appended is flushed already. Nothing may be released before both superblocks lead here.
+    /// appended from `moved_from` on, as one run; `voids` are the bytes that it does not need.
+    /// Everything that was appended is flushed already. Nothing may be released before both
+    /// superblocks lead here.
     pub fn commit_collected(
         &mut self,
         root: Root,
@@ -54,11 +69,10 @@ impl Appender {
         voids: Vec<VoidRef>,
     ) -> Result<Root> {
         self.usable()?;
-        let committed = self.write_collected(root, live, moved_from, voids);
-        if committed.is_err() {
-            self.broken = true;
-        }
-        committed
+        let committed = self.make_room(run_len(self.index.entries()));
+        let committed =
+            committed.and_then(|()| self.write_collected(root, live, moved_from, voids));
+        self.after_commit(committed)
     }
 
     fn write_collected(
@@ -116,11 +130,11 @@ impl Appender {
             reserved: 0.into(),
         };
         let (frame, hash) = commit.encode();
-        self.write(&frame, self.end)?;
-        self.sync()?;
         let at = self.end;
-        self.end += COMMIT_FRAME_LEN as u64;
+        self.append_frame(&frame)?;
+        self.sync()?;
         self.seal = Seal::new();
+        self.reserve.unproven = self.end - self.state.end;
         self.state.end = self.end;
         self.state.proven_to = self.end;
         self.state.commit_hash = hash;
@@ -153,6 +167,7 @@ impl Appender {
         self.sync()?;
         self.state.superblock = superblock;
         self.state.next_slot = 1 - slot;
+        self.reserve.unproven = 0;
         Ok(())
     }
 
@@ -167,9 +182,16 @@ impl Appender {
     /// Makes the recent entries a run, merged with runs that are not much larger.
     pub(super) fn write_recent(&mut self) -> Result<()> {
         let recent = self.index.recent_sorted();
-        let runs = self.index.runs();
+        let index = self.index.clone();
+        let runs = index.runs();
         let sound = self.index.sound_runs();
-        let keep = run_writer::runs_to_keep(runs, recent.len() as u64).min(sound);
+        let mut keep = run_writer::runs_to_keep(runs, recent.len() as u64).min(sound);
+        let len = |keep: usize| run_len(recent.len() as u64 + records(&runs[keep..]));
+        if !self.is_room(len(keep)) {
+            // Merging can wait.
+            keep = sound;
+        }
+        self.make_room(len(keep))?;
         let (kept, merge) = runs.split_at(keep);
         let source = &self.source;
         let merged = run_writer::merged(&self.index, merge, recent);
@@ -195,10 +217,14 @@ impl Appender {
     fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
         let at = self.end;
         let frame = checkpoint.encode(self.state.superblock.file_id, at);
-        self.write(&frame, at)?;
+        self.append_frame(&frame)?;
         let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
         self.seal.add(at, &hash);
-        self.end += frame.len() as u64;
         Ok(at)
     }
+}
+
+/// Records in these runs.
+fn records(runs: &[RunRef]) -> u64 {
+    runs.iter().map(|run| run.records.get()).sum()
 }
