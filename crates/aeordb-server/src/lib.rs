@@ -27,6 +27,7 @@ mod metrics;
 mod openapi;
 mod outgoing;
 mod patience;
+mod places;
 mod problem;
 mod request;
 pub mod routes;
@@ -34,6 +35,7 @@ mod schema;
 mod server;
 mod sniff;
 mod spool;
+mod traced;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;

@@ -1,10 +1,12 @@
 //! The calls of backup and restore that work with files of the backup directory, and the import
 //! of a file that is the body.
 
-use std::io::BufReader;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use aeordb::Error;
 use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::hash::VersionId;
 use aeordb::watch::Watch;
@@ -23,6 +25,13 @@ use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{count, flag, hash, object, text};
 use crate::spool;
+
+/// Longest body of JSON that names files to import.
+const IMPORT_LEN_MAX: usize = 1024 * 1024;
+/// Most files of one import.
+const FILES_MAX: usize = 1000;
+/// Bytes that are read at once.
+const PIECE_LEN: usize = 256 * 1024;
 
 pub fn routes() -> Vec<Route> {
     let export = object(&[("output", text()), ("snapshot?", text()), ("hash?", text())]);
@@ -214,35 +223,37 @@ pub fn seconds(app: &App) -> i64 {
 async fn import_any(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
     if is_json(&request) {
-        let Import { file, promote, force, snapshot } = request.incoming().json().await?;
+        let Import { file, promote, force, snapshot } =
+            request.incoming().json_up_to(IMPORT_LEN_MAX).await?;
         let names = match file {
             OneOrMany::One(name) => vec![name],
             OneOrMany::Many(names) => names,
         };
-        allow(&request, promote)?;
+        if names.len() > FILES_MAX {
+            let found = names.len();
+            let detail = format!("one import takes at most {FILES_MAX} files, not {found}");
+            return Err(Problem::invalid(detail));
+        }
+        allow(&request, promote, snapshot.as_deref())?;
         let options =
             ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
         return import(&request, options, move |app| {
-            let open = |name: &String| {
-                let file = app.backups.open_file(name)?;
-                let metadata = file.metadata().map_err(|e| Problem::internal(&e.to_string()))?;
-                if app.database.is_same_file(&metadata) {
-                    return Err(Problem::invalid(format!("'{name}' is the database itself")));
-                }
-                Ok(file)
-            };
-            names.iter().map(open).collect()
+            // All of them are there before the first is read, and one is open at a time.
+            names.iter().try_for_each(|name| app.open_backup(name).map(drop))?;
+            let late = |name| Input::Stream(Box::new(Late::new(app, name)));
+            Ok(names.into_iter().map(late).collect())
         })
         .await;
     }
     let (promote, force) = (request.flag("promote")?, request.flag("force")?);
-    allow(&request, promote)?;
     let snapshot = request.query("snapshot").map(str::to_owned);
+    allow(&request, promote, snapshot.as_deref())?;
     let options = ImportOptions { promote, force, expect, snapshot, ..ImportOptions::default() };
     // The writer must not wait for the sender, so the file comes first, and then its import.
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
-    import(&request, options, move |_| Ok(vec![file])).await
+    let file = BufReader::with_capacity(PIECE_LEN, file);
+    import(&request, options, move |_| Ok(vec![Input::Stream(Box::new(file))])).await
 }
 
 fn is_json(request: &Request) -> bool {
@@ -251,8 +262,11 @@ fn is_json(request: &Request) -> bool {
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// An import that promotes moves HEAD.
-fn allow(request: &Request, promote: bool) -> Result<(), Problem> {
+/// An import that promotes moves HEAD, and one that names a version makes a snapshot.
+fn allow(request: &Request, promote: bool, snapshot: Option<&str>) -> Result<(), Problem> {
+    if snapshot.is_some() {
+        request.need(Scope::Snapshot)?;
+    }
     if promote {
         request.need(Scope::Promote)?;
         if request.rights.append_only {
@@ -262,16 +276,40 @@ fn allow(request: &Request, promote: bool) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A file of the backup directory that is opened when its turn comes.
+struct Late {
+    app: Arc<App>,
+    name: String,
+    file: Option<BufReader<File>>,
+}
+
+impl Late {
+    fn new(app: &Arc<App>, name: String) -> Self {
+        Late { app: app.clone(), name, file: None }
+    }
+}
+
+impl Read for Late {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.file.is_none() {
+            // It was there a moment ago.
+            let gone = |_| io::Error::other(Error::not_found(format!("backup '{}'", self.name)));
+            let file = self.app.open_backup(&self.name).map_err(gone)?;
+            self.file = Some(BufReader::with_capacity(PIECE_LEN, file));
+        }
+        self.file.as_mut().map_or(Ok(0), |file| file.read(buffer))
+    }
+}
+
 async fn import(
     request: &Request,
     options: ImportOptions,
-    files: impl FnOnce(&App) -> Result<Vec<std::fs::File>, Problem> + Send + 'static,
+    inputs: impl FnOnce(&Arc<App>) -> Result<Vec<Input>, Problem> + Send + 'static,
 ) -> Answer {
     let watch = Cancelled(Arc::default());
     let seen = watch.0.clone();
-    let answer = request.app.blocking(move |app| {
-        let stream = |file| Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
-        let inputs = files(app)?.into_iter().map(stream).collect();
+    let answer = request.app.writing(move |app| {
+        let inputs = inputs(app)?;
         let report =
             backup::import(&app.database, inputs, &options, &seen).map_err(Problem::of_backup)?;
         let mut response = json_answer(StatusCode::OK, &json::import(&report));
@@ -286,7 +324,7 @@ async fn import(
 async fn promote(mut request: Request) -> Answer {
     let Promote { hash } = request.incoming().json().await?;
     let expect = request.expected_head()?;
-    let answer = request.app.blocking(move |app| {
+    let answer = request.app.writing(move |app| {
         let version = app.database.reader()?.resolve(&hash)?;
         let promotion = app.database.promote(&version, expect.as_ref())?;
         let mut response = json_answer(StatusCode::OK, &json::promotion(&promotion));

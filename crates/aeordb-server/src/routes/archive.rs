@@ -104,7 +104,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     let mirror = request.flag("mirror")?;
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
-    let edit = request.app.blocking(move |app| {
+    let edit = request.app.writing(move |app| {
         let upload = Upload::new(app.database.clone());
         unpack(upload, file, &path, mirror).map_err(|error| match error {
             Error::Io { source, .. } => Problem::damaged_upload(format!("the archive: {source}")),

@@ -16,6 +16,9 @@ use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{flag, object, text};
 
+/// Longest body, in bytes.
+const JSON_LEN_MAX: usize = 1024 * 1024;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch {
@@ -84,7 +87,7 @@ pub fn schema() -> Value {
 
 pub async fn post(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
-    let batch: Batch = request.incoming().json().await?;
+    let batch: Batch = request.incoming().json_up_to(JSON_LEN_MAX).await?;
     let edit = request.app.blocking(move |app| {
         let reader = app.reader()?;
         let mut upload = Upload::new(app.database.clone());

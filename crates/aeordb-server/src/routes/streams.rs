@@ -170,7 +170,6 @@ pub async fn piped(
         });
         shared.metrics.exports.fetch_sub(1, Relaxed);
         if let Err(error) = made {
-            crate::log::event("aborted", &[("detail", error.to_string().into())]);
             pipe.fail(error);
         }
     });

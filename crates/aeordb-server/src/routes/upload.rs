@@ -81,7 +81,7 @@ async fn take(app: &Arc<App>, mut body: Incoming) -> Result<(Upload, FileRecord)
     let mut upload = Upload::new(app.database.clone());
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut len = 0;
-    while let Some(bytes) = body.next().await? {
+    while let Some(bytes) = body.next_kept().await? {
         len += bytes.len();
         pieces.push(bytes);
         if len > SMALL_LEN {
@@ -100,7 +100,7 @@ async fn take_large(
     mut pieces: Vec<Bytes>,
     mut body: Incoming,
 ) -> Result<(Upload, FileRecord), Problem> {
-    let _permit = app.upload_permit().await?;
+    let _place = app.place(&app.uploads, &body.caller().key, 1).await?;
     let mut len: usize = pieces.iter().map(Bytes::len).sum();
     loop {
         let next = body.next().await?;
@@ -115,7 +115,7 @@ async fn take_large(
                 let record = ended.then(|| upload.finish_file()).transpose()?;
                 Ok((upload, record))
             };
-            let (written, record) = app.blocking(write).await?;
+            let (written, record) = app.writing_on(write).await?;
             upload = written;
             if let Some(record) = record {
                 return Ok((upload, record));

@@ -6,6 +6,7 @@ mod backups;
 mod files;
 mod house;
 mod keys;
+mod limits;
 mod meta;
 mod page;
 mod slow;
