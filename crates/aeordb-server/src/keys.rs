@@ -209,6 +209,14 @@ pub fn revoke(database: &Database, id: &str, by: &Rights) -> Result<Option<Key>>
     Ok(Some(key))
 }
 
+/// Removes a key that nobody knows, as if it had never been made.
+pub fn forget(database: &Database, id: &str) -> Result<()> {
+    let mut writer = database.writer()?;
+    writer.set_system(&[PREFIX, id.as_bytes()].concat(), None)?;
+    writer.commit()?;
+    Ok(())
+}
+
 fn random<const LEN: usize>() -> Result<String> {
     let mut bytes = [0; LEN];
     getrandom::fill(&mut bytes)

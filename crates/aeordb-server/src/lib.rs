@@ -18,6 +18,7 @@ mod backups;
 mod body;
 mod cache;
 mod comparisons;
+mod connections;
 mod jobs;
 pub mod json;
 pub mod keys;

@@ -49,7 +49,7 @@ impl Limiter {
 }
 
 /// Who has one IPv6 address has a whole network of them.
-fn network(address: IpAddr) -> [u8; 16] {
+pub fn network(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => {

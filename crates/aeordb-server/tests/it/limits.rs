@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::Duration;
 
 use aeordb_server::Deadlines;
 
@@ -85,4 +86,29 @@ fn is_answered(stream: &TcpStream) -> bool {
     let answered = stream.peek(&mut [0]).is_ok();
     stream.set_nonblocking(false).unwrap();
     answered
+}
+
+/// The client sends everything before it reads: a connection that is reset takes the answer along.
+#[test]
+fn an_answer_that_comes_before_the_body_was_sent_is_not_lost() {
+    let house = House::new();
+    let body = noise(900_000);
+    for _ in 0..15 {
+        let wrong = [("authorization", "Bearer wrong")];
+        house.bare("PUT", "/files/a", &wrong, &body).problem(401, "unauthorized");
+        house.send("POST", "/admin/snapshots", &[], &body).problem(413, "too-large");
+    }
+}
+
+#[test]
+fn the_end_does_not_wait_for_clients_that_have_asked_for_nothing() {
+    let hour = Duration::from_secs(3600);
+    let house = House::with(Deadlines { headers: hour, shutdown: hour, ..Deadlines::default() });
+    let silent = house.connect();
+    let mut halfway = house.connect();
+    halfway.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+    // Both were accepted before this one.
+    house.get("/files/").expect(200);
+    house.close();
+    drop((silent, halfway));
 }
