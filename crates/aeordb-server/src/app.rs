@@ -4,7 +4,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aeordb::db::{Committer, Database, Edit, EditReport, Reader};
 use aeordb::error::Result;
@@ -33,6 +33,8 @@ const BODIES_LEN_MAX: usize = 256 * 1024 * 1024;
 /// Threads that wait for the writer at once. They are few, so that the rest is there for readers,
 /// however long somebody writes.
 const WRITERS_MAX: usize = 16;
+/// How often it is looked at whether the database's file is where it was.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,8 @@ pub struct App {
     /// Bytes of bodies in memory.
     pub bodies: Places,
     writers: Arc<Semaphore>,
+    /// Whether the database's file was gone from its place, and when that was last looked at.
+    place: Mutex<(bool, Option<Instant>)>,
     /// True once the server is to stop.
     pub stopping: AtomicBool,
 }
@@ -131,6 +135,7 @@ impl App {
             spools: Places::new(SPOOLS_MAX),
             bodies: Places::new(BODIES_LEN_MAX),
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
+            place: Mutex::default(),
             stopping: AtomicBool::new(false),
             database,
         }))
@@ -171,12 +176,36 @@ impl App {
         }
     }
 
+    /// Refuses to write once the database's file was removed or replaced: what is committed to it
+    /// then is lost. This is looked at now and then, and found once it stays so.
+    pub fn check_place(&self, max_age: Duration) -> std::result::Result<(), Problem> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_gone, looked) = &mut *place;
+        if !*is_gone && looked.is_none_or(|looked| looked.elapsed() >= max_age) {
+            *looked = Some(Instant::now());
+            // That it cannot be looked at does not say that it is gone.
+            *is_gone = !self.database.still_at_path().unwrap_or(true);
+            if *is_gone {
+                let detail = "the database file was removed or replaced while it was served: \
+                              nothing is written any more. Save what is needed through this \
+                              server, which still reads it, then start the server again";
+                let file = self.database.path().display().to_string();
+                log::event("read-only", &[("file", file.into()), ("detail", detail.into())]);
+            }
+        }
+        match *is_gone {
+            true => Err(Problem::read_only()),
+            false => Ok(()),
+        }
+    }
+
     /// Runs work that may wait for the writer, which an import or a collection can have for long:
     /// few threads wait for it, everybody else waits here, and not without end.
     pub async fn writing<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
     ) -> std::result::Result<T, Problem> {
+        self.check_place(LOOK)?;
         let place = tokio::time::timeout(self.deadlines.turn, self.writer_place()).await;
         let busy = "the database is being written to, by many or for long";
         let place = place.map_err(|_| Problem::busy(busy))??;
@@ -212,6 +241,7 @@ impl App {
 
     /// Makes an edit, together with those of others, durable when this returns.
     pub async fn edit(&self, edit: Edit) -> std::result::Result<EditReport, Problem> {
+        self.check_place(LOOK)?;
         let (done, outcome) = oneshot::channel();
         // Whoever asked may be gone.
         self.committer.submit(edit, move |outcome| drop(done.send(outcome)));

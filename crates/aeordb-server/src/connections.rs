@@ -62,7 +62,7 @@ pub struct Admitted {
 impl Connections {
     /// At most `max` connections, and a quarter of them from one address of another machine.
     pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Connections { open: Mutex::default(), max, start: Instant::now() })
+        Arc::new(Connections { open: Mutex::default(), max: max.max(1), start: Instant::now() })
     }
 
     /// Asks for a place. Where there is none, the connection that has had nothing to do for

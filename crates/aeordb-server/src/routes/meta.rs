@@ -1,5 +1,7 @@
 //! What there is to know of the server itself.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -49,6 +51,7 @@ async fn ready(request: Request) -> Answer {
         .blocking(|app| {
             // What cannot be written to after a failed sync is not ready, though it can be read.
             app.database.check_writable()?;
+            app.check_place(Duration::ZERO)?;
             let head = app.reader()?.head().to_string();
             Ok(json_answer(StatusCode::OK, &json!({ "status": "ready", "head": head })))
         })
