@@ -22,7 +22,7 @@ mod mv;
 mod promote;
 mod put;
 mod rm;
-mod serve;
+pub mod serve;
 pub mod snapshot;
 pub mod stat;
 mod verify;

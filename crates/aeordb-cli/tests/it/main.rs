@@ -14,6 +14,7 @@ mod readers;
 mod refusals;
 mod server;
 mod server_manual;
+mod serving;
 mod transcripts;
 mod trees;
 mod writers;

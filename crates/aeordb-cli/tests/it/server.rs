@@ -21,7 +21,13 @@ pub struct Served<'d> {
 impl<'d> Served<'d> {
     /// Starts the server; `key` is used if the database has one already.
     pub fn start(desk: &'d Desk, key: &str) -> Self {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--log", "errors", "--json"];
+        Served::start_with(desk, key, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(desk: &'d Desk, key: &str, more: &[&str]) -> Self {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--log", "errors", "--json"];
+        let arguments = [&serve[..], more].concat();
         let mut child = desk.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
@@ -37,7 +43,7 @@ impl<'d> Served<'d> {
         Run::new(&all, output)
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         self.run(arguments).expect(0).out()
     }
 
