@@ -1,8 +1,13 @@
 //! How a server starts, to whom it gives its first key, and what a client is told that it refuses.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::desk::{Desk, Run};
 use crate::server::Served;
@@ -81,4 +86,30 @@ fn a_server_that_cannot_start_and_one_that_cannot_be_reached_say_what_helps() {
     let mixed = desk.command(&["ls", "/", "--server", &https]);
     let output = { mixed }.env("AEORDB_API_KEY", &served.key).output().unwrap();
     Run::new(&["ls"], output).refused(1, "asking", "http:// instead of https://");
+}
+
+#[test]
+fn the_log_names_who_fetched_a_backup_and_is_not_flooded_by_wrong_keys() {
+    let desk = Desk::new();
+    let log = File::create(desk.path("log")).unwrap();
+    let mut served = Served::start_logging(&desk, "", &["--log", "changes"], log.into());
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(served.address()).unwrap();
+        stream.write_all(b"GET /files/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    served.ok(&["ls", "/"]);
+    served.ok(&["export", "--output", "fetched.aeordb"]);
+    assert_eq!(served.signal(Signal::SIGTERM), Some(0));
+    let log = String::from_utf8(desk.read("log")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let refused = lines.iter().filter(|line| line["key"].is_null() && line["path"] == "/files/");
+    let refused = refused.count();
+    assert!((1..100).contains(&refused), "{refused} lines of 200 requests");
+    let id = served.key.split('_').nth(1).unwrap();
+    let fetched: Vec<_> = lines.iter().filter(|line| line["key"] == id).collect();
+    assert_eq!(fetched.len(), 1, "{fetched:?}");
+    assert_eq!(fetched[0]["path"], "/admin/export");
+    assert_eq!(fetched[0]["client"], "127.0.0.1");
+    assert!(!log.contains(&served.key));
 }
