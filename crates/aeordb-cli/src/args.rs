@@ -462,7 +462,8 @@ pub struct Compact {
 #[command(after_help = help::SERVE)]
 pub struct Serve {
     /// The address to listen on
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000",
+        value_parser = crate::cmd::serve::address)]
     pub listen: SocketAddr,
     /// The directory of backups; `backups` beside the database if not given
     #[arg(long, value_name = "DIRECTORY")]
@@ -476,6 +477,13 @@ pub struct Serve {
     /// Listen without TLS where others than this machine can hear it
     #[arg(long)]
     pub allow_plaintext: bool,
+    /// Write the first key to this new file, readable by its owner alone, instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub first_key_file: Option<PathBuf>,
+    /// Connections that are open at once; one address of another machine has a quarter of them
+    #[arg(long, value_name = "COUNT", default_value = "8192",
+        value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
+    pub max_connections: u32,
     /// What is logged to standard error, as JSON lines
     #[arg(long, value_enum, default_value = "changes")]
     pub log: LogLevel,

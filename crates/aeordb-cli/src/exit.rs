@@ -43,6 +43,18 @@ pub fn is_denied(error: &Error) -> bool {
     inner.is_some_and(|inner| inner.is::<Denied>())
 }
 
+/// Nobody reads our standard output any more.
+#[derive(Debug)]
+pub struct ClosedOutput;
+
+impl std::fmt::Display for ClosedOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nobody reads it any more")
+    }
+}
+
+impl std::error::Error for ClosedOutput {}
+
 /// What an error is about: the library names the thing, the verb knows what part it plays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Subject {
@@ -65,6 +77,8 @@ pub enum Subject {
     Output,
     /// An API key.
     Key,
+    /// A server that is to start.
+    Serving,
 }
 
 /// Why a command did not end well.
@@ -115,9 +129,14 @@ pub fn unwrapped(error: Error) -> Error {
     }
 }
 
-/// True if nobody reads what we write any more.
+/// True if nobody reads our standard output any more. A server that hangs up is something else.
 pub fn is_closed_pipe(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
+    match error {
+        Error::Io { source, .. } => {
+            source.get_ref().is_some_and(|inner| inner.is::<ClosedOutput>())
+        }
+        _ => false,
+    }
 }
 
 /// The exit code of an error.
@@ -175,12 +194,18 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
     let database = text::shell(database);
     let looks = matches!(*verb, "verify" | "info");
     Some(match (error, subject) {
+        (error, Subject::Serving) if serving_hint(error).is_some() => return serving_hint(error),
+        (Error::Io { what, source }, _) if what.starts_with("asking ") => {
+            return asking_hint(&source.to_string()).map(Into::into);
+        }
         (Error::Io { source, .. }, _) if source.kind() == ErrorKind::PermissionDenied => {
             "the permissions of this file or directory do not allow it".into()
         }
-        _ if is_denied(error) => "set AEORDB_API_KEY to a key of the server that has the scope; \
-             `aeordb key create` makes one"
-            .into(),
+        _ if is_denied(error) => {
+            "set AEORDB_API_KEY to a key of the server that has the scope, or \
+             AEORDB_API_KEY_FILE to a file with it; `aeordb key create` makes one"
+                .into()
+        }
         _ if error.is_no_space() && *verb == "compact" => "the new file needs room beside the old \
              one, which is as it was; `aeordb gc` releases space in place"
             .into(),
@@ -206,6 +231,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::NotFound(_), Subject::Key) => "`aeordb key list` shows all keys".into(),
         (Error::NotFound(_) | Error::Io { .. }, _) if code(error) == 10 => {
             "check the name; `-` is standard input".into()
+        }
+        (Error::Io { source, .. }, _) if source.kind() == ErrorKind::BrokenPipe => {
+            "what it was sent to stopped reading: see why, then run it again".into()
         }
         (Error::Exists(_), Subject::Snapshot) => {
             "choose another name, or remove this one with `aeordb snapshot delete NAME`".into()
@@ -273,6 +301,57 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         }
         _ => return None,
     })
+}
+
+/// What helps a server to start.
+fn serving_hint(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::Io { what, source } if what.starts_with("listening") => match source.kind() {
+            ErrorKind::AddrInUse => {
+                "another program listens there: end it, or choose another --listen ADDRESS:PORT"
+            }
+            ErrorKind::PermissionDenied => {
+                "ports below 1024 belong to the system: choose another --listen ADDRESS:PORT, or \
+                 start it with CAP_NET_BIND_SERVICE"
+            }
+            _ => "--listen takes an address of this machine and a port, as in 127.0.0.1:3000",
+        },
+        Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "make the directory above it first, or name another with --database or --backup-dir"
+        }
+        Error::NotFound(_) => "make the directory above it first, or name another with --database",
+        Error::Exists(_) => "choose another --first-key-file, existing files are never overwritten",
+        Error::Invalid(detail) if detail.contains("used for TLS") => {
+            "--tls-cert is the chain of certificates in PEM, the server's own first; --tls-key is \
+             its private key in PEM, without a password"
+        }
+        Error::Invalid(detail) if detail.contains("plain text") => {
+            "give it --tls-cert and --tls-key, or, where a proxy before it does the encryption, \
+             --allow-plaintext"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// What helps to reach a server, by what went wrong.
+fn asking_hint(text: &str) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["invalidcontenttype", "corrupt message"]) {
+        Some("what answers there does not speak TLS: is it http:// instead of https://?")
+    } else if has(&["certificate", "unknownissuer", "unknown issuer"]) {
+        Some(
+            "SSL_CERT_FILE names a file with the certificate of your own authority, in PEM; the \
+             name in the URL must be one that the server's certificate is for",
+        )
+    } else if has(&["http parse", "http version", "protocol", "invalid header"]) {
+        Some("what answers there does not speak HTTP: is it https:// instead of http://?")
+    } else if has(&["refused", "unreachable", "timed out", "timeout", "host not found"]) {
+        Some("is the server running, and is this its address? `curl URL/healthz` asks it")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

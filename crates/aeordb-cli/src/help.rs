@@ -40,7 +40,7 @@ Exit codes:
 pub const SERVE: &str = "\
 Makes the database if it is not there. If it has no key yet, one that may do everything is made \
 and shown once. Everything but /healthz needs a key: Authorization: Bearer KEY. GET /openapi.json \
-describes all calls. SIGTERM ends the server when it has finished what it accepted, SIGHUP reads \
+describes all calls. A port without an address is one of this machine alone. SIGTERM ends the server when it has finished what it accepted, SIGHUP reads \
 the certificate again.
 
 Examples:

@@ -10,6 +10,7 @@ use aeordb::Result;
 use aeordb::error::Context;
 use serde_json::Value;
 
+use crate::exit::ClosedOutput;
 use crate::text;
 
 /// Bytes that are collected before they are written.
@@ -17,9 +18,29 @@ const BUFFER_LEN: usize = 64 * 1024;
 
 /// Standard output and standard error.
 pub struct Out {
-    data: BufWriter<Box<dyn Write + Send>>,
+    data: BufWriter<Data>,
     messages: Box<dyn Write + Send>,
     terminal: bool,
+}
+
+/// Standard output. That nobody reads it is told apart from every other pipe that is closed.
+struct Data(Box<dyn Write + Send>);
+
+impl Write for Data {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(closed)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(closed)
+    }
+}
+
+fn closed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ClosedOutput),
+        _ => error,
+    }
 }
 
 impl Out {
@@ -37,7 +58,7 @@ impl Out {
         messages: Box<dyn Write + Send>,
         terminal: bool,
     ) -> Self {
-        Out { data: BufWriter::with_capacity(BUFFER_LEN, data), messages, terminal }
+        Out { data: BufWriter::with_capacity(BUFFER_LEN, Data(data)), messages, terminal }
     }
 
     /// True if a person looks at the data as it comes.

@@ -1,7 +1,7 @@
-//! The accept loop: connections with deadlines, a cap on their number, TLS, and an end that
-//! finishes what was accepted.
+//! The accept loop: connections with deadlines, TLS, and an end that finishes what was accepted.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,29 +12,33 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
+use crate::connections::{Admission, Admitted, Answered, Asked, Connection, Connections};
 use crate::log;
 use crate::patience::Patient;
 use crate::request::Peer;
 
-/// Connections that are open at once; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 8192;
+/// Connections that are open at once, if nothing else is said.
+pub const CONNECTIONS_MAX: usize = 8192;
 /// Most bytes of the headers of a request.
 const HEADERS_LEN_MAX: usize = 64 * 1024;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
 /// How long to wait when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a request that is on its way may take to arrive once the server is to stop.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The files of a certificate and its key, in PEM.
 #[derive(Clone, Debug)]
@@ -70,47 +74,57 @@ impl TlsFiles {
 
 /// What connections are served with.
 #[derive(Clone)]
-struct Connections {
+struct Services {
     app: Arc<App>,
     service: TowerToHyperService<Router>,
+    stop: watch::Receiver<bool>,
 }
 
-/// Serves until `stop` is sent, then finishes what was accepted. `tls` may change meanwhile.
+/// Serves at most `max` connections until `stop` is sent, then finishes what was accepted. `tls`
+/// may change meanwhile.
 pub async fn serve(
     app: Arc<App>,
     router: Router,
     listener: TcpListener,
+    max: usize,
     tls: watch::Receiver<Option<TlsAcceptor>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let connections = Connections { app: app.clone(), service: TowerToHyperService::new(router) };
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let service = TowerToHyperService::new(router);
+    let services = Services { app: app.clone(), service, stop: stop.clone() };
+    let connections = Connections::new(max);
+    let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &places) => accepted,
+            Some(_) = tasks.join_next() => continue,
+            accepted = accept(&listener) => accepted,
         };
-        let Some((stream, address, place)) = accepted else { continue };
+        let Some((stream, address)) = accepted else { continue };
+        let admitted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            admitted = admit(&connections, address.ip(), &mut tasks) => admitted,
+        };
         let acceptor = tls.borrow().clone();
-        let (connections, watcher) = (connections.clone(), graceful.watcher());
-        tokio::spawn(connections.run(stream, address, acceptor, watcher, place));
+        match admitted {
+            Some(admitted) => {
+                tasks.spawn(services.clone().run(stream, address, acceptor, admitted));
+            }
+            None => refused(&app, address.ip()),
+        }
     }
     drop(listener);
     app.stopping.store(true, Relaxed);
     app.jobs.cancel_all();
-    if tokio::time::timeout(app.deadlines.shutdown, graceful.shutdown()).await.is_err() {
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(app.deadlines.shutdown, ended).await.is_err() {
         log::event("stopped", &[("detail", "some requests did not end in time".into())]);
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, address)) => Some((stream, address, place)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             log::event("error", &[("detail", format!("accepting: {error}").into())]);
             tokio::time::sleep(PAUSE).await;
@@ -119,51 +133,107 @@ async fn accept(
     }
 }
 
-impl Connections {
+/// A place for a connection, waited for while all others are busy; `None` if there is none for
+/// this address.
+async fn admit(
+    connections: &Arc<Connections>,
+    address: IpAddr,
+    tasks: &mut JoinSet<()>,
+) -> Option<Admitted> {
+    loop {
+        match connections.admit(address) {
+            Admission::Granted(admitted) => return Some(admitted),
+            Admission::Refused => return None,
+            Admission::Full => tasks.join_next().await,
+        };
+    }
+}
+
+fn refused(app: &App, address: IpAddr) {
+    if app.refusals_told.failure(address) {
+        let detail = "this address has as many connections as it may have, and all are busy";
+        let client = address.to_canonical().to_string();
+        log::event("refused", &[("client", client.into()), ("detail", detail.into())]);
+    }
+}
+
+impl Services {
     async fn run(
-        self,
+        mut self,
         stream: TcpStream,
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
-        watcher: Watcher,
-        _place: OwnedSemaphorePermit,
+        admitted: Admitted,
     ) {
-        let metrics = &self.app.metrics;
-        metrics.accepted.fetch_add(1, Relaxed);
-        metrics.connections.fetch_add(1, Relaxed);
+        let app = self.app.clone();
+        app.metrics.accepted.fetch_add(1, Relaxed);
+        app.metrics.connections.fetch_add(1, Relaxed);
         // Small answers must not wait for more.
         let _ = stream.set_nodelay(true);
-        let deadlines = self.app.deadlines;
+        let connection = &admitted.connection;
         match tls {
-            None => self.http(Patient::new(stream, deadlines.answer), address, watcher).await,
+            None => self.http(stream, address, connection).await,
             Some(tls) => {
-                let shaken = tokio::time::timeout(deadlines.headers, tls.accept(stream)).await;
-                if let Ok(Ok(stream)) = shaken {
-                    self.http(Patient::new(stream, deadlines.answer), address, watcher).await;
+                let shaken = tokio::select! {
+                    shaken = timeout(app.deadlines.headers, tls.accept(stream)) => shaken.ok(),
+                    () = self.told_to_end(connection) => None,
+                };
+                if let Some(Ok(stream)) = shaken {
+                    self.http(stream, address, connection).await;
                 }
             }
         }
-        metrics.connections.fetch_sub(1, Relaxed);
+        app.metrics.connections.fetch_sub(1, Relaxed);
     }
 
-    async fn http<S>(&self, stream: S, address: SocketAddr, watcher: Watcher)
+    /// Waits until the server is to stop, or this connection is to be closed for another.
+    async fn told_to_end(&mut self, connection: &Connection) {
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => {}
+            () = connection.closed() => {}
+        }
+    }
+
+    async fn http<S>(&mut self, stream: S, address: SocketAddr, connection: &Arc<Connection>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = Peer(address.ip());
         let inner = self.service.clone();
-        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let served = connection.clone();
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            served.begin();
+            let mut request = request.map(|body| Asked::new(body, &served));
             request.extensions_mut().insert(peer);
-            inner.call(request)
+            let (called, served) = (inner.call(request), served.clone());
+            async move { Ok::<_, Infallible>(called.await?.map(|body| Answered::new(body, &served))) }
         });
-        let connection = http1::Builder::new()
+        let deadlines = self.app.deadlines;
+        let stream = Patient::new(stream, deadlines.answer, connection.unread().clone());
+        let http = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.app.deadlines.headers)
+            .header_read_timeout(deadlines.headers)
             .max_buf_size(HEADERS_LEN_MAX)
             .max_headers(HEADERS_MAX)
             .serve_connection(TokioIo::new(stream), service);
+        let mut http = std::pin::pin!(http);
         // What went wrong with a connection is the client's affair, or was logged where it arose.
-        let _ = watcher.watch(connection).await;
+        tokio::select! {
+            _ = http.as_mut() => return,
+            () = self.told_to_end(connection) => {}
+        }
+        http.as_mut().graceful_shutdown();
+        // What was asked is answered. Who has not asked for anything yet is not waited for.
+        let unasked = async {
+            tokio::time::sleep(GRACE).await;
+            if connection.was_asked() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            _ = http => {}
+            () = unasked => {}
+        }
     }
 }
 

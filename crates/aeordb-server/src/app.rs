@@ -1,9 +1,10 @@
 //! What all requests share.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use aeordb::db::{Committer, Database, Edit, EditReport, Reader};
 use aeordb::error::Result;
@@ -14,17 +15,27 @@ use crate::backups::BackupDirectory;
 use crate::cache::Cache;
 use crate::comparisons::Comparisons;
 use crate::jobs::Jobs;
-use crate::keys::{Key, KeyRing, NewKey};
+use crate::keys::{Key, KeyRing, NewKey, Rights};
 use crate::limiter::Limiter;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::overlays::Overlays;
+use crate::places::{Places, Taken};
 use crate::problem::Problem;
 
 /// Exports and patches that are made at once.
 const EXPORTS_MAX: usize = 4;
-/// Large uploads that are taken in at once; more wait.
+/// Large files that are taken in at once, a few MiB of each in memory.
 const UPLOADS_MAX: usize = 64;
+/// Bodies that are kept in a file of their own at once.
+const SPOOLS_MAX: usize = 512;
+/// Bytes of bodies that are in memory at once.
+const BODIES_LEN_MAX: usize = 256 * 1024 * 1024;
+/// Threads that wait for the writer at once. They are few, so that the rest is there for readers,
+/// however long somebody writes.
+const WRITERS_MAX: usize = 16;
+/// How often it is looked at whether the database's file is where it was.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +48,8 @@ pub struct Deadlines {
     pub answer: Duration,
     /// For requests that were accepted, once the server is to stop.
     pub shutdown: Duration,
+    /// How long a request waits for its turn, where as many as possible are under way.
+    pub turn: Duration,
 }
 
 impl Default for Deadlines {
@@ -46,6 +59,7 @@ impl Default for Deadlines {
             body: Duration::from_secs(30),
             answer: Duration::from_secs(30),
             shutdown: Duration::from_secs(30),
+            turn: Duration::from_secs(10),
         }
     }
 }
@@ -56,8 +70,12 @@ pub struct App {
     pub database: Arc<Database>,
     committer: Committer,
     keys: RwLock<Arc<KeyRing>>,
+    /// Held while a key changes: the rings are stored in the order of the commits.
+    changing_keys: Mutex<()>,
     /// Holds failures back.
     pub limiter: Limiter,
+    /// Holds the lines back that tell of them.
+    pub refusals_told: Limiter,
     /// What was read lately.
     pub cache: Cache,
     /// Versions whose changes were listed lately.
@@ -78,7 +96,15 @@ pub struct App {
     /// What is logged.
     pub level: log::Level,
     exports: Arc<Semaphore>,
-    uploads: Arc<Semaphore>,
+    /// Large files that are taken in.
+    pub uploads: Places,
+    /// Bodies that are kept in files.
+    pub spools: Places,
+    /// Bytes of bodies in memory.
+    pub bodies: Places,
+    writers: Arc<Semaphore>,
+    /// Whether the database's file was gone from its place, and when that was last looked at.
+    place: Mutex<(bool, Option<Instant>)>,
     /// True once the server is to stop.
     pub stopping: AtomicBool,
 }
@@ -95,7 +121,9 @@ impl App {
         Ok(Arc::new(App {
             committer: Committer::new(database.clone())?,
             keys: RwLock::new(Arc::new(keys)),
-            limiter: Limiter::new(),
+            changing_keys: Mutex::default(),
+            limiter: Limiter::new(50.0, 100.0),
+            refusals_told: Limiter::new(1.0, 10.0),
             cache: Cache::new(),
             comparisons: Comparisons::default(),
             reader: RwLock::default(),
@@ -107,7 +135,11 @@ impl App {
             deadlines,
             level,
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
-            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            uploads: Places::new(UPLOADS_MAX),
+            spools: Places::new(SPOOLS_MAX),
+            bodies: Places::new(BODIES_LEN_MAX),
+            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
+            place: Mutex::default(),
             stopping: AtomicBool::new(false),
             database,
         }))
@@ -148,8 +180,72 @@ impl App {
         }
     }
 
+    /// Refuses to write once the database's file was removed or replaced: what is committed to it
+    /// then is lost. This is looked at now and then, and found once it stays so.
+    pub fn check_place(&self, max_age: Duration) -> std::result::Result<(), Problem> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_gone, looked) = &mut *place;
+        if !*is_gone && looked.is_none_or(|looked| looked.elapsed() >= max_age) {
+            *looked = Some(Instant::now());
+            // That it cannot be looked at does not say that it is gone.
+            *is_gone = !self.database.still_at_path().unwrap_or(true);
+            if *is_gone {
+                let detail = "the database file was removed or replaced while it was served: \
+                              nothing is written any more. Save what is needed through this \
+                              server, which still reads it, then start the server again";
+                let file = self.database.path().display().to_string();
+                log::event("read-only", &[("file", file.into()), ("detail", detail.into())]);
+            }
+        }
+        match *is_gone {
+            true => Err(Problem::read_only()),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs work that may wait for the writer, which an import or a collection can have for long:
+    /// few threads wait for it, everybody else waits here, and not without end.
+    pub async fn writing<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
+    ) -> std::result::Result<T, Problem> {
+        self.check_place(LOOK)?;
+        let place = tokio::time::timeout(self.deadlines.turn, self.writer_place()).await;
+        let busy = "the database is being written to, by many or for long";
+        let place = place.map_err(|_| Problem::busy(busy))??;
+        self.blocking_with(place, work).await
+    }
+
+    /// The same for what has a place of its own already and is half done: waits as long as it
+    /// takes.
+    pub async fn writing_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
+    ) -> std::result::Result<T, Problem> {
+        let place = self.writer_place().await?;
+        self.blocking_with(place, work).await
+    }
+
+    async fn writer_place(&self) -> std::result::Result<OwnedSemaphorePermit, Problem> {
+        let place = self.writers.clone().acquire_owned().await;
+        place.map_err(|_| Problem::unavailable("the server stops"))
+    }
+
+    async fn blocking_with<T: Send + 'static>(
+        self: &Arc<Self>,
+        place: OwnedSemaphorePermit,
+        work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
+    ) -> std::result::Result<T, Problem> {
+        self.blocking(move |app| {
+            let _place = place;
+            work(app)
+        })
+        .await
+    }
+
     /// Makes an edit, together with those of others, durable when this returns.
     pub async fn edit(&self, edit: Edit) -> std::result::Result<EditReport, Problem> {
+        self.check_place(LOOK)?;
         let (done, outcome) = oneshot::channel();
         // Whoever asked may be gone.
         self.committer.submit(edit, move |outcome| drop(done.send(outcome)));
@@ -172,10 +268,27 @@ impl App {
             .map_err(|_| Problem::busy("as many exports as the server makes at once are under way"))
     }
 
-    /// A place among the large uploads, waited for.
-    pub async fn upload_permit(&self) -> std::result::Result<OwnedSemaphorePermit, Problem> {
-        let permit = self.uploads.clone().acquire_owned().await;
-        permit.map_err(|_| Problem::busy("the server stops"))
+    /// Takes `count` of some places for a key, waited for in bounds.
+    pub async fn place(
+        &self,
+        places: &Places,
+        key: &str,
+        count: u32,
+    ) -> std::result::Result<Taken, Problem> {
+        let taken = places.take(key, count, self.deadlines.turn).await;
+        taken.ok_or_else(|| {
+            Problem::busy("as many bodies as the server takes in at once are under way")
+        })
+    }
+
+    /// Opens a file of the backup directory that is not the database itself.
+    pub fn open_backup(&self, name: &str) -> std::result::Result<File, Problem> {
+        let file = self.backups.open_file(name)?;
+        let metadata = file.metadata().map_err(|error| Problem::internal(&error.to_string()))?;
+        if self.database.is_same_file(&metadata) {
+            return Err(Problem::invalid(format!("'{name}' is the database itself")));
+        }
+        Ok(file)
     }
 
     /// The keys as of now.
@@ -183,24 +296,29 @@ impl App {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn reload_keys(&self) -> Result<()> {
-        let keys = KeyRing::read(&self.database.reader()?)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-        Ok(())
-    }
-
     /// Makes a key.
     pub fn create_key(&self, new: NewKey) -> Result<(Key, String)> {
+        let _changing = self.changing_keys.lock().unwrap_or_else(PoisonError::into_inner);
         let created = crate::keys::create(&self.database, new)?;
-        self.reload_keys()?;
+        self.know_key(&created.0);
         Ok(created)
     }
 
-    /// Revokes a key: no request that comes after this succeeds with it.
-    pub fn revoke_key(&self, id: &str) -> Result<Key> {
-        let revoked = crate::keys::revoke(&self.database, id)?;
-        self.reload_keys()?;
+    /// Revokes a key for `by`: no request that comes after this succeeds with it.
+    pub fn revoke_key(&self, id: &str, by: &Rights) -> Result<Option<Key>> {
+        let _changing = self.changing_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let revoked = crate::keys::revoke(&self.database, id, by)?;
+        if let Some(key) = &revoked {
+            self.know_key(key);
+        }
         Ok(revoked)
+    }
+
+    /// Takes a key as it was committed into the ring. Reading the ring anew could fail, and leave
+    /// a key valid that was revoked.
+    fn know_key(&self, key: &Key) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::new(keys.with(key.clone()));
     }
 
     /// Counts a key that was refused; false if its address has too many.
@@ -226,3 +344,6 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Bodies: taken in with a deadline and a limit, given out as they are read.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -13,27 +13,53 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::patience::Patience;
+use crate::places::Taken;
 use crate::problem::Problem;
+use crate::request::Caller;
 
-/// Longest body of JSON, in bytes.
-const JSON_LEN_MAX: usize = 1024 * 1024;
+/// Longest body of JSON, in bytes, where nothing else is said.
+const JSON_LEN_MAX: usize = 64 * 1024;
 /// Pieces of an output that may wait for a slow reader.
 const PIECES_WAITING: usize = 4;
 /// Bytes of such a piece.
 const PIECE_LEN: usize = 256 * 1024;
 
+/// What of a body is in memory.
+pub type Held = Arc<Mutex<Option<Taken>>>;
+
 /// The body of a request.
 pub struct Incoming {
+    caller: Arc<Caller>,
+    held: Held,
     body: Body,
     patience: Patience,
     app: Arc<App>,
 }
 
 impl Incoming {
-    /// Takes `body` in.
-    pub fn new(app: &Arc<App>, body: Body) -> Self {
+    /// Takes `body` in. What is kept of it in memory is counted as long as `held` is there.
+    pub fn new(app: &Arc<App>, caller: &Arc<Caller>, held: &Held, body: Body) -> Self {
         let patience = Patience::new(app.deadlines.body);
-        Incoming { body, patience, app: app.clone() }
+        let (caller, held) = (caller.clone(), held.clone());
+        Incoming { caller, held, body, patience, app: app.clone() }
+    }
+
+    /// Who sends it.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// The next bytes, to be kept in memory: waits in bounds until they may be.
+    pub async fn next_kept(&mut self) -> Result<Option<Bytes>, Problem> {
+        let Some(bytes) = self.next().await? else { return Ok(None) };
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let taken = self.app.place(&self.app.bodies, &self.caller.key, len).await?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_mut() {
+            Some(held) => held.merge(taken),
+            None => *held = Some(taken),
+        }
+        Ok(Some(bytes))
     }
 
     /// The next bytes; `None` at the end.
@@ -59,7 +85,7 @@ impl Incoming {
     /// The whole body, of at most `limit` bytes.
     pub async fn all(mut self, limit: usize) -> Result<Vec<u8>, Problem> {
         let mut whole = Vec::new();
-        while let Some(bytes) = self.next().await? {
+        while let Some(bytes) = self.next_kept().await? {
             if whole.len() + bytes.len() > limit {
                 return Err(Problem::too_large("this body", limit as u64));
             }
@@ -70,7 +96,12 @@ impl Incoming {
 
     /// The body as JSON, whatever its Content-Type says. No body at all is an empty object.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        let whole = self.all(JSON_LEN_MAX).await?;
+        self.json_up_to(JSON_LEN_MAX).await
+    }
+
+    /// The same, of at most `limit` bytes.
+    pub async fn json_up_to<T: DeserializeOwned>(self, limit: usize) -> Result<T, Problem> {
+        let whole = self.all(limit).await?;
         let text: &[u8] = if whole.is_empty() { b"{}" } else { &whole };
         // An array of the members' values, in order, would be taken for the object.
         if text.trim_ascii_start().first() == Some(&b'[') {

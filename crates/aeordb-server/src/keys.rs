@@ -195,18 +195,30 @@ pub fn list(reader: &Reader) -> Result<Vec<Key>> {
     found.iter().map(|(place, value)| Key::decode(place, value)).collect()
 }
 
-/// Makes a key open nothing from now on. Revoking it again changes nothing.
-pub fn revoke(database: &Database, id: &str) -> Result<Key> {
+/// Makes a key open nothing from now on, for somebody who may do what `by` says; `None` if
+/// the key may do more than that. Revoking it again changes nothing.
+pub fn revoke(database: &Database, id: &str, by: &Rights) -> Result<Option<Key>> {
     let mut writer = database.writer_for(Purpose::Removal)?;
     let place = [PREFIX, id.as_bytes()].concat();
     let value = writer.system(&place)?.ok_or_else(|| Error::not_found(format!("key {id}")))?;
     let mut key = Key::decode(&place, &value)?;
+    if !by.include(&key.rights) {
+        return Ok(None);
+    }
     if key.revoked_at.is_none() {
         key.revoked_at = Some(database.clock().now());
         writer.set_system(&place, Some(key.encode()))?;
         writer.commit()?;
     }
-    Ok(key)
+    Ok(Some(key))
+}
+
+/// Removes a key that nobody knows, as if it had never been made.
+pub fn forget(database: &Database, id: &str) -> Result<()> {
+    let mut writer = database.writer()?;
+    writer.set_system(&[PREFIX, id.as_bytes()].concat(), None)?;
+    writer.commit()?;
+    Ok(())
 }
 
 fn random<const LEN: usize>() -> Result<String> {
@@ -273,13 +285,20 @@ impl Key {
 }
 
 /// The keys that a server knows.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct KeyRing(HashMap<String, Key>);
 
 impl KeyRing {
     /// The keys of a database.
     pub fn read(reader: &Reader) -> Result<Self> {
         Ok(KeyRing(list(reader)?.into_iter().map(|key| (key.id.clone(), key)).collect()))
+    }
+
+    /// These keys and `key`, in place of what it was before.
+    pub fn with(&self, key: Key) -> Self {
+        let mut keys = self.clone();
+        keys.0.insert(key.id.clone(), key);
+        keys
     }
 
     /// True if there is no key.

@@ -18,6 +18,7 @@ mod backups;
 mod body;
 mod cache;
 mod comparisons;
+mod connections;
 mod digest;
 mod jobs;
 pub mod json;
@@ -29,6 +30,7 @@ mod openapi;
 mod outgoing;
 mod overlays;
 mod patience;
+mod places;
 mod problem;
 mod request;
 pub mod routes;
@@ -39,6 +41,7 @@ mod spool;
 mod tarball;
 #[cfg(test)]
 mod testing;
+mod traced;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;

@@ -8,23 +8,22 @@ use std::time::{Duration, Instant};
 
 /// Addresses share this many buckets.
 const BUCKETS: usize = 4096;
-/// Failures a second that an address may have for ever.
-const RATE: f64 = 50.0;
-/// Failures that it may have at once.
-const BURST: f64 = 100.0;
 
 /// Counts failures.
 #[derive(Debug)]
 pub struct Limiter {
     buckets: Mutex<Vec<(Instant, f64)>>,
     hasher: RandomState,
+    rate: f64,
+    burst: f64,
 }
 
 impl Limiter {
-    /// Nobody has failed yet.
-    pub fn new() -> Self {
-        let buckets = Mutex::new(vec![(Instant::now(), BURST); BUCKETS]);
-        Limiter { buckets, hasher: RandomState::new() }
+    /// Nobody has failed yet. An address may fail `rate` times a second for ever, and `burst`
+    /// times at once.
+    pub fn new(rate: f64, burst: f64) -> Self {
+        let buckets = Mutex::new(vec![(Instant::now(), burst); BUCKETS]);
+        Limiter { buckets, hasher: RandomState::new(), rate, burst }
     }
 
     /// Counts a failure of `address`; false if it has too many.
@@ -39,7 +38,7 @@ impl Limiter {
         let bucket = usize::try_from(hash).ok().and_then(|index| buckets.get_mut(index));
         let Some((last, left)) = bucket else { return false };
         let since = now.saturating_duration_since(*last).min(Duration::from_secs(3600));
-        *left = (*left + since.as_secs_f64() * RATE).min(BURST);
+        *left = (*left + since.as_secs_f64() * self.rate).min(self.burst);
         *last = now;
         if *left < 1.0 {
             return false;
@@ -50,7 +49,7 @@ impl Limiter {
 }
 
 /// Who has one IPv6 address has a whole network of them.
-fn network(address: IpAddr) -> [u8; 16] {
+pub fn network(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => {
@@ -69,7 +68,7 @@ mod tests {
 
     #[test]
     fn an_address_may_fail_thirty_times_a_second_for_ever_and_another_is_not_touched() {
-        let limiter = Limiter::new();
+        let limiter = Limiter::new(50.0, 100.0);
         let (a, b): (IpAddr, IpAddr) =
             ("10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
         let start = Instant::now();

@@ -118,9 +118,6 @@ impl<S: Source> HttpBody for Pulled<S> {
             Ok((source, piece)) => self.take(source, piece),
             Err(error) => Err(io::Error::other(error)),
         };
-        if let Err(error) = &piece {
-            crate::log::event("aborted", &[("detail", error.to_string().into())]);
-        }
         Poll::Ready(Some(piece.map(Frame::data)))
     }
 

@@ -3,7 +3,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,6 +13,10 @@ use tokio::time::{Instant, Sleep};
 
 /// Bytes a second that a peer must transfer on average.
 const RATE_MIN: u64 = 4096;
+/// Bytes that are read of a peer that has its answer already, at most.
+const REST_LEN: usize = 1024 * 1024;
+/// How long it is listened to then.
+const REST_TIME: Duration = Duration::from_secs(2);
 
 /// How much longer a peer may make us wait.
 #[derive(Debug)]
@@ -61,12 +67,22 @@ impl Patience {
 pub struct Patient<S> {
     stream: S,
     patience: Patience,
+    /// The peer may still be sending what nobody reads any more.
+    unread: Arc<AtomicBool>,
+    rest: Option<Rest>,
+}
+
+/// What is read of a peer that has its answer already.
+struct Rest {
+    left: usize,
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl<S> Patient<S> {
-    /// Lets the peer of `stream` make us wait for `max` beyond what it earns.
-    pub fn new(stream: S, max: Duration) -> Self {
-        Patient { stream, patience: Patience::new(max) }
+    /// Lets the peer of `stream` make us wait for `max` beyond what it earns. At the end what it
+    /// sends is read for a while, if `unread` is set.
+    pub fn new(stream: S, max: Duration, unread: Arc<AtomicBool>) -> Self {
+        Patient { stream, patience: Patience::new(max), unread, rest: None }
     }
 
     fn judge<T>(
@@ -88,6 +104,24 @@ impl<S> Patient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Reads what the peer still sends, within bounds. A connection that is closed with bytes
+    /// unread is reset, and the peer loses the answer that it has not read yet.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(rest) = &mut self.rest else { return Poll::Ready(Ok(())) };
+        let mut scratch = [0; 8192];
+        while rest.left > 0 && rest.alarm.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            match buffer.filled().len() {
+                len if len > 0 && read.is_ok() => rest.left = rest.left.saturating_sub(len),
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -98,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -127,8 +161,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.judge(context, polled, |()| 0)
+        if self.rest.is_none() {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.judge(context, polled, |()| 0))?;
+            if !self.unread.load(Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+            let alarm = Box::pin(tokio::time::sleep(REST_TIME));
+            self.rest = Some(Rest { left: REST_LEN, alarm });
+        }
+        self.poll_rest(context)
     }
 }
 

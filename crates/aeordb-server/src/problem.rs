@@ -126,6 +126,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail)
     }
 
+    /// Nothing can be written any more.
+    pub fn read_only() -> Self {
+        let detail = "the database cannot be written to; the server's log says why";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "read-only", "Cannot be written to", detail)
+    }
+
     /// The server did something wrong. What it was goes to the log, not to the client.
     pub fn internal(what: &str) -> Self {
         log::event("error", &[("detail", what.into())]);
@@ -285,9 +292,7 @@ impl From<Error> for Problem {
             }
             Error::ReadOnly { why, .. } => {
                 log::event("error", &[("detail", why.into())]);
-                let detail = "the database cannot be written to; the server's log says why";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                Self::new(status, "read-only", "Cannot be written to", detail)
+                Self::read_only()
             }
             Error::Collected(_) => {
                 Self::new(StatusCode::GONE, "collected", "Collected while it was read", text)

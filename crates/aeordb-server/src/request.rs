@@ -14,9 +14,10 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::Response;
+use serde_json::Value;
 
 use crate::app::App;
-use crate::body::Incoming;
+use crate::body::{Held, Incoming};
 use crate::keys::{Rights, Scope};
 use crate::problem::Problem;
 
@@ -27,10 +28,41 @@ pub const LIMIT_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// Who asks for what.
+#[derive(Debug)]
+pub struct Caller {
+    /// The public id of the key; empty where none is needed.
+    pub key: String,
+    /// When the key expires.
+    pub expires_at: Option<i64>,
+    /// Where the request comes from.
+    pub client: Option<IpAddr>,
+    /// The method.
+    pub method: Method,
+    /// The path, as it was sent.
+    pub path: String,
+}
+
+impl Caller {
+    /// As the log shows it.
+    pub fn members(&self) -> [(&'static str, Value); 4] {
+        let client = self.client.map(|client| client.to_canonical().to_string());
+        let key = Some(self.key.as_str()).filter(|key| !key.is_empty());
+        [
+            ("client", client.into()),
+            ("method", self.method.as_str().into()),
+            ("path", self.path.as_str().into()),
+            ("key", key.into()),
+        ]
+    }
+}
+
 /// A request whose key was checked.
 pub struct Request {
     /// What all requests share.
     pub app: Arc<App>,
+    /// Who asks for what.
+    pub caller: Arc<Caller>,
     /// What the key may do.
     pub rights: Rights,
     /// The method.
@@ -43,12 +75,15 @@ pub struct Request {
     query: Vec<(String, Vec<u8>)>,
     /// Locked by nobody: it lets a request be shared between threads, which a body alone cannot.
     body: Mutex<Body>,
+    /// What of the body is in memory, as long as the request is.
+    held: Held,
 }
 
 impl Request {
     /// A request of the route at `pattern`, which knows the parameters `known`.
     pub fn new(
         app: Arc<App>,
+        caller: Arc<Caller>,
         rights: Rights,
         request: axum::extract::Request,
         pattern: &'static str,
@@ -59,7 +94,8 @@ impl Request {
         let prefix = pattern.split('{').next().unwrap_or(pattern);
         let (method, headers, uri) = (parts.method, parts.headers, parts.uri);
         let body = Mutex::new(body);
-        Ok(Request { app, rights, method, headers, uri, prefix, query, body })
+        let held = Arc::default();
+        Ok(Request { app, caller, rights, method, headers, uri, prefix, query, body, held })
     }
 
     /// The value of a parameter that is text. One that is there and is none is an error, never as
@@ -123,7 +159,7 @@ impl Request {
     /// The body.
     pub fn incoming(&mut self) -> Incoming {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        Incoming::new(&self.app, std::mem::take(body))
+        Incoming::new(&self.app, &self.caller, &self.held, std::mem::take(body))
     }
 
     /// The text of a header, if it is text.

@@ -1,7 +1,10 @@
 //! A server from its start to its end.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aeordb::db::{Database, Options};
@@ -14,7 +17,7 @@ use tokio::sync::watch;
 use crate::accept::{self, TlsFiles};
 use crate::app::{App, Deadlines};
 use crate::backups::BackupDirectory;
-use crate::keys::{self, KeyRing, NewKey, Rights};
+use crate::keys::{self, Key, KeyRing, NewKey, Rights};
 use crate::log::{self, Level};
 use crate::routes;
 
@@ -32,8 +35,12 @@ pub struct Config {
     pub backup_directory: Option<PathBuf>,
     /// The certificate, if the listener speaks TLS.
     pub tls: Option<TlsFiles>,
+    /// Where the first key goes, in a new file, instead of to whoever starts the server.
+    pub first_key_file: Option<PathBuf>,
     /// Listen in plain text where others than this machine can hear it.
     pub allow_plaintext: bool,
+    /// Connections that are open at once; a quarter of them from one address of another machine.
+    pub connections_max: usize,
     /// How long clients may take.
     pub deadlines: Deadlines,
     /// What is logged.
@@ -48,7 +55,9 @@ impl Config {
             listen,
             backup_directory: None,
             tls: None,
+            first_key_file: None,
             allow_plaintext: false,
+            connections_max: accept::CONNECTIONS_MAX,
             deadlines: Deadlines::default(),
             level: Level::default(),
         }
@@ -60,7 +69,7 @@ pub struct Server {
     runtime: Runtime,
     app: Arc<App>,
     address: SocketAddr,
-    first_key: Option<String>,
+    first_key: Option<FirstKey>,
     tls: Option<TlsFiles>,
     acceptor: watch::Sender<Option<tokio_rustls::TlsAcceptor>>,
     stop: watch::Sender<bool>,
@@ -98,7 +107,7 @@ impl Server {
         let beside = || config.database.with_file_name("backups");
         let backups = config.backup_directory.clone().unwrap_or_else(beside);
         let backups = BackupDirectory::open(&backups)?;
-        let first_key = first_key(&database)?;
+        let first_key = FirstKey::make(&database, config.first_key_file.as_deref())?;
         let app = App::new(Arc::new(database), backups, config.deadlines, config.level)?;
         let runtime = Builder::new_multi_thread()
             .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -112,7 +121,8 @@ impl Server {
             let _inside = runtime.enter();
             let listener = TcpListener::from_std(listener).context(|| "listening".into())?;
             let router = routes::router(&app);
-            runtime.spawn(accept::serve(app.clone(), router, listener, acceptors, stopped))
+            let (app, max) = (app.clone(), config.connections_max);
+            runtime.spawn(accept::serve(app, router, listener, max, acceptors, stopped))
         };
         log::event("listening", &[("address", address.to_string().into())]);
         let tls = config.tls;
@@ -124,9 +134,20 @@ impl Server {
         self.address
     }
 
-    /// The key that was made because there was none. It is known nowhere else.
+    /// The key that was made because there was none. It is known nowhere else; `None` if it went
+    /// to a file.
     pub fn first_key(&self) -> Option<&str> {
-        self.first_key.as_deref()
+        self.first_key.as_ref()?.text.as_deref()
+    }
+
+    /// Ends the server and takes the key away that was made because there was none, as nobody got
+    /// to know it.
+    pub fn withdraw_first_key(self) -> Result<()> {
+        if let Some(FirstKey { id, text: Some(_) }) = &self.first_key {
+            keys::forget(&self.app.database, id)?;
+        }
+        self.stop.send_replace(true);
+        self.run()
     }
 
     /// What stops the server.
@@ -186,10 +207,42 @@ fn reload(tls: Option<&TlsFiles>, acceptor: &watch::Sender<Option<tokio_rustls::
 }
 
 /// The first key of a database without keys, which may do everything.
-fn first_key(database: &Database) -> Result<Option<String>> {
-    if !KeyRing::read(&database.reader()?)?.is_empty() {
-        return Ok(None);
+struct FirstKey {
+    id: String,
+    /// `None` if it is in a file.
+    text: Option<String>,
+}
+
+impl FirstKey {
+    fn make(database: &Database, file: Option<&Path>) -> Result<Option<Self>> {
+        if !KeyRing::read(&database.reader()?)?.is_empty() {
+            return Ok(None);
+        }
+        // Where it cannot be kept, none is made.
+        let file = file.map(|path| new_file(path).map(|file| (path, file))).transpose()?;
+        let new = NewKey { name: "first".into(), rights: Rights::admin(), expires_at: None };
+        let (Key { id, .. }, text) = keys::create(database, new)?;
+        let Some((path, file)) = file else { return Ok(Some(FirstKey { id, text: Some(text) })) };
+        let kept = keep(&file, &text).context(|| format!("writing the key to {}", path.display()));
+        if let Err(error) = kept {
+            keys::forget(database, &id)?;
+            // The error that counts is the one before.
+            let _ = std::fs::remove_file(path);
+            return Err(error);
+        }
+        Ok(Some(FirstKey { id, text: None }))
     }
-    let new = NewKey { name: "first".into(), rights: Rights::admin(), expires_at: None };
-    Ok(Some(keys::create(database, new)?.1))
+}
+
+fn new_file(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    opened.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists(path.display().to_string()),
+        _ => Error::Io { what: format!("making {}", path.display()), source },
+    })
+}
+
+fn keep(mut file: &File, text: &str) -> std::io::Result<()> {
+    writeln!(file, "{text}")?;
+    file.sync_all()
 }

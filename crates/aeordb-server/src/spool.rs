@@ -13,8 +13,10 @@ use crate::body::Incoming;
 use crate::digest::ContentDigest;
 use crate::problem::Problem;
 
+/// Bytes that wait for a file: whoever sends fewer, or nothing, takes nothing from others.
+const SMALL_LEN: usize = 64 * 1024;
 /// Bytes that are collected before they are written.
-const BATCH_LEN: usize = 1024 * 1024;
+const BATCH_LEN: usize = 256 * 1024;
 
 /// Takes a body in. `digest` is the value of `Content-Digest`: its SHA-256 must be the body's.
 pub async fn take(
@@ -23,18 +25,28 @@ pub async fn take(
     digest: Option<HeaderValue>,
 ) -> Result<File, Problem> {
     let digest = ContentDigest::read(digest.as_ref())?;
-    let _permit = app.upload_permit().await?;
-    let mut state = app.blocking(|app| Ok((app.backups.spool()?, digest))).await?;
+    let mut batch = Vec::new();
     let mut ended = false;
-    while !ended {
-        let mut batch = Vec::new();
+    while batch.len() < SMALL_LEN && !ended {
+        match body.next_kept().await? {
+            Some(bytes) => batch.extend_from_slice(&bytes),
+            None => ended = true,
+        }
+    }
+    let _place = app.place(&app.spools, &body.caller().key, 1).await?;
+    let mut state = app.blocking(|app| Ok((app.backups.spool()?, digest))).await?;
+    loop {
         while batch.len() < BATCH_LEN && !ended {
             match body.next().await? {
                 Some(bytes) => batch.extend_from_slice(&bytes),
                 None => ended = true,
             }
         }
-        state = app.blocking(move |_| write(state, &batch)).await?;
+        let full = std::mem::take(&mut batch);
+        state = app.blocking(move |_| write(state, &full)).await?;
+        if ended {
+            break;
+        }
     }
     let (mut file, digest) = state;
     digest.map_or(Ok(()), ContentDigest::check)?;

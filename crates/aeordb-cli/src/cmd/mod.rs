@@ -23,7 +23,7 @@ mod mv;
 mod promote;
 pub mod put;
 pub mod rm;
-mod serve;
+pub mod serve;
 pub mod snapshot;
 pub mod stat;
 mod verify;

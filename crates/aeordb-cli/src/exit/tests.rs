@@ -18,7 +18,14 @@ fn all() -> Vec<(Error, u8)> {
         (io(ErrorKind::PermissionDenied), 1),
         (io(ErrorKind::StorageFull), 1),
         (io(ErrorKind::NotFound), 10),
-        (io(ErrorKind::BrokenPipe), 141),
+        (io(ErrorKind::BrokenPipe), 1),
+        (
+            Error::Io {
+                what: "cannot write to standard output".into(),
+                source: std::io::Error::new(ErrorKind::BrokenPipe, ClosedOutput),
+            },
+            141,
+        ),
         (Error::invalid("bad"), 2),
         (Error::not_found("/x"), 10),
         (Error::Locked { path: "d".into(), holder: "process 7".into() }, 11),

@@ -1,5 +1,6 @@
 //! Requests to a server, and its problems as errors of ours.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use crate::exit::Denied;
 const REPLY_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may take to say that it wants a body; it is sent all the same then.
+const CONTINUE: Duration = Duration::from_secs(5);
+/// Longest file with a key, in bytes.
+const KEY_LEN_MAX: u64 = 4096;
 
 /// A server, and the key to it.
 pub struct Client {
@@ -41,16 +46,14 @@ impl Client {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Error::invalid(format!("'{url}' is no http:// or https:// URL")));
         }
-        let key = std::env::var("AEORDB_API_KEY").unwrap_or_default();
-        if key.is_empty() {
-            return Err(denied("AEORDB_API_KEY is not set: a server asks for a key"));
-        }
+        let key = key()?;
         let tls = ureq::tls::TlsConfig::builder()
             .root_certs(ureq::tls::RootCerts::PlatformVerifier)
             .build();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
+            .timeout_await_100(Some(CONTINUE))
             .tls_config(tls)
             .build()
             .into();
@@ -85,6 +88,10 @@ impl Client {
         };
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
+        }
+        if matches!(payload, Payload::Bytes(..)) {
+            // Whoever is refused hears it before anything is sent, and not a broken connection.
+            request = request.header("expect", "100-continue");
         }
         let bad = |error: ureq::http::Error| Error::invalid(error.to_string());
         let reply = match payload {
@@ -153,6 +160,26 @@ impl Client {
 /// Text as the value of a parameter.
 pub fn encoded(text: &str) -> String {
     aeordb_server::percent_encoded(text.as_bytes())
+}
+
+/// The key, from the environment or from the file that it names.
+fn key() -> Result<String> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(key) = variable("AEORDB_API_KEY") {
+        return key.into_string().map_err(|_| Error::invalid("AEORDB_API_KEY is not text"));
+    }
+    let Some(path) = variable("AEORDB_API_KEY_FILE") else {
+        let why = "AEORDB_API_KEY is not set, nor AEORDB_API_KEY_FILE: a server asks for a key";
+        return Err(denied(why));
+    };
+    let what = || format!("reading the key in {}", path.display());
+    let mut text = String::new();
+    let file = File::open(&path).context(what)?;
+    file.take(KEY_LEN_MAX).read_to_string(&mut text).context(what)?;
+    match text.trim() {
+        "" => Err(denied(&format!("there is no key in {}", path.display()))),
+        key => Ok(key.to_owned()),
+    }
 }
 
 /// The key does not allow it.

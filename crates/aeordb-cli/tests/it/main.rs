@@ -16,6 +16,7 @@ mod remote;
 mod remote_trees;
 mod server;
 mod server_manual;
+mod serving;
 mod transcripts;
 mod trees;
 mod writers;

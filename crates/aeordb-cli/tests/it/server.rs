@@ -21,8 +21,19 @@ pub struct Served<'d> {
 impl<'d> Served<'d> {
     /// Starts the server; `key` is used if the database has one already.
     pub fn start(desk: &'d Desk, key: &str) -> Self {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--log", "errors", "--json"];
-        let mut child = desk.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
+        Served::start_with(desk, key, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(desk: &'d Desk, key: &str, more: &[&str]) -> Self {
+        let more = [more, &["--log", "errors"]].concat();
+        Served::start_logging(desk, key, &more, Stdio::null())
+    }
+
+    /// The same with what goes to standard error.
+    pub fn start_logging(desk: &'d Desk, key: &str, more: &[&str], log: Stdio) -> Self {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat();
+        let mut child = desk.command(&arguments).stderr(log).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let started: Value = serde_json::from_str(&first).unwrap();
@@ -41,11 +52,11 @@ impl<'d> Served<'d> {
         self.run(arguments).expect(0).out()
     }
 
-    fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    fn signal(&mut self, signal: Signal) -> Option<i32> {
+    pub fn signal(&mut self, signal: Signal) -> Option<i32> {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
         self.child.wait().unwrap().code()
     }

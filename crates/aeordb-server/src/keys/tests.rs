@@ -37,7 +37,7 @@ fn a_key_that_expired_or_was_revoked_opens_nothing_and_is_still_listed() {
     let wanted = NewKey { expires_at: Some(end), ..new("read") };
     let (first, expiring) = create(&database, wanted).unwrap();
     let (second, revoked) = create(&database, new("write,gc")).unwrap();
-    revoke(&database, &second.id).unwrap();
+    revoke(&database, &second.id, &Rights::admin()).unwrap().unwrap();
     let ring = KeyRing::read(&database.reader().unwrap()).unwrap();
     assert!(ring.open(&expiring, end - 1).is_some());
     assert!(ring.open(&expiring, end).is_none());
@@ -48,7 +48,19 @@ fn a_key_that_expired_or_was_revoked_opens_nothing_and_is_still_listed() {
     ids.sort();
     expected.sort();
     assert_eq!(ids, expected);
-    assert!(matches!(revoke(&database, "nobody"), Err(Error::NotFound(_))));
+    let nobody = revoke(&database, "nobody", &Rights::admin());
+    assert!(matches!(nobody, Err(Error::NotFound(_))));
+}
+
+#[test]
+fn nobody_revokes_a_key_that_may_do_more_than_they_may() {
+    let database = database();
+    let (admin, _) = create(&database, new("admin")).unwrap();
+    let (keys, _) = create(&database, new("keys")).unwrap();
+    assert_eq!(revoke(&database, &admin.id, &keys.rights).unwrap(), None);
+    let ring = KeyRing::read(&database.reader().unwrap()).unwrap();
+    assert_eq!(ring.0[&admin.id].revoked_at, None);
+    assert!(revoke(&database, &keys.id, &keys.rights).unwrap().unwrap().revoked_at.is_some());
 }
 
 #[test]

@@ -195,7 +195,7 @@ pub fn seconds(app: &App) -> i64 {
 async fn promote(mut request: Request) -> Answer {
     let Promote { hash } = request.incoming().json().await?;
     let expect = request.expected_head()?;
-    let answer = request.app.blocking(move |app| {
+    let answer = request.app.writing(move |app| {
         let version = app.database.reader()?.resolve(&hash)?;
         let promotion = app.database.promote(&version, expect.as_ref())?;
         let mut response = json_answer(StatusCode::OK, &json::promotion(&promotion));

@@ -152,7 +152,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     let conditions = Conditions::of(&request);
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
-    let edit = request.app.blocking(move |app| {
+    let edit = request.app.writing(move |app| {
         let mut upload = Upload::new(app.database.clone());
         let items = unpack(&mut upload, file, &path)?;
         let placing = Placing { top: path, items, mirror, append_only, conditions };

@@ -14,6 +14,9 @@ use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{closed, flag, or_null, path, text_or_null, word};
 
+/// Longest body, in bytes.
+const JSON_LEN_MAX: usize = 1024 * 1024;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch {
@@ -87,7 +90,7 @@ pub fn schema() -> Value {
 
 pub async fn post(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
-    let batch: Batch = request.incoming().json().await?;
+    let batch: Batch = request.incoming().json_up_to(JSON_LEN_MAX).await?;
     let only_deletes = batch.changes.iter().all(|change| matches!(change, Change::Delete { .. }));
     let what = if only_deletes && !batch.changes.is_empty() { "rm" } else { "batch" };
     let edit = request.app.blocking(move |app| {

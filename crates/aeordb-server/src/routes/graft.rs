@@ -4,6 +4,7 @@
 use std::io::{BufReader, Write};
 use std::sync::Arc;
 
+use aeordb::Error;
 use aeordb::backup::{self, Input};
 use aeordb::object::Path;
 use aeordb::watch::Watch;
@@ -39,8 +40,11 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let (top, part) = (path.clone(), !outline);
     let part = app
         .blocking(move |_| {
-            let part = part.then(|| backup::subtree(&shared, &[version], &top));
-            Ok(part.transpose()?)
+            let part = part.then(|| backup::subtree(&shared, &[version], &top)).transpose();
+            Ok(part.map_err(|error| match error {
+                Error::NotFound(_) => Problem::not_found(format!("{top} in version {version}")),
+                other => other.into(),
+            })?)
         })
         .await?;
     let make = move |_: &App, out: &mut dyn Write, watch: &Watch| match part {
@@ -52,7 +56,10 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let body = match request.method {
         Method::HEAD => Body::empty(),
         // Many do this at once, and it is done soon: they wait instead of being sent away.
-        _ => piped(app, app.upload_permit().await?, make).await?,
+        _ => {
+            let place = app.place(&app.uploads, &request.caller.key, 1).await?;
+            piped(app, place, make).await?
+        }
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -75,7 +82,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
         let input = Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
         backup::graft(&app.database, input, &path, only_adds, &seen).map_err(Problem::of_backup)
     };
-    let report = request.app.blocking(work).await.map_err(|error| refused(error, only_adds))?;
+    let report = request.app.writing(work).await.map_err(|error| refused(error, only_adds))?;
     let answer = json!({
         "version": report.version.to_string(),
         "previous": report.previous.to_string(),

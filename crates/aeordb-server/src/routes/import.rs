@@ -1,8 +1,6 @@
 //! Import: files of the backup directory, or the body, which is one file or several one after
 //! another, as one change.
 
-use std::fs::File;
-
 use aeordb::Error;
 use aeordb::backup::{self, ImportOptions, Input, OnConflict};
 use axum::http::header::CONTENT_TYPE;
@@ -19,6 +17,11 @@ use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{backup, closed, count, flag, hash, object, or_null, text, word};
 use crate::spool;
+
+/// Longest body of JSON that names files to import.
+const JSON_LEN_MAX: usize = 1024 * 1024;
+/// Most files of one import by name: they are all open meanwhile.
+const FILES_MAX: usize = 256;
 
 pub fn routes() -> Vec<Route> {
     let files =
@@ -145,11 +148,16 @@ async fn import_any(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
     if is_json(&request) {
         let Import { file, promote, force, snapshot, merge, undo } =
-            request.incoming().json().await?;
+            request.incoming().json_up_to(JSON_LEN_MAX).await?;
         let names = match file {
             OneOrMany::One(name) => vec![name],
             OneOrMany::Many(names) => names,
         };
+        if names.len() > FILES_MAX {
+            let found = names.len();
+            let detail = format!("one import takes at most {FILES_MAX} files, not {found}");
+            return Err(Problem::invalid(detail));
+        }
         let merge = merge.on_conflict();
         let undo = undo.map(|name| request.app.backups.place(&name)).transpose()?;
         let options = ImportOptions { promote, force, expect, snapshot, merge, undo };
@@ -175,12 +183,7 @@ async fn import_any(mut request: Request) -> Answer {
 
 /// A file of the backup directory.
 fn named(app: &App, name: &str) -> Result<Input, Problem> {
-    let file: File = app.backups.open_file(name)?;
-    let metadata = file.metadata().map_err(|error| Problem::internal(&error.to_string()))?;
-    if app.database.is_same_file(&metadata) {
-        return Err(Problem::invalid(format!("'{name}' is the database itself")));
-    }
-    Ok(Input::Opened(format!("backup '{name}'"), file))
+    Ok(Input::Opened(format!("backup '{name}'"), app.open_backup(name)?))
 }
 
 fn is_json(request: &Request) -> bool {
@@ -189,7 +192,8 @@ fn is_json(request: &Request) -> bool {
     essence == "application/json" || essence.ends_with("+json")
 }
 
-/// An import that promotes moves HEAD, and one that can be undone makes a backup.
+/// An import that promotes moves HEAD, one that names a version makes a snapshot, and one that can
+/// be undone makes a backup.
 fn allow(request: &Request, options: &ImportOptions) -> Result<(), Problem> {
     if options.merge.is_some() && options.force {
         return Err(Problem::invalid("force and merge cannot go together"));
@@ -199,6 +203,9 @@ fn allow(request: &Request, options: &ImportOptions) -> Result<(), Problem> {
         if request.rights.append_only {
             return Err(Problem::forbidden("this key may only append"));
         }
+    }
+    if options.snapshot.is_some() {
+        request.need(Scope::Snapshot)?;
     }
     if options.undo.is_some() {
         request.need(Scope::Export)?;
@@ -213,7 +220,7 @@ async fn import(
 ) -> Answer {
     let watch = Cancelled::default();
     let seen = watch.0.clone();
-    let answer = request.app.blocking(move |app| {
+    let answer = request.app.writing(move |app| {
         let imported = backup::import(&app.database, inputs(app)?, &options, &seen);
         let report = imported.map_err(|error| match (error, &options.undo) {
             (Error::Exists(what), Some(undo)) if *what == *undo.to_string_lossy() => {

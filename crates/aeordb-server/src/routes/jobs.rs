@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aeordb::{backup, gc};
+use aeordb::{Error, backup, gc};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -103,13 +103,21 @@ struct Collect {
 async fn verify(mut request: Request) -> Answer {
     let Verify { deep } = request.incoming().json().await?;
     start(&request, "verify", Scope::Read, move |app, watch| {
-        Ok(json::verify(&backup::verify(app.database.path(), deep, watch)?))
+        // It is opened by its path, where nothing or another file may be by now.
+        app.check_place(Duration::ZERO)?;
+        let verified = backup::verify(app.database.path(), deep, watch);
+        let report = verified.map_err(|error| match error {
+            Error::NotFound(_) | Error::Foreign { .. } => Problem::read_only(),
+            other => other.into(),
+        })?;
+        Ok(json::verify(&report))
     })
 }
 
 async fn collect(mut request: Request) -> Answer {
     let Collect { dry_run } = request.incoming().json().await?;
     start(&request, "gc", Scope::Gc, move |app, watch| {
+        app.check_place(Duration::ZERO)?;
         app.overlays.expire();
         let report = app.without_reader(|| gc::collect(&app.database, dry_run, watch))?;
         Ok(json::gc(&report, dry_run))

@@ -76,7 +76,12 @@ async fn create(mut request: Request) -> Answer {
         return Err(Problem::forbidden("a key can only give scopes that it has itself"));
     }
     let expires_at = expires_at.map(|text| parse_time(&text)).transpose()?;
-    let answer = request.app.blocking(move |app| {
+    // Nor for longer.
+    let expires_at = match (expires_at, request.caller.expires_at) {
+        (Some(wanted), Some(own)) => Some(wanted.min(own)),
+        (wanted, own) => wanted.or(own),
+    };
+    let answer = request.app.writing(move |app| {
         let (key, text) = app.create_key(NewKey { name, rights, expires_at })?;
         let mut shown = json::key(&key);
         if let Some(object) = shown.as_object_mut() {
@@ -95,6 +100,9 @@ fn parse_time(text: &str) -> Result<i64, Problem> {
 
 async fn revoke(request: Request) -> Answer {
     let id = request.name()?;
-    let key = request.app.blocking(move |app| Ok(app.revoke_key(&id)?)).await?;
+    let by = request.rights;
+    let key = request.app.writing(move |app| Ok(app.revoke_key(&id, &by)?)).await?;
+    let more = "a key can only revoke keys that may do no more than it may itself";
+    let key = key.ok_or_else(|| Problem::forbidden(more))?;
     Ok(json_answer(StatusCode::OK, &json::key(&key)))
 }

@@ -1,5 +1,7 @@
 //! What there is to know of the server itself.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -50,6 +52,7 @@ async fn ready(request: Request) -> Answer {
         .blocking(|app| {
             // What cannot be written to after a failed sync is not ready, though it can be read.
             app.database.check_writable()?;
+            app.check_place(Duration::ZERO)?;
             let head = app.reader()?.head();
             let status = json!({ "status": "ready", "head": head.to_string() });
             let mut response = json_answer(StatusCode::OK, &status);

@@ -35,7 +35,8 @@ use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
 use crate::problem::{Answer, Problem};
-use crate::request::{Future, Peer, Request, check_conditions, check_framing};
+use crate::request::{Caller, Future, Peer, Request, check_conditions, check_framing};
+use crate::traced::Traced;
 
 /// What a key needs for a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,52 +174,55 @@ pub fn router(app: &Arc<App>) -> Router {
 /// Answers a request, counts and logs it.
 async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Request) -> Response {
     let started = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().clone());
-    let (key, answered) = dispatch(&app, &routes, request).await;
+    let client = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut caller = Caller { key: String::new(), expires_at: None, client, method, path };
+    let open = routes.iter().any(|route| route.needs == Needs::Nothing);
+    let checked =
+        check_framing(&request).and_then(|()| check_key(&app, &request, open, &mut caller));
+    let (caller, answered) = match checked {
+        Ok(rights) => {
+            let caller = Arc::new(caller);
+            let answered = handle(&app, &routes, request, caller.clone(), rights).await;
+            (caller, answered)
+        }
+        Err(problem) => (Arc::new(caller), Err(problem)),
+    };
     let status = answered.as_ref().map_or_else(Problem::status, Response::status);
     let took = started.elapsed();
-    app.metrics.request(&method, status, took);
-    let failed = !(status.is_success() || status.is_redirection());
-    let reads = matches!(method, Method::GET | Method::HEAD);
-    if app.level == Level::Requests || (app.level == Level::Changes && (failed || !reads)) {
+    app.metrics.request(&caller.method, status, took);
+    let told = is_told(&app, &routes, &caller, status);
+    if told {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        log::event(
-            "request",
-            &[
-                ("method", method.as_str().into()),
-                ("path", path.path().into()),
-                ("status", status.as_u16().into()),
-                ("key", key.into()),
-                ("micros", micros.into()),
-            ],
-        );
+        let result = [("status", status.as_u16().into()), ("micros", micros.into())];
+        log::event("request", &[&caller.members()[..], &result].concat());
     }
-    answered.into_response()
+    answered.into_response().map(|body| Traced::body(body, caller, told))
 }
 
-/// The public id of the key, and the answer.
-async fn dispatch(
-    app: &Arc<App>,
-    routes: &[Route],
-    request: axum::extract::Request,
-) -> (Option<String>, Answer) {
-    if let Err(problem) = check_framing(&request) {
-        return (None, Err(problem));
+/// Whether a request is logged.
+fn is_told(app: &App, routes: &[Route], caller: &Caller, status: StatusCode) -> bool {
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
+        // As many as there are of these, the log must not be.
+        return app.level >= Level::Changes
+            && caller.client.is_none_or(|client| app.refusals_told.failure(client));
     }
-    let (key, rights) = match check_key(app, &request) {
-        Ok((key, rights)) => (Some(key), rights),
-        Err(_) if routes.iter().any(|route| route.needs == Needs::Nothing) => {
-            (None, Rights::default())
-        }
-        Err(problem) => return (None, Err(problem)),
-    };
-    (key, handle(app, routes, request, rights).await)
+    let failed = !(status.is_success() || status.is_redirection());
+    let reads = matches!(caller.method, Method::GET | Method::HEAD);
+    // What leaves the house is told as well.
+    let leaves = || routes.iter().any(|route| route.needs == Needs::Scope(Scope::Export));
+    match app.level {
+        Level::Errors => false,
+        Level::Changes => failed || !reads || leaves(),
+        Level::Requests => true,
+    }
 }
 
 async fn handle(
     app: &Arc<App>,
     routes: &[Route],
     request: axum::extract::Request,
+    caller: Arc<Caller>,
     rights: Rights,
 ) -> Answer {
     if routes.is_empty() {
@@ -238,7 +242,7 @@ async fn handle(
     if route.method != Method::GET {
         check_conditions(request.headers(), route.conditional)?;
     }
-    let request = Request::new(app.clone(), rights, request, route.path, route.query)?;
+    let request = Request::new(app.clone(), caller, rights, request, route.path, route.query)?;
     (route.handler)(request).await
 }
 
@@ -264,8 +268,17 @@ fn method_not_allowed(routes: &[Route]) -> Response {
     response
 }
 
-/// The key of a request and what it may do. Nothing else of the request is looked at before.
-fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rights), Problem> {
+/// What the key of a request may do. Nothing else of the request is looked at before, and where no
+/// key is needed, none is looked at.
+fn check_key(
+    app: &App,
+    request: &axum::extract::Request,
+    open: bool,
+    caller: &mut Caller,
+) -> Result<Rights, Problem> {
+    if open {
+        return Ok(Rights::default());
+    }
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let text = header.and_then(|header| {
         let (scheme, text) = header.split_once(' ')?;
@@ -274,10 +287,11 @@ fn check_key(app: &App, request: &axum::extract::Request) -> Result<(String, Rig
     let keys = app.keys();
     let now = app.database.clock().now();
     if let Some(key) = keys.open(text.unwrap_or_default(), now) {
-        return Ok((key.id.clone(), key.rights));
+        caller.key.clone_from(&key.id);
+        caller.expires_at = key.expires_at;
+        return Ok(key.rights);
     }
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    match peer.is_none_or(|address| app.refuse(address)) {
+    match caller.client.is_none_or(|address| app.refuse(address)) {
         true => Err(Problem::unauthorized()),
         false => Err(Problem::slow_down()),
     }

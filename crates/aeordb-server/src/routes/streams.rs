@@ -14,7 +14,6 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::admin::seconds;
 use super::{Content, Needs, Route};
@@ -164,7 +163,7 @@ async fn stream(
 /// A body that a thread writes.
 pub async fn piped(
     app: &Arc<App>,
-    permit: OwnedSemaphorePermit,
+    permit: impl Send + 'static,
     make: impl FnOnce(&App, &mut dyn Write, &Watch) -> aeordb::Result<()> + Send + 'static,
 ) -> Result<Body, Problem> {
     let (mut pipe, mut end) = Pipe::new(app);
@@ -176,10 +175,7 @@ pub async fn piped(
         match make(&shared, &mut pipe, &Watch::new()) {
             // That nobody reads the end either is nobody's loss.
             Ok(()) => drop(pipe.finish()),
-            Err(error) => {
-                crate::log::event("aborted", &[("detail", error.to_string().into())]);
-                pipe.fail(error);
-            }
+            Err(error) => pipe.fail(error),
         }
     });
     match end.recv().await {

@@ -95,7 +95,7 @@ async fn take(
     let mut upload = Upload::new(app.database.clone());
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut len = 0;
-    while let Some(bytes) = body.next().await? {
+    while let Some(bytes) = body.next_kept().await? {
         len += bytes.len();
         pieces.push(bytes);
         if len > SMALL_LEN {
@@ -116,7 +116,7 @@ async fn take_large(
     mut body: Incoming,
     mut digest: Option<ContentDigest>,
 ) -> Result<(Upload, FileRecord), Problem> {
-    let _permit = app.upload_permit().await?;
+    let _place = app.place(&app.uploads, &body.caller().key, 1).await?;
     let mut len: usize = pieces.iter().map(Bytes::len).sum();
     loop {
         let next = body.next().await?;
@@ -132,7 +132,7 @@ async fn take_large(
                 let record = ended.then(|| upload.finish_file()).transpose()?;
                 Ok((upload, digest, record))
             };
-            let (written, proved, record) = app.blocking(write).await?;
+            let (written, proved, record) = app.writing_on(write).await?;
             (upload, digest) = (written, proved);
             if let Some(record) = record {
                 return Ok((upload, record));

@@ -131,7 +131,7 @@ struct NewSnapshot {
 
 async fn create(mut request: Request) -> Answer {
     let NewSnapshot { name, version, metadata } = request.incoming().json().await?;
-    let answer = request.app.blocking(move |app| {
+    let answer = request.app.writing(move |app| {
         let reader = app.database.reader()?;
         let version = reader.resolve(version.as_deref().unwrap_or("HEAD"))?;
         let made = app.database.create_snapshot(&name, &version, metadata)?;
@@ -142,7 +142,7 @@ async fn create(mut request: Request) -> Answer {
 
 async fn delete(request: Request) -> Answer {
     let name = request.name()?;
-    request.app.blocking(move |app| Ok(app.database.delete_snapshot(&name)?)).await?;
+    request.app.writing(move |app| Ok(app.database.delete_snapshot(&name)?)).await?;
     Ok(no_content())
 }
 

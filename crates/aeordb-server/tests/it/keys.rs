@@ -184,3 +184,49 @@ fn keys_survive_a_restart_and_are_in_no_export() {
     stop.stop();
     thread.join().unwrap().unwrap();
 }
+
+#[test]
+fn a_key_that_makes_keys_revokes_none_that_may_do_more_and_makes_none_that_lives_longer() {
+    let house = House::new();
+    let body = r#"{"name": "k", "scopes": ["keys"], "expires_at": "2100-01-01T00:00:00Z"}"#;
+    let made = house.post("/admin/keys", body).expect(201).json();
+    let key = format!("Bearer {}", made["key"].as_str().unwrap());
+    let as_key = [("authorization", key.as_str())];
+    let admin = house.key.split('_').nth(1).unwrap().to_owned();
+    let place = format!("/admin/keys/{admin}");
+    house.bare("DELETE", &place, &as_key, b"").problem(403, "forbidden");
+    house.get("/files/").expect(200);
+    for asked in ["", r#", "expires_at": "2101-01-01T00:00:00Z""#] {
+        let body = format!(r#"{{"name": "x", "scopes": ["keys"]{asked}}}"#);
+        let child = house.bare("POST", "/admin/keys", &as_key, body.as_bytes()).expect(201).json();
+        assert_eq!(child["expires_at"], made["expires_at"]);
+    }
+    let own = format!("/admin/keys/{}", made["id"].as_str().unwrap());
+    house.bare("DELETE", &own, &as_key, b"").expect(200);
+}
+
+#[test]
+fn an_import_that_names_a_version_needs_the_scope_for_it() {
+    let house = House::with_versions();
+    let full = house.get("/admin/export").body;
+    house.post("/admin/export", r#"{"output": "full"}"#).expect(201);
+    let import = format!("Bearer {}", house.new_key("import"));
+    let as_import = [("authorization", import.as_str())];
+    house.bare("POST", "/admin/import?snapshot=x", &as_import, &full).problem(403, "forbidden");
+    let as_json = [as_import[0], ("content-type", "application/json")];
+    let body = br#"{"file": "full", "snapshot": "x"}"#;
+    house.bare("POST", "/admin/import", &as_json, body).problem(403, "forbidden");
+    let both = format!("Bearer {}", house.new_key("import,snapshot"));
+    let as_both = [("authorization", both.as_str()), ("content-type", "application/json")];
+    house.bare("POST", "/admin/import", &as_both, body).expect(200);
+}
+
+#[test]
+fn whoever_asks_whether_the_process_runs_fails_at_nothing() {
+    let house = House::new();
+    for _ in 0..300 {
+        house.bare("GET", "/healthz", &[("authorization", "Bearer wrong")], b"").expect(200);
+    }
+    house.bare("GET", "/files/", &[], b"").problem(401, "unauthorized");
+    assert!(house.get("/metrics").text().contains("aeordb_keys_refused_total 1\n"));
+}

@@ -8,6 +8,7 @@ mod files;
 mod graft;
 mod house;
 mod keys;
+mod limits;
 mod meta;
 mod page;
 mod slow;

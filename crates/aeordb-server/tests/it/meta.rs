@@ -141,3 +141,28 @@ fn requests_that_are_not_http_or_too_large_are_refused() {
     house.send("POST", "/batch", &[], &vec![b' '; 2_000_000]).problem(413, "too-large");
     house.bare("GET", "/healthz", &[], b"").expect(200);
 }
+
+#[test]
+fn a_server_whose_file_is_gone_reads_on_and_writes_no_more() {
+    for replaced in [false, true] {
+        let house = House::new();
+        house.put("/files/a", b"kept");
+        house.get("/readyz").expect(200);
+        std::fs::rename(house.path("data.aeordb"), house.path("moved.aeordb")).unwrap();
+        if replaced {
+            std::fs::copy(house.path("moved.aeordb"), house.path("data.aeordb")).unwrap();
+        }
+        house.get("/readyz").problem(503, "read-only");
+        house.send("PUT", "/files/b", &[], b"lost").problem(503, "read-only");
+        house.post("/admin/snapshots", r#"{"name": "s"}"#).problem(503, "read-only");
+        let job = house.post("/admin/verify", "{}").expect(202).json();
+        let place = format!("/admin/jobs/{}", job["id"].as_str().unwrap());
+        let events = house.send("GET", &place, &[("accept", "text/event-stream")], b"").text();
+        assert!(events.contains("\"state\":\"failed\""), "{events}");
+        assert!(!events.contains(house.path("").to_str().unwrap()), "{events}");
+        assert_eq!(house.get("/files/a").text(), "kept");
+        // Back at its place it is still not trusted: something else may have been written meanwhile.
+        std::fs::rename(house.path("moved.aeordb"), house.path("data.aeordb")).unwrap();
+        house.get("/readyz").problem(503, "read-only");
+    }
+}

@@ -14,6 +14,7 @@ pub fn short() -> Deadlines {
         body: Duration::from_millis(300),
         answer: Duration::from_millis(300),
         shutdown: Duration::from_secs(10),
+        turn: Duration::from_millis(300),
     }
 }
 

@@ -38,6 +38,7 @@ impl Database {
             crew,
             clock: options.clock.clone(),
             appender: Some(Mutex::new(appender)),
+            file: None,
             unpublished: None,
             uploads: Arc::default(),
         })

@@ -79,6 +79,8 @@ pub struct Database {
     crew: Arc<Crew>,
     clock: Clock,
     appender: Option<Mutex<Appender>>,
+    /// The file, where it is one of a file system.
+    file: Option<Arc<FileMedia>>,
     /// The file as long as it has no name yet: it gets it with its first commit.
     unpublished: Option<Unpublished>,
     uploads: Arc<Uploads>,
@@ -109,6 +111,7 @@ impl Database {
             crew: Arc::new(Crew::new(options.workers)),
             clock: options.clock.clone(),
             appender: None,
+            file: None,
             unpublished: None,
             uploads: Arc::default(),
         })
@@ -127,7 +130,8 @@ impl Database {
         // A compaction may put another file there between opening and locking.
         for _ in 0..ATTEMPTS {
             let file = Arc::new(FileMedia::open_write(path)?);
-            let database = Database::write_media(file.clone(), path, options)?;
+            let mut database = Database::write_media(file.clone(), path, options)?;
+            database.file = Some(file.clone());
             if file.still_at_path()? {
                 file.remove_leftover();
                 return Ok((file, database));
@@ -154,6 +158,7 @@ impl Database {
             crew,
             clock: options.clock.clone(),
             appender: Some(Mutex::new(appender)),
+            file: None,
             unpublished: None,
             uploads: Arc::default(),
         })
@@ -169,6 +174,7 @@ impl Database {
         let file = Arc::new(FileMedia::create(path)?);
         Log::create(&*file, &path.to_string_lossy(), random_id()?)?;
         let mut database = Database::write_media(file.clone(), path, options)?;
+        database.file = Some(file.clone());
         database.unpublished = Some(Unpublished { file, published: AtomicBool::new(false) });
         Ok(database)
     }
@@ -194,6 +200,15 @@ impl Database {
         use std::os::unix::fs::MetadataExt;
         std::fs::metadata(&self.path)
             .is_ok_and(|own| own.dev() == metadata.dev() && own.ino() == metadata.ino())
+    }
+
+    /// True if the path still leads to the file that is written to: what is committed to one that
+    /// was removed or replaced is lost when it is closed.
+    pub fn still_at_path(&self) -> Result<bool> {
+        match &self.file {
+            Some(file) if file.is_published() => file.still_at_path(),
+            _ => Ok(true),
+        }
     }
 
     /// What the file is.
