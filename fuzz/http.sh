@@ -73,6 +73,7 @@ read -r started <"$SCRATCH/started" || fail "the server did not start: $(cat "$S
 member() { printf '%s' "$started" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
 
 passed=yes
+export SCHEMATHESIS_HOOKS=$PWD/fuzz/http_bodies.py PYTHONDONTWRITEBYTECODE=1
 (cd "$SCRATCH" && exec "$OLDPWD/$VENV/bin/st" --config-file "$OLDPWD/fuzz/http.toml" run \
   "$(member url)/openapi.json" -H "Authorization: Bearer $(member key)" \
   --max-examples "$EXAMPLES" --seed "$SEED" --generation-database none \

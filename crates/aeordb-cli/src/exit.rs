@@ -184,7 +184,14 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         _ if error.is_no_space() && *verb == "compact" => "the new file needs room beside the old \
              one, which is as it was; `aeordb gc` releases space in place"
             .into(),
-        _ if error.is_no_space() => "free some space, `aeordb gc` may release some".into(),
+        _ if error.is_no_space() && *verb == "gc" => {
+            "free some space on that disk, then try again".into()
+        }
+        _ if error.is_no_space() => {
+            "free some space on that disk; `aeordb rm` and `aeordb gc` have \
+             a reserve there, and `gc` releases what neither history nor a snapshot reaches"
+                .into()
+        }
         (Error::NotFound(_), Subject::Database) => format!(
             "name the database with --database FILE or AEORDB_DATABASE; \
              `aeordb put LOCAL / --database {database}` creates it"

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use aeordb::db::{Database, Reader};
+use aeordb::db::{Database, Purpose, Reader};
 use aeordb::error::{Context, Error, Result};
 use aeordb::object::encoding::{Decoder, Encoder};
 use data_encoding::BASE32_DNSSEC;
@@ -197,7 +197,7 @@ pub fn list(reader: &Reader) -> Result<Vec<Key>> {
 
 /// Makes a key open nothing from now on. Revoking it again changes nothing.
 pub fn revoke(database: &Database, id: &str) -> Result<Key> {
-    let mut writer = database.writer()?;
+    let mut writer = database.writer_for(Purpose::Removal)?;
     let place = [PREFIX, id.as_bytes()].concat();
     let value = writer.system(&place)?.ok_or_else(|| Error::not_found(format!("key {id}")))?;
     let mut key = Key::decode(&place, &value)?;

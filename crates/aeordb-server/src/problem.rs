@@ -225,7 +225,8 @@ impl From<Error> for Problem {
         if error.is_no_space() {
             log::event("error", &[("detail", text.into())]);
             let status = StatusCode::INSUFFICIENT_STORAGE;
-            return Self::new(status, "no-space", "No space left", "the server's disk is full");
+            let detail = "the server's disk is full; DELETE and POST /admin/gc have a reserve";
+            return Self::new(status, "no-space", "No space left", detail);
         }
         match error {
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", text),

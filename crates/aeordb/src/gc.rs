@@ -11,7 +11,7 @@
 pub(crate) mod mark;
 pub(crate) mod survey;
 
-use crate::db::{Database, Extent, FileKind, HistoryEntry, Writer};
+use crate::db::{Database, Extent, FileKind, HistoryEntry, Purpose, Writer};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
@@ -60,7 +60,17 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     if dry_run {
         return foresee(database, watch);
     }
-    let mut writer = database.writer()?;
+    match collect_once(database, MOVED_LEN_MAX, watch) {
+        // Nothing is moved then: the index alone, for which there is a reserve, frees what is
+        // wholly dead.
+        Err(error) if error.is_no_space() => collect_once(database, 0, watch),
+        collected => collected,
+    }
+}
+
+/// Collects, and moves at most so many living bytes.
+fn collect_once(database: &Database, moved_max: u64, watch: &Watch) -> Result<GcReport> {
+    let mut writer = database.writer_for(Purpose::Collection)?;
     watch.expect(0, writer.entries().end() - DATABASE_START);
     // Damaged pages of the index are healed before their entries are numbered for good.
     writer.entries().records().try_for_each(|record| record.map(drop))?;
@@ -82,7 +92,7 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     }
     let void_before = appender.void_bytes();
     let moved_from = appender.end();
-    survey.move_living(appender, MOVED_LEN_MAX, watch)?;
+    survey.move_living(appender, moved_max, watch)?;
     appender.flush()?;
     let voids = survey.voids(appender, moved_from, watch)?;
     let void_now = len_of(&voids);
@@ -143,7 +153,9 @@ fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(
     if log.has_readers_before(appender.root().epoch)? {
         return Ok((0, bytes));
     }
-    Ok((log.release(&waiting)?, 0))
+    let released = log.release(&waiting)?;
+    appender.renew_reserve();
+    Ok((released, 0))
 }
 
 /// Marks what uploads under way may have written: nothing reaches it yet.

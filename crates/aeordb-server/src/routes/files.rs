@@ -320,7 +320,7 @@ async fn delete(request: Request) -> Answer {
     let (path, slash) = request.path()?;
     let recursive = request.flag("recursive")?;
     let conditions = Conditions::of(&request);
-    let edit = Edit::new("rm", move |draft: &mut Draft<'_, '_>| {
+    let edit = Edit::removal("rm", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
         conditions.check(draft, &path, found.as_ref())?;
         check_slash(&path, slash, found.as_ref())?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::db::upload::Uploaded;
-use crate::db::{Database, Draft};
+use crate::db::{Database, Draft, Purpose};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::object::{Item, Path, Totals};
@@ -38,6 +38,8 @@ pub struct Edit {
     plan: Box<Plan>,
     /// Entries that the change needs.
     pub(super) entries: Vec<Entry>,
+    /// What it needs space for.
+    purpose: Purpose,
     /// What was written for it before.
     pub(super) uploaded: Option<Uploaded>,
 }
@@ -48,7 +50,16 @@ impl Edit {
         what: &'static str,
         plan: impl Fn(&mut Draft<'_, '_>) -> Result<Totals> + Send + 'static,
     ) -> Self {
-        Edit { what, plan: Box::new(plan), entries: Vec::new(), uploaded: None }
+        let plan = Box::new(plan);
+        Edit { what, plan, entries: Vec::new(), purpose: Purpose::Growth, uploaded: None }
+    }
+
+    /// A change that only takes away: a full disk does not refuse it.
+    pub fn removal(
+        what: &'static str,
+        plan: impl Fn(&mut Draft<'_, '_>) -> Result<Totals> + Send + 'static,
+    ) -> Self {
+        Edit { purpose: Purpose::Removal, ..Edit::new(what, plan) }
     }
 
     /// Bytes of the entries that come with it.
@@ -141,7 +152,7 @@ impl Database {
     /// Removes paths. A directory goes only with `recursive`.
     pub fn remove(&self, paths: &[Path], recursive: bool) -> Result<EditReport> {
         let paths = paths.to_vec();
-        self.edit(&Edit::new("rm", move |draft| remove(draft, &paths, recursive)))
+        self.edit(&Edit::removal("rm", move |draft| remove(draft, &paths, recursive)))
     }
 
     /// Moves what is at `from` to `to`; with `force` a file that is there is replaced.
@@ -180,7 +191,8 @@ impl Database {
     }
 
     fn commit_together(&self, edits: &[Edit]) -> Result<Vec<Result<EditReport>>> {
-        let mut writer = self.writer()?;
+        let purpose = edits.iter().map(|edit| edit.purpose).min().unwrap_or_default();
+        let mut writer = self.writer_for(purpose)?;
         let previous = writer.head();
         for uploaded in edits.iter().filter_map(|edit| edit.uploaded.as_ref()) {
             uploaded.check(&writer)?;

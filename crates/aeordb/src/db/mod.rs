@@ -35,6 +35,7 @@ use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::appender::Appender;
+pub use crate::log::appender::Purpose;
 pub use crate::log::source::SyncStats;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
@@ -258,7 +259,14 @@ impl Database {
 
     /// The writer. Waits while another thread of this process has it.
     pub fn writer(&self) -> Result<Writer<'_>> {
-        Writer::new(self, self.appender()?)
+        self.writer_for(Purpose::Growth)
+    }
+
+    /// The writer, for something that a full disk must not refuse, or must.
+    pub fn writer_for(&self, purpose: Purpose) -> Result<Writer<'_>> {
+        let mut appender = self.appender()?;
+        appender.begin(purpose)?;
+        Writer::new(self, appender)
     }
 
     fn appender(&self) -> Result<MutexGuard<'_, Appender>> {
@@ -327,7 +335,7 @@ impl Database {
 
     /// Takes a version's name away.
     pub fn delete_snapshot(&self, name: &str) -> Result<Snapshot> {
-        let mut writer = self.writer()?;
+        let mut writer = self.writer_for(Purpose::Removal)?;
         let snapshot = writer.remove_snapshot(name)?;
         writer.commit()?;
         Ok(snapshot)

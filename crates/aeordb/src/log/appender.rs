@@ -1,31 +1,34 @@
-//! The one writer of a database: appends entries, commits, writes checkpoints.
+//! The one writer of a database: appends entries, takes them back, closes.
 
+mod commit;
 mod compacted;
+mod reserve;
 mod tail;
+mod written;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
-use zerocopy::IntoBytes;
+
+pub use reserve::Purpose;
+use reserve::Reserve;
+pub use written::Written;
 
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
-use crate::format::FrameHeader;
-use crate::format::checkpoint::{Checkpoint, VoidRef};
-use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
+use crate::format::checkpoint::VoidRef;
+use crate::format::commit::Seal;
 use crate::format::run::Record;
-use crate::format::superblock::{DATABASE_START, SLOTS};
 use crate::hash::{Hash, Kind};
-use crate::limits::{CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
+use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::index::Index;
 use crate::log::layers::{self, Below};
 use crate::log::packer::{Packed, Packer};
 use crate::log::recover::{Root, State};
-use crate::log::run_writer;
 use crate::log::source::{RawBlock, Source};
 use crate::log::{Published, WRITER_LOCK};
-use crate::store::{AppendEntries, Bitmap, Place, ReadEntries};
+use crate::store::{AppendEntries, Place, ReadEntries};
 
 /// A tail shorter than this is not worth a checkpoint at close: replaying it is a few reads.
 const TAIL_LEN_AT_CLOSE: u64 = 1024 * 1024;
@@ -50,11 +53,17 @@ pub struct Appender {
     latched: Option<String>,
     /// Set when a write failed: nothing is appended before the attempt was rolled back.
     broken: bool,
+    /// What opening found is not settled yet: the disk was full.
+    unsettled: bool,
+    /// What was restored is safe only once both superblocks lead there.
+    superblocks_due: bool,
+    reserve: Reserve,
 }
 
 impl Appender {
     /// The appender of an opened database whose writer's lock is held. Cuts off a torn tail, and
-    /// secures one that is not proven to be on the disk.
+    /// secures one that is not proven to be on the disk. On a full disk that waits for the next
+    /// writer.
     pub fn new(
         source: Arc<Source>,
         published: Arc<RwLock<Arc<Published>>>,
@@ -75,25 +84,30 @@ impl Appender {
             seal: Seal::new(),
             latched: None,
             broken: false,
+            unsettled: true,
+            superblocks_due: false,
+            reserve: Reserve::new(),
         };
-        if appender.source.file_len()? > appender.end {
-            // Synced, so that a commit which was torn stays away once it was seen to be.
-            appender.cut_tail()?;
-            appender.sync()?;
-        }
-        if appender.state.one_slot {
-            appender.write_superblock()?;
-        }
-        let State { end, proven_to, not_indexed_to, .. } = &appender.state;
-        if end > proven_to || not_indexed_to.is_some() {
-            appender.restore()?;
+        match appender.settle() {
+            Err(error) if error.is_no_space() && appender.latched.is_none() => {
+                appender.index_in_memory()?;
+            }
+            settled => settled?,
         }
         Ok(appender)
+    }
+
+    /// Prepares for a writer: settles what opening could not, and notes what it needs space for.
+    pub fn begin(&mut self, purpose: Purpose) -> Result<()> {
+        self.settle()?;
+        self.reserve.purpose = purpose;
+        Ok(())
     }
 
     /// Lets reads fall through to another file.
     pub(super) fn over(mut self, below: Below) -> Self {
         self.below = Some(below);
+        self.reserve.give_up();
         self
     }
 
@@ -194,9 +208,8 @@ impl Appender {
 
     fn write_block(&mut self, packed: Packed) -> Result<()> {
         let offset = self.end;
-        self.write(&packed.frame, offset)?;
+        self.append_frame(&packed.frame)?;
         self.seal.add(offset, &packed.hash);
-        self.end += packed.frame.len() as u64;
         self.index.add(packed.entries.iter().map(|entry| entry.hash), offset, packed.tag());
         self.packer.written(&packed);
         if self.index.recent_len() >= RECENT_ENTRIES_MAX {
@@ -209,11 +222,28 @@ impl Appender {
         write(&self.source, bytes, offset)
     }
 
-    /// Gives back what stands after the last commit.
-    fn cut_tail(&self) -> Result<()> {
-        let name = self.source.name();
-        let media = self.source.media();
-        media.set_len(self.end).context(|| format!("cutting {name} to {} bytes", self.end))
+    /// Writes a frame at the end, which moves.
+    fn append_frame(&mut self, frame: &[u8]) -> Result<()> {
+        let len = frame.len() as u64;
+        self.make_room(len)?;
+        self.write(frame, self.end)?;
+        self.end += len;
+        Ok(())
+    }
+
+    /// Gives back what stands after the last commit if it is more than `spared` bytes. Returns
+    /// whether it did.
+    fn cut_tail(&mut self, spared: u64) -> Result<bool> {
+        if self.source.file_len()? <= self.end.saturating_add(spared) {
+            return Ok(false);
+        }
+        // The reserve goes with it, and is taken again before anybody else does.
+        let (name, end) = (self.source.name(), self.end);
+        let cut = self.source.media().set_len(end);
+        cut.context(|| format!("cutting {name} to {end} bytes"))?;
+        self.reserve.cut(end);
+        self.renew_reserve();
+        Ok(true)
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -225,67 +255,6 @@ impl Appender {
             self.latched = Some(error.to_string());
         }
         synced
-    }
-
-    /// Makes the recent entries a run, merged with runs that are not much larger.
-    fn write_recent(&mut self) -> Result<()> {
-        let recent = self.index.recent_sorted();
-        let runs = self.index.runs();
-        let sound = self.index.sound_runs();
-        let keep = run_writer::runs_to_keep(runs, recent.len() as u64).min(sound);
-        let (kept, merge) = runs.split_at(keep);
-        let source = &self.source;
-        let merged = run_writer::merged(&self.index, merge, recent);
-        let written =
-            run_writer::write_run(self.end, merged, |bytes, at| write(source, bytes, at))?;
-        let mut runs = kept.to_vec();
-        if let Some((run, header)) = written {
-            self.seal.add(self.end, &header.hash);
-            self.end += header.frame_len();
-            runs.push(run);
-        }
-        self.index = Arc::new(self.index.with_runs(runs));
-        Ok(())
-    }
-
-    /// The checkpoint of what is appended so far: everything recent becomes a run.
-    fn checkpoint(&mut self) -> Result<Checkpoint> {
-        self.write_recent()?;
-        let voids = self.state.checkpoint.voids.clone();
-        Ok(Checkpoint { runs: self.index.runs().to_vec(), voids })
-    }
-
-    fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<u64> {
-        let at = self.end;
-        let frame = checkpoint.encode(self.state.superblock.file_id, at);
-        self.write(&frame, at)?;
-        let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
-        self.seal.add(at, &hash);
-        self.end += frame.len() as u64;
-        Ok(at)
-    }
-
-    /// Makes everything appended so far, and these roots, durable and visible: all or nothing.
-    pub fn commit(&mut self, root: Root) -> Result<Root> {
-        self.usable()?;
-        let spilled = self.index.runs() != self.state.index.runs();
-        let committed = self.flush().and_then(|()| {
-            let tail = self.end - self.state.tail_start;
-            let damaged = self.index.sound_runs() < self.index.runs().len();
-            let due = spilled || damaged || tail >= CHECKPOINT_INTERVAL;
-            let checkpoint = due.then(|| self.checkpoint()).transpose()?;
-            let root = self.seal_and_sync(root, checkpoint)?;
-            if due {
-                // The commit stands, whatever becomes of the superblock, which is only a shorter
-                // way to it. A sync that failed has latched the appender.
-                let _ = self.write_superblock();
-            }
-            Ok(root)
-        });
-        if committed.is_err() {
-            self.broken = true;
-        }
-        committed
     }
 
     /// What the last checkpoint calls void, by offset.
@@ -312,123 +281,6 @@ impl Appender {
         }
     }
 
-    /// Commits with an index of the entries whose numbers are in `live`, and of those that were
-    /// appended from `moved_from` on, as one run; `voids` are the bytes that it does not need. Everything that was
-    /// appended is flushed already. Nothing may be released before both superblocks lead here.
-    pub fn commit_collected(
-        &mut self,
-        root: Root,
-        live: &Bitmap,
-        moved_from: u64,
-        voids: Vec<VoidRef>,
-    ) -> Result<Root> {
-        self.usable()?;
-        let committed = self.write_collected(root, live, moved_from, voids);
-        if committed.is_err() {
-            self.broken = true;
-        }
-        committed
-    }
-
-    fn write_collected(
-        &mut self,
-        root: Root,
-        live: &Bitmap,
-        moved_from: u64,
-        voids: Vec<VoidRef>,
-    ) -> Result<Root> {
-        let source = &self.source;
-        let kept = self.records().filter(|record| match record {
-            Ok(record) if record.block_offset() >= moved_from => true,
-            Ok(record) => match self.index.locate(&Hash::new(record.hash)) {
-                Ok(place) => place.is_some_and(|place| live.contains(place.number)),
-                Err(_) => true,
-            },
-            Err(_) => true,
-        });
-        let written = run_writer::write_run(self.end, kept, |bytes, at| write(source, bytes, at))?;
-        let mut runs = Vec::new();
-        if let Some((run, header)) = written {
-            self.seal.add(self.end, &header.hash);
-            self.end += header.frame_len();
-            runs.push(run);
-        }
-        let checkpoint = Checkpoint { runs, voids };
-        self.index = Arc::new(Index::new(self.source.clone(), DATABASE_START, &checkpoint));
-        self.seal_and_sync(root, Some(checkpoint))
-    }
-
-    /// Writes a commit, after a checkpoint if there is one, and makes it durable and visible.
-    fn seal_and_sync(&mut self, mut root: Root, checkpoint: Option<Checkpoint>) -> Result<Root> {
-        let checkpoint_at =
-            checkpoint.as_ref().map(|checkpoint| self.write_checkpoint(checkpoint)).transpose()?;
-        root.sequence = self.state.root.sequence + 1;
-        root.time = self.clock.now();
-        let commit = Commit {
-            file_id: self.state.superblock.file_id,
-            offset: self.end.into(),
-            sequence: root.sequence.into(),
-            time: root.time.into(),
-            head: root.head.map(|head| *head.0.as_bytes()).unwrap_or_default(),
-            snapshots: *root.snapshots.as_bytes(),
-            history: *root.history.as_bytes(),
-            system: *root.system.as_bytes(),
-            previous: self.state.commit_hash,
-            seal: self.seal.finish(),
-            durable_to: self.state.proven_to.into(),
-            checkpoint: checkpoint_at.unwrap_or(self.state.checkpoint_at).into(),
-            epoch: root.epoch.into(),
-            reserved: 0.into(),
-        };
-        let (frame, hash) = commit.encode();
-        self.write(&frame, self.end)?;
-        self.sync()?;
-        let at = self.end;
-        self.end += COMMIT_FRAME_LEN as u64;
-        self.seal = Seal::new();
-        self.state.end = self.end;
-        self.state.proven_to = self.end;
-        self.state.commit_hash = hash;
-        self.state.root = root.clone();
-        self.state.index = self.index.clone();
-        if let Some((checkpoint, checkpoint_at)) = checkpoint.zip(checkpoint_at) {
-            self.state.checkpoint = checkpoint;
-            self.state.checkpoint_at = checkpoint_at;
-            self.state.checkpoint_commit = at;
-            self.state.tail_start = self.end;
-        }
-        self.publish();
-        Ok(root)
-    }
-
-    fn publish(&self) {
-        let published = Published { root: self.state.root.clone(), index: self.index.clone() };
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
-    }
-
-    /// Writes one slot and syncs it, so that never both are under way.
-    fn write_superblock(&mut self) -> Result<()> {
-        let mut superblock = self.state.superblock;
-        superblock.sequence = (superblock.sequence.get() + 1).into();
-        superblock.commit = self.state.checkpoint_commit.into();
-        superblock.durable_to = self.state.proven_to.into();
-        let superblock = superblock.sealed();
-        let slot = self.state.next_slot;
-        self.write(superblock.as_bytes(), SLOTS[slot])?;
-        self.sync()?;
-        self.state.superblock = superblock;
-        self.state.next_slot = 1 - slot;
-        Ok(())
-    }
-
-    /// Makes both slots lead to the last checkpoint: nothing that only an older one needs is
-    /// needed from then on.
-    pub fn write_both_superblocks(&mut self) -> Result<()> {
-        self.usable()?;
-        self.write_superblock()?;
-        self.write_superblock()
-    }
-
     /// Takes back everything since the last commit.
     pub fn rollback(&mut self) {
         if !self.broken && !self.is_dirty() {
@@ -442,10 +294,20 @@ impl Appender {
         self.source.forget();
         if self.latched.is_none() {
             // It may fail: no commit among these bytes follows the last one, and the next ones
-            // are written over them.
-            let _ = self.cut_tail();
+            // are written over them. So on a full disk they stay, as a part of the reserve.
+            let spared = if self.reserve.short { self.reserve_len() } else { 0 };
+            let _ = self.cut_tail(spared);
         }
         self.broken = false;
+    }
+
+    /// Takes the attempt back if it failed, so that another can be made.
+    fn or_rollback<T>(&mut self, attempt: Result<T>) -> Result<T> {
+        if attempt.is_err() {
+            self.broken = true;
+            self.rollback();
+        }
+        attempt
     }
 
     /// True if something was appended since the last commit.
@@ -462,13 +324,29 @@ impl Appender {
         if self.is_dirty() || self.broken {
             self.rollback();
         }
+        if self.unsettled {
+            return Ok(());
+        }
+        self.reserve.purpose = Purpose::Growth;
+        match self.shorten_next_opening() {
+            // What was committed is safe all the same, and the disk is to be closed when full.
+            Err(error) if error.is_no_space() && self.latched.is_none() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn shorten_next_opening(&mut self) -> Result<()> {
         if self.state.end - self.state.tail_start >= TAIL_LEN_AT_CLOSE {
-            let checkpoint = self.checkpoint()?;
-            self.seal_and_sync(self.state.root.clone(), Some(checkpoint))?;
-            self.write_superblock()?;
-        } else if self.state.superblock.durable_to.get() < self.state.end
-            && self.state.root.sequence > 0
-        {
+            let sealed = self.checkpoint().and_then(|checkpoint| {
+                self.seal_and_sync(self.state.root.clone(), Some(checkpoint)).map(drop)
+            });
+            match self.or_rollback(sealed) {
+                // The superblock alone takes no space.
+                Err(error) if error.is_no_space() && self.latched.is_none() => {}
+                sealed => sealed?,
+            }
+        }
+        if self.state.superblock.durable_to.get() < self.state.end && self.state.root.sequence > 0 {
             self.write_superblock()?;
         }
         Ok(())
@@ -480,39 +358,6 @@ impl Drop for Appender {
         // Whoever wants to know whether this worked calls `close`; what was committed is safe.
         let _ = self.close();
         let _ = self.source.media().unlock(WRITER_LOCK);
-    }
-}
-
-/// The entries that are written, as of one moment.
-pub struct Written {
-    source: Arc<Source>,
-    index: Arc<Index>,
-    below: Option<Below>,
-}
-
-impl Written {
-    /// Where they are read from.
-    pub fn source(&self) -> &Source {
-        &self.source
-    }
-
-    /// The index that finds them.
-    pub fn index(&self) -> &Index {
-        &self.index
-    }
-}
-
-impl ReadEntries for Written {
-    fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        layers::locate(&self.index, self.below.as_ref(), hash)
-    }
-
-    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        super::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
-    }
-
-    fn number_limit(&self) -> u64 {
-        layers::number_limit(&self.index, self.below.as_ref())
     }
 }
 

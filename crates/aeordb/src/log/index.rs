@@ -107,6 +107,11 @@ impl Index {
         self.recent().by_hash.len()
     }
 
+    /// Most entries that there can be: one that moved may be counted twice.
+    pub fn entries(&self) -> u64 {
+        self.in_runs + self.recent_len() as u64
+    }
+
     fn recent(&self) -> RwLockReadGuard<'_, RecentEntries> {
         self.recent.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -220,6 +220,25 @@ impl FileMedia {
     }
 }
 
+impl FileMedia {
+    /// Changes which blocks the file has, and never its length. False if there is nothing to do,
+    /// or the file system cannot.
+    fn allocate(&self, how: FallocateFlags, range: Range<u64>) -> io::Result<bool> {
+        if range.start >= range.end {
+            return Ok(false);
+        }
+        let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
+        let start = libc::off_t::try_from(range.start).map_err(too_large)?;
+        let len = libc::off_t::try_from(range.end - range.start).map_err(too_large)?;
+        let how = how | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        match uninterrupted(|| fcntl::fallocate(&self.file, how, start, len)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
 impl Media for FileMedia {
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
@@ -261,18 +280,11 @@ impl Media for FileMedia {
 
     fn release(&self, range: Range<u64>) -> io::Result<bool> {
         let end = range.end.min(self.len()?);
-        if range.start >= end {
-            return Ok(false);
-        }
-        let too_large = |_| io::Error::from(io::ErrorKind::FileTooLarge);
-        let start = libc::off_t::try_from(range.start).map_err(too_large)?;
-        let len = libc::off_t::try_from(end - range.start).map_err(too_large)?;
-        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        match uninterrupted(|| fcntl::fallocate(&self.file, mode, start, len)) {
-            Ok(()) => Ok(true),
-            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(false),
-            Err(errno) => Err(errno.into()),
-        }
+        self.allocate(FallocateFlags::FALLOC_FL_PUNCH_HOLE, range.start..end)
+    }
+
+    fn reserve(&self, range: Range<u64>) -> io::Result<bool> {
+        self.allocate(FallocateFlags::empty(), range)
     }
 
     fn try_lock(&self, range: Range<u64>, lock: Lock) -> io::Result<bool> {

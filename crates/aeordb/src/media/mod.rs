@@ -65,6 +65,15 @@ pub trait Media: Send + Sync {
     /// platform cannot.
     fn release(&self, range: Range<u64>) -> io::Result<bool>;
 
+    /// Makes sure that the bytes of `range` can be written however full the disk is by then. They
+    /// may lie beyond the end: the length stays, nothing reads otherwise than before, and
+    /// [`Media::set_len`] gives up what lies beyond the new length. It may not survive a crash.
+    /// An error of a full disk may leave a part reserved. Returns false where the platform cannot.
+    fn reserve(&self, range: Range<u64>) -> io::Result<bool> {
+        let _ = range;
+        Ok(false)
+    }
+
     /// Takes the lock on `range` of lock bytes for this open file, without waiting. Lock bytes
     /// are numbers below [`LOCK_BYTES`], not bytes of the file; an empty range is always free.
     /// What this open file holds in `range` already is converted, as one step. Returns false, and

@@ -6,6 +6,7 @@ mod fault;
 mod image;
 mod random;
 mod recording;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use super::memory::{available, clamp, end_of};
 use super::{Lock, Media};
 use random::Random;
 use recording::{Change, Synced};
+use space::Space;
 
 /// Bytes that the disk writes as one: a sector survives a crash wholly or not at all.
 pub const SECTOR_LEN: usize = 512;
@@ -45,7 +47,9 @@ struct State {
     failed_sync: FailedSync,
     lies: bool,
     releases: bool,
+    reserves: bool,
     capacity: u64,
+    space: Space,
     random: Random,
     locks: LockTable,
 }
@@ -56,12 +60,14 @@ impl SimulatedDisk {
         let current = bytes.into();
         SimulatedDisk(Arc::new(Mutex::new(State {
             recording: Recording::new(current.clone()),
+            space: Space::of(current.len()),
             current,
             counts: [0; Operation::ALL.len()],
             faults: Vec::new(),
             failed_sync: FailedSync::default(),
             lies: false,
             releases: true,
+            reserves: true,
             capacity: CAPACITY,
             random: Random::new(0, &[]),
             locks: LockTable::default(),
@@ -173,7 +179,17 @@ impl SimulatedDisk {
         self.state().releases = releases;
     }
 
-    /// Refuses to let the file grow beyond `capacity` bytes: what fits arrives, then ENOSPC.
+    /// Decides whether the platform can reserve ranges; otherwise `reserve` returns false.
+    pub fn set_reserves(&self, reserves: bool) {
+        self.state().reserves = reserves;
+    }
+
+    /// Bytes of the file that take space: all of it but what was released, and what is reserved.
+    pub fn used(&self) -> u64 {
+        self.state().space.used()
+    }
+
+    /// Refuses to let the file use more than `capacity` bytes: what fits arrives, then ENOSPC.
     pub fn set_capacity(&self, capacity: u64) {
         self.state().capacity = capacity;
     }
@@ -235,12 +251,14 @@ impl State {
         if bytes.is_empty() {
             return failure.and_then(Failure::error).map_or(Ok(()), Err);
         }
-        let room = self.capacity.max(self.current.len() as u64);
+        // A gap takes space too.
+        let place = offset.min(self.current.len() as u64)..end;
+        let reach = self.reach(&place);
         let mut arriving = bytes;
         let mut outcome = Ok(());
-        if end > room {
-            let fits = usize::try_from(room.saturating_sub(offset)).unwrap_or(0);
-            arriving = &bytes[..fits.min(bytes.len())];
+        if reach < end {
+            let fits = usize::try_from(reach.saturating_sub(offset)).unwrap_or(0);
+            arriving = &bytes[..fits];
             outcome = Err(io::Error::from_raw_os_error(libc::ENOSPC));
         }
         if let Some(error) = failure.and_then(Failure::error) {
@@ -252,6 +270,7 @@ impl State {
         if arriving.is_empty() {
             return outcome;
         }
+        self.space.take(place.start..offset + arriving.len() as u64);
         let offset = index(offset)?;
         let change = Change::Write(offset, arriving.into());
         match failure {
@@ -262,6 +281,11 @@ impl State {
             _ => self.apply(change),
         }
         outcome
+    }
+
+    /// The end of what of `range` fits on the disk, from its start on.
+    fn reach(&self, range: &Range<u64>) -> u64 {
+        self.space.reach(range, self.capacity.saturating_sub(self.space.used()))
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -346,10 +370,14 @@ impl Media for SimulatedMedia {
         self.check_writable()?;
         let mut state = self.disk.state();
         state.begin_or_fail(Operation::SetLen)?;
-        if len > state.capacity.max(state.current.len() as u64) {
+        let grown = state.current.len() as u64..len;
+        if !grown.is_empty() && state.reach(&grown) < len {
             return Err(io::Error::from_raw_os_error(libc::ENOSPC));
         }
-        state.apply(Change::SetLen(index(len)?));
+        let change = Change::SetLen(index(len)?);
+        state.space.take(grown);
+        state.space.give_back(len..u64::MAX);
+        state.apply(change);
         Ok(())
     }
 
@@ -365,7 +393,22 @@ impl Media for SimulatedMedia {
         if !state.releases || place.is_empty() {
             return Ok(false);
         }
+        state.space.give_back(place.start as u64..place.end as u64);
         state.apply(Change::Release(place));
+        Ok(true)
+    }
+
+    fn reserve(&self, range: Range<u64>) -> io::Result<bool> {
+        self.check_writable()?;
+        let mut state = self.disk.state();
+        state.begin_or_fail(Operation::Reserve)?;
+        if !state.reserves || range.is_empty() {
+            return Ok(false);
+        }
+        if state.reach(&range) < range.end {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        state.space.take(range);
         Ok(true)
     }
 

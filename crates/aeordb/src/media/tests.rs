@@ -100,6 +100,19 @@ fn released_bytes_read_as_zeros_and_the_length_stays() {
 }
 
 #[test]
+fn what_is_reserved_beyond_the_end_changes_neither_length_nor_bytes() {
+    on_each_medium(|open| {
+        let media = open();
+        media.write_at(b"abc", 0).unwrap();
+        media.reserve(1..100_000).unwrap();
+        assert_eq!(contents(&*media), b"abc");
+        media.write_at(b"z", 5).unwrap();
+        assert_eq!(contents(&*media), b"abc\0\0z");
+        assert!(!media.reserve(7..7).unwrap());
+    });
+}
+
+#[test]
 fn a_place_beyond_all_files_is_an_error_that_changes_nothing() {
     on_each_medium(|open| {
         let media = open();
@@ -202,6 +215,7 @@ enum Action {
     Write(u64, Vec<u8>),
     SetLen(u64),
     Release(Range<u64>),
+    Reserve(Range<u64>),
     Read(u64, usize),
     Sync,
 }
@@ -213,6 +227,7 @@ fn any_action() -> impl Strategy<Value = Action> {
             .prop_map(|(offset, bytes)| Action::Write(offset, bytes)),
         place.clone().prop_map(Action::SetLen),
         (place.clone(), place.clone()).prop_map(|(a, b)| Action::Release(a..b)),
+        (place.clone(), place.clone()).prop_map(|(a, b)| Action::Reserve(a..b)),
         (place, 0..3000_usize).prop_map(|(offset, len)| Action::Read(offset, len)),
         Just(Action::Sync),
     ]
@@ -225,6 +240,7 @@ fn observe(media: &dyn Media, action: &Action) -> (u64, Vec<u8>) {
         Action::Write(offset, bytes) => media.write_at(bytes, *offset).unwrap(),
         Action::SetLen(len) => media.set_len(*len).unwrap(),
         Action::Release(range) => seen.push(u8::from(media.release(range.clone()).unwrap())),
+        Action::Reserve(range) => drop(media.reserve(range.clone()).unwrap()),
         Action::Read(offset, len) => {
             seen.resize(*len, 0);
             let read = media.read_at(&mut seen, *offset).unwrap();

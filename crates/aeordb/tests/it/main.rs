@@ -16,6 +16,7 @@ mod compact;
 mod crash;
 mod damage;
 mod faults;
+mod full_disk;
 mod fuzz;
 mod gc;
 mod golden;

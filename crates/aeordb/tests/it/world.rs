@@ -14,6 +14,7 @@ use aeordb::gc;
 use aeordb::graph::{self, Differ};
 use aeordb::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
 use aeordb::media::SimulatedDisk;
+use aeordb::media::simulated::{Failure, Fault, Operation};
 use aeordb::object::{self, ChunkRef, Content, FileRecord, Item, Path, chunker};
 use aeordb::store::AppendEntries;
 use aeordb::watch::Watch;
@@ -49,6 +50,13 @@ pub fn read(disk: &SimulatedDisk) -> Result<Database> {
 
 pub fn path(text: &str) -> Path {
     Path::parse(text.as_bytes()).unwrap()
+}
+
+/// Ends the process that has the database open: nothing more reaches the disk.
+pub fn kill(disk: &SimulatedDisk, database: Database) {
+    disk.inject(Fault::after(0, Failure::Io).on(&Operation::CHANGES).lasting());
+    drop(database);
+    disk.clear_faults();
 }
 
 /// Bytes that do not compress, others for every seed.
@@ -306,7 +314,11 @@ impl World {
             }
             Step::Delete => {
                 let at = ["/old-0", "/old-1", "/dir/old-2"][number % 3];
-                change(database, &[(at, None)])?;
+                match database.remove(&[path(at)], false) {
+                    // A version without it was promoted.
+                    Err(Error::NotFound(_)) => {}
+                    removed => drop(removed?),
+                }
             }
             Step::Snapshot => {
                 let head = database.reader()?.head();

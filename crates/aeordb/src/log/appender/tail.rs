@@ -12,25 +12,71 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Appender;
+use super::{Appender, Purpose};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
 use crate::format::{FrameKind, first_u64};
 use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::frames::{Frames, Seen};
+use crate::log::heal;
 use crate::log::index::Index;
-use crate::log::recover;
+use crate::log::recover::{self, State};
 use crate::log::source::RawBlock;
 
 impl Appender {
+    /// Does what opening must write, unless it is done: cuts off a torn tail, replaces a lost
+    /// superblock, restores. What fails for want of space can be tried again.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if !self.unsettled {
+            return Ok(());
+        }
+        self.usable()?;
+        self.reserve.purpose = Purpose::Collection;
+        let settled = self.settle_now();
+        self.or_rollback(settled)?;
+        self.unsettled = false;
+        self.renew_reserve();
+        Ok(())
+    }
+
+    fn settle_now(&mut self) -> Result<()> {
+        if self.cut_tail(0)? {
+            // So that a commit which was torn stays away once it was seen to be.
+            self.sync()?;
+        }
+        self.renew_reserve();
+        if self.state.one_slot {
+            self.write_superblock()?;
+            self.state.one_slot = false;
+        }
+        let State { end, proven_to, not_indexed_to, .. } = &self.state;
+        if end > proven_to || not_indexed_to.is_some() {
+            self.restore()?;
+            self.superblocks_due = true;
+        }
+        if self.superblocks_due {
+            self.write_both_superblocks()?;
+            self.superblocks_due = false;
+        }
+        Ok(())
+    }
+
+    /// Until a damaged index is restored, it is held in memory for those who read.
+    pub(super) fn index_in_memory(&self) -> Result<()> {
+        match self.state.not_indexed_to {
+            Some(end) => heal::rebuild(&self.source, &self.state.index, DATABASE_START..end),
+            None => Ok(()),
+        }
+    }
+
     /// Indexes the blocks that no checkpoint does, appends the blocks of unproven commits again,
     /// and writes a checkpoint and a commit of the same roots. Once both superblocks lead there
     /// nothing needs the unproven bytes, whatever the disk holds in their place: they are void.
     ///
     /// If they are not on the disk and there is a crash before that, the new ones follow a torn
     /// tail and fall with it; neither was ever acknowledged.
-    pub(super) fn restore(&mut self) -> Result<()> {
+    fn restore(&mut self) -> Result<()> {
         let unproven = self.state.proven_to.min(self.state.end)..self.state.end;
         let mut voids = self.state.checkpoint.voids.clone();
         let mut not_indexed_to = self.state.not_indexed_to;
@@ -50,9 +96,8 @@ impl Appender {
         }
         self.each_block(unproven, |appender, _, block| {
             let (at, block) = (appender.end, block?);
-            appender.write(&block.frame, at)?;
+            appender.append_frame(&block.frame)?;
             appender.seal.add(at, &block.hash);
-            appender.end += block.frame.len() as u64;
             appender.index_block(at, &block)
         })?;
         let mut checkpoint = self.checkpoint()?;
@@ -60,7 +105,7 @@ impl Appender {
         self.index = Arc::new(Index::new(self.source.clone(), DATABASE_START, &checkpoint));
         self.seal_and_sync(self.state.root.clone(), Some(checkpoint))?;
         self.state.not_indexed_to = None;
-        self.write_both_superblocks()
+        Ok(())
     }
 
     /// Gives each block of a part of the file to `see`, checked by its hash.

@@ -17,12 +17,20 @@ pub enum Operation {
     Sync,
     /// `release`
     Release,
+    /// `reserve`
+    Reserve,
 }
 
 impl Operation {
     /// Every kind of operation.
-    pub const ALL: [Operation; 5] =
-        [Operation::Read, Operation::Write, Operation::SetLen, Operation::Sync, Operation::Release];
+    pub const ALL: [Operation; 6] = [
+        Operation::Read,
+        Operation::Write,
+        Operation::SetLen,
+        Operation::Sync,
+        Operation::Release,
+        Operation::Reserve,
+    ];
     /// Those that change what is on the disk, or promise that it stays.
     pub const CHANGES: [Operation; 4] =
         [Operation::Write, Operation::SetLen, Operation::Sync, Operation::Release];

@@ -241,6 +241,28 @@ fn a_full_disk_takes_what_fits_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn what_is_reserved_can_be_written_on_a_full_disk_until_the_file_is_cut() {
+    let disk = SimulatedDisk::new(*b"abc");
+    let media = disk.open();
+    assert!(media.reserve(2..8).unwrap());
+    assert_eq!(disk.used(), 8);
+    disk.set_capacity(8);
+    assert_eq!(error_number(media.reserve(0..9).map(drop)), libc::ENOSPC);
+    assert_eq!(error_number(media.write_at(b"defghi", 3)), libc::ENOSPC);
+    assert_eq!(disk.contents(), b"abcdefgh");
+    assert!(media.release(0..2).unwrap());
+    media.write_at(b"i", 8).unwrap();
+    assert_eq!(disk.used(), 7);
+    media.reserve(20..21).unwrap();
+    media.set_len(3).unwrap();
+    assert_eq!((disk.used(), disk.contents()), (1, b"\0\0c".to_vec()));
+    media.write_at(b"1234567", 3).unwrap();
+    assert_eq!(error_number(media.write_at(b"ab", 0)), libc::ENOSPC);
+    disk.set_reserves(false);
+    assert!(!media.reserve(0..2).unwrap());
+}
+
+#[test]
 fn a_misdirected_write_is_seen_only_once_the_cache_is_gone() {
     for (sectors, lands) in [(2, 1536), (-1, 0), (-2, 1536)] {
         let disk = SimulatedDisk::new(vec![0; 2048]);
