@@ -41,10 +41,10 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let part = app
         .blocking(move |_| {
             let part = part.then(|| backup::subtree(&shared, &[version], &top)).transpose();
-            Ok(part.map_err(|error| match error {
+            part.map_err(|error| match error {
                 Error::NotFound(_) => Problem::not_found(format!("{top} in version {version}")),
                 other => other.into(),
-            })?)
+            })
         })
         .await?;
     let make = move |_: &App, out: &mut dyn Write, watch: &Watch| match part {
@@ -80,9 +80,12 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     let seen = watch.0.clone();
     let work = move |app: &Arc<App>| {
         let input = Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
-        backup::graft(&app.database, input, &path, only_adds, &seen).map_err(Problem::of_backup)
+        backup::graft(&app.database, input, &path, only_adds, &seen).map_err(|error| match error {
+            Error::Exists(_) => refused(error.into(), only_adds),
+            other => Problem::of_backup(other),
+        })
     };
-    let report = request.app.writing(work).await.map_err(|error| refused(error, only_adds))?;
+    let report = request.app.writing(work).await?;
     let answer = json!({
         "version": report.version.to_string(),
         "previous": report.previous.to_string(),
