@@ -127,7 +127,6 @@ pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyRepor
     let options = Options::default();
     match Database::open(path, &options) {
         Ok(database) if database.kind() == FileKind::Database => {
-            watch.expect(0, database.log().end());
             verify_database(&database, deep, watch)
         }
         Ok(database) => verify_sealed(path, Some(&database), database.kind(), deep, watch),
