@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::app::App;
-use crate::connections::{Admission, Admitted, Answered, Asked, Connection, Connections};
+use crate::connections::{Admission, Admitted, Answered, Asked, Connections};
 use crate::log;
 use crate::patience::Patient;
 use crate::request::Peer;
@@ -77,7 +77,6 @@ impl TlsFiles {
 struct Services {
     app: Arc<App>,
     service: TowerToHyperService<Router>,
-    stop: watch::Receiver<bool>,
 }
 
 /// Serves at most `max` connections until `stop` is sent, then finishes what was accepted. `tls`
@@ -91,7 +90,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let service = TowerToHyperService::new(router);
-    let services = Services { app: app.clone(), service, stop: stop.clone() };
+    let services = Services { app: app.clone(), service };
     let connections = Connections::new(max);
     let mut tasks = JoinSet::new();
     loop {
@@ -116,6 +115,7 @@ pub async fn serve(
     drop(listener);
     app.stopping.store(true, Relaxed);
     app.jobs.cancel_all();
+    connections.close_all();
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(app.deadlines.shutdown, ended).await.is_err() {
         log::event("stopped", &[("detail", "some requests did not end in time".into())]);
@@ -159,47 +159,39 @@ fn refused(app: &App, address: IpAddr) {
 
 impl Services {
     async fn run(
-        mut self,
+        self,
         stream: TcpStream,
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
-        admitted: Admitted,
+        mut admitted: Admitted,
     ) {
         let app = self.app.clone();
         app.metrics.accepted.fetch_add(1, Relaxed);
         app.metrics.connections.fetch_add(1, Relaxed);
         // Small answers must not wait for more.
         let _ = stream.set_nodelay(true);
-        let connection = &admitted.connection;
         match tls {
-            None => self.http(stream, address, connection).await,
+            None => self.http(stream, address, &mut admitted).await,
             Some(tls) => {
                 let shaken = tokio::select! {
                     shaken = timeout(app.deadlines.headers, tls.accept(stream)) => shaken.ok(),
-                    () = self.told_to_end(connection) => None,
+                    _ = &mut admitted.told_to_end => None,
                 };
                 if let Some(Ok(stream)) = shaken {
-                    self.http(stream, address, connection).await;
+                    self.http(stream, address, &mut admitted).await;
                 }
             }
         }
         app.metrics.connections.fetch_sub(1, Relaxed);
     }
 
-    /// Waits until the server is to stop, or this connection is to be closed for another.
-    async fn told_to_end(&mut self, connection: &Connection) {
-        tokio::select! {
-            _ = self.stop.wait_for(|stop| *stop) => {}
-            () = connection.closed() => {}
-        }
-    }
-
-    async fn http<S>(&mut self, stream: S, address: SocketAddr, connection: &Arc<Connection>)
+    async fn http<S>(&self, stream: S, address: SocketAddr, admitted: &mut Admitted)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = Peer(address.ip());
         let inner = self.service.clone();
+        let connection = admitted.connection.clone();
         let served = connection.clone();
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             served.begin();
@@ -219,8 +211,9 @@ impl Services {
         let mut http = std::pin::pin!(http);
         // What went wrong with a connection is the client's affair, or was logged where it arose.
         tokio::select! {
+            biased;
             _ = http.as_mut() => return,
-            () = self.told_to_end(connection) => {}
+            _ = &mut admitted.told_to_end => {}
         }
         http.as_mut().graceful_shutdown();
         // What was asked is answered. Who has not asked for anything yet is not waited for.

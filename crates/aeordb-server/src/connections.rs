@@ -12,7 +12,7 @@ use std::time::Instant;
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 
 use crate::limiter::network;
 
@@ -38,7 +38,9 @@ pub struct Connection {
     start: Instant,
     asked: AtomicBool,
     unread: Arc<AtomicBool>,
-    close: Notify,
+    /// Tells the connection to end. A receiver that waits takes no lock when its task is polled,
+    /// which it is at every request.
+    close: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 /// Whether there is a place for one more.
@@ -55,6 +57,8 @@ pub enum Admission {
 pub struct Admitted {
     /// The connection.
     pub connection: Arc<Connection>,
+    /// Comes when it is to end: for another, or because all do.
+    pub told_to_end: oneshot::Receiver<()>,
     number: u64,
     connections: Arc<Connections>,
 }
@@ -81,18 +85,24 @@ impl Connections {
         }
         open.last += 1;
         let number = open.last;
+        let (close, told_to_end) = oneshot::channel();
         let connection = Arc::new(Connection {
             network,
             idle_since: AtomicU64::new(0),
             start: self.start,
             asked: AtomicBool::new(false),
             unread: Arc::default(),
-            close: Notify::new(),
+            close: Mutex::new(Some(close)),
         });
         connection.rest();
         open.all.insert(number, connection.clone());
         *open.by_network.entry(network).or_default() += 1;
-        Admission::Granted(Admitted { connection, number, connections: self.clone() })
+        Admission::Granted(Admitted { connection, told_to_end, number, connections: self.clone() })
+    }
+
+    /// Tells all of them to end.
+    pub fn close_all(&self) {
+        self.open().all.values().for_each(|connection| connection.close());
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -111,7 +121,7 @@ impl Open {
         });
         let Some((_, number)) = idle.min() else { return false };
         if let Some(connection) = self.remove(number) {
-            connection.close.notify_one();
+            connection.close();
         }
         true
     }
@@ -158,9 +168,10 @@ impl Connection {
         &self.unread
     }
 
-    /// Waits until it is to be closed for another.
-    pub async fn closed(&self) {
-        self.close.notified().await;
+    fn close(&self) {
+        let close = self.close.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // One that has ended by itself hears nothing.
+        close.map(|close| close.send(()));
     }
 }
 

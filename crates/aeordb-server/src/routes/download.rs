@@ -72,9 +72,11 @@ fn is_known(
     representation: &Representation<'_>,
 ) -> std::result::Result<bool, Problem> {
     let Representation { etag, modified, .. } = *representation;
-    let modified = modified.and_then(parse_date);
-    // What is no date says nothing.
-    let since = |name| modified.zip(headers.get(name).and_then(parse_date));
+    // What is no date says nothing. Few ask, so nothing is read before that.
+    let since = |name| {
+        let date = headers.get(name).and_then(parse_date)?;
+        Some((modified.and_then(parse_date)?, date))
+    };
     if headers.contains_key(IF_MATCH) {
         if !matches(headers, IF_MATCH, etag) {
             return Err(Problem::precondition_failed("the tag is none of If-Match"));
