@@ -90,8 +90,13 @@ fn directories_are_made_and_files_copied_and_moved_only_if_the_conditions_hold()
     call("POST", "/files/a?copy-to=/b", "if-match", &right).expect(200);
     call("POST", "/files/a?copy-to=/c&version=HEAD", "if-match", &right).expect(200);
     call("POST", "/files/a?rename-to=/d", "if-match", &right).expect(200);
-    // An archive is of many files: no tag is that of all of them.
-    call("PUT", "/files/dir/?archive=tar", "if-match", &right).problem(400, "invalid");
+    // An archive is put into a directory, which has the tag of no file.
+    let archive = |name: &str, tag: &str| {
+        house.send("PUT", "/files/dir/?archive=tar", &[(name, tag)], &[0; 1024])
+    };
+    archive("if-match", &right).problem(412, "changed");
+    archive("if-none-match", "*").problem(412, "changed");
+    archive("if-match", "*").expect(200);
     let name = br#"{"name": "s"}"#;
     house.send("POST", "/admin/snapshots", &[("if-match", "*")], name).problem(400, "invalid");
 }
