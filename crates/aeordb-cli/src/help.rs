@@ -182,7 +182,7 @@ Examples:
 
 pub const EXPORT: &str = "\
 The file holds this one version and nothing else: no history, no deleted files, no voids. It is a \
-database of its own that can be listed, read, verified and served, and `aeordb import` makes one \
+database of its own that can be listed, read and verified, and `aeordb import` makes one \
 that grows of it. An existing OUTPUT is never overwritten, and a failed export leaves none behind.
 
 With --path the file holds that directory or file alone, at its own path: what is imported and \
