@@ -331,6 +331,10 @@ impl Appender {
         match self.shorten_next_opening() {
             // What was committed is safe all the same, and the disk is to be closed when full.
             Err(error) if error.is_no_space() && self.latched.is_none() => Ok(()),
+            Ok(()) => {
+                self.trim_reserve();
+                Ok(())
+            }
             outcome => outcome,
         }
     }

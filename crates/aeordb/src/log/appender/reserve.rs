@@ -152,6 +152,25 @@ impl Appender {
         }
     }
 
+    /// Gives back what was reserved for appends to come, where there was room for it: a file that
+    /// nobody writes to takes what the next removal and collection need, and no more.
+    pub(super) fn trim_reserve(&mut self) {
+        let is_proven = self.state.superblock.durable_to.get() >= self.state.end;
+        if self.reserve.short || !is_proven || self.state.end != self.end {
+            return;
+        }
+        self.reserve.unproven = 0;
+        let needed = self.reserve_len();
+        if needed == 0 || self.reserve.to <= self.end + needed {
+            return;
+        }
+        // To cut the file where it ends takes the blocks beyond, and nothing else.
+        if self.source.media().set_len(self.end).is_ok() {
+            self.reserve.cut(self.end);
+            self.renew_reserve();
+        }
+    }
+
     /// Reserves what ought to be, or as much of it as there is.
     pub fn renew_reserve(&mut self) {
         let len = self.reserve_len();
