@@ -184,7 +184,11 @@ impl Opened {
     /// What is at a location, and in which version.
     pub fn item(&self, location: &Location, at: Option<&str>) -> Attempt<(VersionId, Item)> {
         let version = self.version_of(location, at)?;
-        Ok((version, item(&self.reader, &version, &location.path)?))
+        let found = item(&self.reader, &version, &location.path).map_err(|failure| {
+            let named = location.maybe_version().is_some_and(|name| self.version(name).is_ok());
+            if named { Failure { subject: Subject::VersionAsPath, ..failure } } else { failure }
+        })?;
+        Ok((version, found))
     }
 }
 

@@ -117,6 +117,25 @@ pub struct With {
     pub patches: Vec<PathBuf>,
 }
 
+/// Sizes for people. `-h` is theirs where `ls` and `du` have it, so help is asked for in full.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct Human {
+    /// Sizes such as 1.5 GiB instead of bytes
+    #[arg(long, short = 'h', visible_short_alias = 'H')]
+    pub human_readable: bool,
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// Lines for programs.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub struct Null {
+    /// End names with a NUL byte instead of a line break, and quote none
+    #[arg(long, short = 'z', conflicts_with = "json")]
+    pub null: bool,
+}
+
 /// Put files and directories into the database, as one commit
 #[derive(Args, Debug)]
 #[command(after_help = help::PUT)]
@@ -162,7 +181,7 @@ pub struct Get {
 
 /// List a directory
 #[derive(Args, Debug)]
-#[command(after_help = help::LS)]
+#[command(after_help = help::LS, disable_help_flag = true)]
 pub struct Ls {
     /// A directory or file: PATH or VERSION:PATH
     #[arg(value_name = "PATH", default_value = "/")]
@@ -174,9 +193,13 @@ pub struct Ls {
     /// Everything below PATH, with absolute paths
     #[arg(long, short)]
     pub recursive: bool,
-    /// Also kind, size, time and content type
+    /// Also kind, mode, size, time and content type
     #[arg(long, short)]
     pub long: bool,
+    #[command(flatten)]
+    pub human: Human,
+    #[command(flatten)]
+    pub null: Null,
     /// Show no more than this many
     #[arg(long, short = 'n', value_name = "COUNT")]
     pub limit: Option<usize>,
@@ -211,6 +234,8 @@ pub struct Rm {
     /// Only list what would be removed
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub null: Null,
 }
 
 /// Move or rename a file or directory
@@ -260,7 +285,7 @@ pub struct Stat {
 
 /// Show how large directories are
 #[derive(Args, Debug)]
-#[command(after_help = help::DU)]
+#[command(after_help = help::DU, disable_help_flag = true)]
 pub struct Du {
     /// The directories: PATH or VERSION:PATH
     #[arg(value_name = "PATH", default_value = "/")]
@@ -275,9 +300,10 @@ pub struct Du {
     /// Also the files directly in each PATH
     #[arg(long, short)]
     pub all: bool,
-    /// Sizes such as 1.5 GiB instead of bytes
-    #[arg(long, short = 'H')]
-    pub human_readable: bool,
+    #[command(flatten)]
+    pub human: Human,
+    #[command(flatten)]
+    pub null: Null,
 }
 
 #[derive(Subcommand, Debug)]
@@ -320,6 +346,9 @@ pub struct Log {
 #[derive(Args, Debug)]
 #[command(after_help = help::EXPORT)]
 pub struct Export {
+    /// Export this version instead of HEAD
+    #[arg(value_name = "VERSION", conflicts_with_all = ["snapshot", "hash"])]
+    pub version: Option<String>,
     /// The file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
     pub output: PathBuf,
@@ -340,18 +369,23 @@ pub struct Export {
 #[derive(Args, Debug)]
 #[command(after_help = help::DIFF)]
 pub struct Diff {
+    /// The versions to start from and to arrive at: V1, V1 V2 or V1..V2
+    #[arg(value_name = "VERSION", num_args = 0..=2, conflicts_with_all = ["from", "to"])]
+    pub versions: Vec<String>,
     /// The version to start from
+    #[arg(long, value_name = "VERSION", required_unless_present = "versions")]
+    pub from: Option<String>,
+    /// The version to arrive at; HEAD if not given
     #[arg(long, value_name = "VERSION")]
-    pub from: String,
-    /// The version to arrive at
-    #[arg(long, value_name = "VERSION", default_value = "HEAD")]
-    pub to: String,
+    pub to: Option<String>,
     /// The patch file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
     pub output: Option<PathBuf>,
     /// Only what is at PATH and below it; it keeps its path
     #[arg(long, value_name = "PATH")]
     pub path: Option<OsString>,
+    #[command(flatten)]
+    pub null: Null,
     #[command(flatten)]
     pub with: With,
 }
@@ -360,8 +394,11 @@ pub struct Diff {
 #[derive(Args, Debug)]
 #[command(after_help = help::IMPORT)]
 pub struct Import {
-    /// An export or patch, may be repeated in order; - is standard input
-    #[arg(long, short, required = true, num_args = 1.., value_name = "FILE")]
+    /// Exports or patches, in order; - is standard input
+    #[arg(value_name = "FILE", conflicts_with = "file", required_unless_present = "file")]
+    pub files: Vec<PathBuf>,
+    /// The same, as a flag; may be repeated
+    #[arg(long, short, num_args = 1.., value_name = "FILE")]
     pub file: Vec<PathBuf>,
     /// Make the imported version HEAD
     #[arg(long)]
@@ -406,8 +443,11 @@ pub struct Combine {
 #[command(after_help = help::PROMOTE)]
 pub struct Promote {
     /// The version
+    #[arg(value_name = "VERSION", conflicts_with = "hash", required_unless_present = "hash")]
+    pub version: Option<String>,
+    /// The same, as a flag
     #[arg(long, value_name = "VERSION")]
-    pub hash: String,
+    pub hash: Option<String>,
     /// Only if HEAD is still this version
     #[arg(long, value_name = "VERSION")]
     pub expect: Option<String>,
@@ -431,6 +471,9 @@ pub struct Info {
 #[derive(Args, Debug)]
 #[command(after_help = help::VERIFY)]
 pub struct Verify {
+    /// The file; the database if none is given
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Hash every entry and prove every version complete
     #[arg(long)]
     pub deep: bool,

@@ -69,6 +69,8 @@ pub enum Subject {
     Snapshot,
     /// A path in the database.
     Path,
+    /// A path in the database that was typed as the name of a version.
+    VersionAsPath,
     /// A file or directory of the local disk that is read or written.
     Local,
     /// An export or patch that is read.
@@ -227,6 +229,10 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::NotFound(_), Subject::Snapshot) => "`aeordb snapshot list` shows all names".into(),
         (Error::NotFound(_), Subject::Path) => {
             "`aeordb ls -r [--at VERSION]` lists what is there".into()
+        }
+        (Error::NotFound(_), Subject::VersionAsPath) => {
+            "that is a version; what is in it stands behind a colon, as in `aeordb ls VERSION:/`"
+                .into()
         }
         (Error::NotFound(_), Subject::Key) => "`aeordb key list` shows all keys".into(),
         (Error::NotFound(_) | Error::Io { .. }, _) if code(error) == 10 => {

@@ -100,6 +100,9 @@ Examples:
   aeordb get /x . --database full.aeordb --with p1.aeordb --with p2.aeordb";
 
 pub const LS: &str = "\
+A name with control characters stands in double quotes with the escapes of C, so that every line is \
+one name; -z gives names as they are.
+
 Examples:
   aeordb ls /documents
   aeordb ls -l v1:/documents
@@ -149,7 +152,7 @@ Sizes are the bytes of the files as they were put, not what they take in the dat
 
 Examples:
   aeordb du
-  aeordb du -sH /documents /photos
+  aeordb du -sh /documents /photos
   aeordb du --at v1 -a /documents";
 
 pub const SNAPSHOT: &str = "\
@@ -203,7 +206,8 @@ With --path only what is at that path counts: the patch leads from that part of 
 part of the other, as `aeordb export --path` gives them.
 
 Examples:
-  aeordb diff --from v1                                   what changed since v1
+  aeordb diff v1                                          what changed since v1
+  aeordb diff v1..v2                                      as --from v1 --to v2
   aeordb diff --from v1 --to v2 --output patch-v1-v2.aeordb
   aeordb diff --from v1 --output - | ssh host aeordb import --file - --promote
   aeordb diff --from v1 --path /documents --output documents-patch.aeordb
@@ -226,7 +230,7 @@ export given before the patch.
 
 Examples:
   aeordb import --database restored.aeordb --file full.aeordb --promote
-  aeordb import --database restored.aeordb --file full.aeordb --file patch-v1-v2.aeordb --promote
+  aeordb import --database restored.aeordb full.aeordb patch-v1-v2.aeordb --promote
   ssh host aeordb export --output - | aeordb import --file - --promote
   aeordb import --file patch.aeordb --promote --undo undo.aeordb
   aeordb import --file patch.aeordb --merge --promote          onto a HEAD that went on";
@@ -252,7 +256,7 @@ The version must be complete in the database. The old HEAD stays in the history.
 Examples:
   aeordb promote --hash abc123def456
   aeordb promote --hash HEAD~1                            back to where HEAD was
-  aeordb promote --hash v2 --expect v1                    only if HEAD is still v1";
+  aeordb promote v2 --expect v1                           only if HEAD is still v1";
 
 pub const INFO: &str = "\
 Of several files it also draws which follows which, and where a patch has nothing to stand on. \
@@ -272,7 +276,7 @@ if that is a full export and patches) it is proved as an import would.
 
 Examples:
   aeordb verify --database data.aeordb
-  aeordb verify --deep --database backup.aeordb
+  aeordb verify --deep backup.aeordb
   aeordb verify --database p2.aeordb --with full.aeordb --with p1.aeordb";
 
 pub const GC: &str = "\

@@ -14,6 +14,15 @@ pub struct Location {
     pub path: Path,
 }
 
+impl Location {
+    /// What might have been meant as the name of a version: a path of one name, without one.
+    pub fn maybe_version(&self) -> Option<&str> {
+        let only = self.path.as_bytes().strip_prefix(b"/")?;
+        let only = std::str::from_utf8(only).ok()?;
+        (self.version.is_none() && !only.is_empty() && !only.contains('/')).then_some(only)
+    }
+}
+
 /// A path in HEAD that something is written to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target {

@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 mod app;
 mod args;
 mod cmd;
+mod elsewhere;
 mod exit;
 mod help;
 mod interrupt;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match args::Cli::understand(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(unparsed(&error, &arguments)),
+        Err(error) => return ExitCode::from(unparsed(error, &arguments)),
     };
     let out = match out::Out::standard() {
         Ok(out) => out,
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
 }
 
 /// Shows help, or why the command line was not understood.
-fn unparsed(error: &clap::Error, arguments: &[OsString]) -> u8 {
+fn unparsed(mut error: clap::Error, arguments: &[OsString]) -> u8 {
+    elsewhere::explain(&mut error);
     if !error.use_stderr() || !arguments.iter().any(|argument| argument == "--json") {
         let _ = error.print();
     } else if let Ok(mut out) = out::Out::standard() {

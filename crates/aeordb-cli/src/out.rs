@@ -21,6 +21,8 @@ pub struct Out {
     data: BufWriter<Data>,
     messages: Box<dyn Write + Send>,
     terminal: bool,
+    /// Names are for a program that reads them up to a NUL byte.
+    null: bool,
 }
 
 /// Standard output. That nobody reads it is told apart from every other pipe that is closed.
@@ -58,7 +60,12 @@ impl Out {
         messages: Box<dyn Write + Send>,
         terminal: bool,
     ) -> Self {
-        Out { data: BufWriter::with_capacity(BUFFER_LEN, Data(data)), messages, terminal }
+        Out {
+            data: BufWriter::with_capacity(BUFFER_LEN, Data(data)),
+            messages,
+            terminal,
+            null: false,
+        }
     }
 
     /// True if a person looks at the data as it comes.
@@ -76,12 +83,27 @@ impl Out {
         writeln!(self.data, "{line}").context(writing)
     }
 
-    /// Writes a name or path: as it is for programs, made harmless for a terminal.
+    /// Makes lines of names end with a NUL byte, with every name as it is.
+    pub fn null_terminated(&mut self, null: bool) {
+        self.null = null;
+    }
+
+    /// Writes a name or path so that it is one line whatever its bytes are.
     pub fn name(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.terminal {
-            return self.bytes(text::printable_name(bytes).as_bytes());
+        if self.null {
+            return self.bytes(bytes);
         }
-        self.bytes(bytes)
+        self.bytes(&text::quoted(bytes, self.terminal))
+    }
+
+    /// Separates two names of a line.
+    pub fn between_names(&mut self) -> Result<()> {
+        self.bytes(if self.null { b"\0" } else { b"\t" })
+    }
+
+    /// Ends a line of names.
+    pub fn end(&mut self) -> Result<()> {
+        self.bytes(if self.null { b"\0" } else { b"\n" })
     }
 
     /// Writes one JSON value on a line.

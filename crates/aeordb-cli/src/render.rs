@@ -199,7 +199,7 @@ pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report 
         .line("Files", info.files)
         .line("Directories", info.directories)
         .line("Content", text::exact_size(info.bytes))
-        .line("Entries", info.entries)
+        .line("Objects", info.entries)
         .line("Chunks", info.chunks)
         .line("File size", text::exact_size(info.file_bytes))
         .line("Compression", compression(info.raw_bytes, info.stored_bytes));
@@ -245,7 +245,7 @@ pub fn verify(report: &VerifyReport) -> Report {
         .line("Kind", report.kind.name())
         .line("Checked", checked)
         .line("Versions", report.versions)
-        .line("Entries", report.entries)
+        .line("Objects", report.entries)
         .line("Blocks", report.blocks)
         .line("Bytes", text::exact_size(report.bytes));
     if report.unproved > 0 {

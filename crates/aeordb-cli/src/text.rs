@@ -1,5 +1,8 @@
 //! How values look to a person.
 
+use std::borrow::Cow;
+use std::str::Utf8Chunk;
+
 use jiff::Timestamp;
 
 /// Binary sizes as people read them: `0 B`, `1.5 GiB`.
@@ -84,6 +87,70 @@ pub fn printable_name(bytes: &[u8]) -> String {
         }
     }
     safe
+}
+
+/// A name on one line, so that every line stands for one name: in double quotes with the escapes of
+/// C where it has control characters or starts as a quoted name does, and as it is otherwise. A
+/// terminal is shown no bytes that are not text.
+pub fn quoted(bytes: &[u8], terminal: bool) -> Cow<'_, [u8]> {
+    let odd = |piece: Utf8Chunk<'_>| {
+        piece.valid().contains(char::is_control) || (terminal && !piece.invalid().is_empty())
+    };
+    if !bytes.starts_with(b"\"") && !bytes.utf8_chunks().any(odd) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut quoted = vec![b'"'];
+    for piece in bytes.utf8_chunks() {
+        for character in piece.valid().chars() {
+            match character {
+                '"' | '\\' => quoted.extend([b'\\', character as u8]),
+                '\n' => quoted.extend(b"\\n"),
+                '\r' => quoted.extend(b"\\r"),
+                '\t' => quoted.extend(b"\\t"),
+                _ => {
+                    let mut buffer = [0; 4];
+                    let text = character.encode_utf8(&mut buffer);
+                    match character.is_control() {
+                        true => octal(&mut quoted, text.as_bytes()),
+                        false => quoted.extend(text.as_bytes()),
+                    }
+                }
+            }
+        }
+        octal(&mut quoted, piece.invalid());
+    }
+    quoted.push(b'"');
+    Cow::Owned(quoted)
+}
+
+/// Adds bytes as three octal digits each.
+fn octal(quoted: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        quoted.extend(format!("\\{byte:03o}").bytes());
+    }
+}
+
+/// A mode as `ls` shows it: what it is, then who may read, write and execute it.
+pub fn mode(kind: &str, mode: Option<u32>) -> String {
+    let Some(mode) = mode else { return "-".to_owned() };
+    let letters = [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')];
+    let mut shown = String::from(match kind {
+        "directory" => "d",
+        "symlink" => "l",
+        _ => "-",
+    });
+    for (shift, special, letter) in letters {
+        let bits = mode >> shift;
+        shown.push(if bits & 4 == 0 { '-' } else { 'r' });
+        shown.push(if bits & 2 == 0 { '-' } else { 'w' });
+        shown.push(match (mode & special == 0, bits & 1 == 0) {
+            (true, true) => '-',
+            (true, false) => 'x',
+            (false, true) => letter.to_ascii_uppercase(),
+            (false, false) => letter,
+        });
+    }
+    shown
 }
 
 /// A word as a shell takes it.

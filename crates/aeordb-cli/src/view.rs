@@ -61,11 +61,12 @@ impl<'a> View<'a> {
     }
 
     /// The columns of a long listing, before the name.
-    pub fn columns(&self) -> String {
+    pub fn columns(&self, human: bool) -> String {
         format!(
-            "{:<9}  {:>12}  {}  {:<24}  ",
+            "{:<9}  {:<10}  {:>12}  {}  {:<24}  ",
             self.kind,
-            self.size,
+            text::mode(self.kind, self.mode),
+            if human { text::size(self.size) } else { self.size.to_string() },
             self.modified.map_or_else(|| format!("{:<20}", "-"), text::time),
             self.content_type.map_or_else(|| "-".to_owned(), text::printable),
         )

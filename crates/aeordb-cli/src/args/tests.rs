@@ -109,7 +109,7 @@ fn what_cannot_be_meant_is_refused() {
     assert!(refuse("aeordb get /only").contains("<LOCAL>"));
     assert!(refuse("aeordb export").contains("--output"));
     assert!(refuse("aeordb diff --to v2").contains("--from"));
-    assert!(refuse("aeordb import --promote").contains("--file"));
+    assert!(refuse("aeordb import --promote").contains("FILE"));
     assert!(refuse("aeordb export --output o --snapshot v1 --hash abc").contains("cannot be used"));
     assert!(refuse("aeordb snapshot create v1 --meta novalue").contains("KEY=VALUE"));
     assert!(refuse("aeordb ls -q -v").contains("cannot be used"));

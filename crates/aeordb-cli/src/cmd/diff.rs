@@ -1,9 +1,9 @@
-//! `diff --from V [--to V] [--output F]`
+//! `diff V1 [V2] [--output F]`
 
-use aeordb::Result;
 use aeordb::backup::{self, Change};
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
+use aeordb::{Error, Result};
 use aeordb_server::json;
 
 use crate::app::{App, Outcome};
@@ -13,10 +13,36 @@ use crate::out::Out;
 use crate::output;
 use crate::render;
 
+impl Diff {
+    /// The names of the versions, however they were given. `V1..` arrives at HEAD, `..V2` starts
+    /// from it.
+    pub fn between(&self) -> Result<(&str, &str)> {
+        match self.versions.as_slice() {
+            [] => {
+                let from = self.from.as_deref().unwrap_or("HEAD");
+                Ok((from, self.to.as_deref().unwrap_or("HEAD")))
+            }
+            [one] => {
+                let (from, to) = one.split_once("..").unwrap_or((one, "HEAD"));
+                Ok((or_head(from), or_head(to)))
+            }
+            [from, to] => Ok((from, to)),
+            _ => Err(Error::invalid("a difference is one of two versions")),
+        }
+    }
+}
+
+/// What an end of `V1..V2` that is left out stands for.
+fn or_head(name: &str) -> &str {
+    if name.is_empty() { "HEAD" } else { name }
+}
+
 pub fn run(app: &mut App, args: &Diff) -> Outcome {
+    app.out.null_terminated(args.null.null);
+    let (from, to) = args.between()?;
     let opened = app.open_with(&args.with)?;
-    let from = opened.version(&args.from)?;
-    let to = opened.version(&args.to)?;
+    let from = opened.version(from)?;
+    let to = opened.version(to)?;
     let (reader, from, to) = match &args.path {
         None => (opened.reader.clone(), from, to),
         Some(path) => {
@@ -59,8 +85,8 @@ fn line(out: &mut Out, change: &Change) -> Result<()> {
     out.bytes(letter.as_bytes())?;
     out.name(path.as_bytes())?;
     if let Change::Renamed { to, .. } = change {
-        out.bytes(b"\t")?;
+        out.between_names()?;
         out.name(to.as_bytes())?;
     }
-    out.bytes(b"\n")
+    out.end()
 }

@@ -15,7 +15,8 @@ use crate::view::View;
 
 pub fn run(app: &mut App, args: &Du) -> Outcome {
     let opened = app.open_with(&args.with)?;
-    let style = Style { json: app.global.json, human: args.human_readable };
+    app.out.null_terminated(args.null.null);
+    let style = Style { json: app.global.json, human: args.human.human_readable };
     for path in &args.paths {
         let location = location(path)?;
         let (version, item) = opened.item(&location, args.at.at.as_deref())?;
@@ -57,6 +58,6 @@ impl Style {
         out.bytes(size.as_bytes())?;
         out.bytes(b"\t")?;
         out.name(path.as_bytes())?;
-        out.bytes(b"\n")
+        out.end()
     }
 }

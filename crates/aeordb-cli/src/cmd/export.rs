@@ -1,4 +1,4 @@
-//! `export --output F [--snapshot NAME | --hash VERSION]`
+//! `export [VERSION] --output F [--snapshot NAME | --hash VERSION]`
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,9 +14,16 @@ use crate::exit::{self, About, Attempt, Subject};
 use crate::output;
 use crate::render;
 
+impl Export {
+    /// The version, if one was given other than as the name of a snapshot.
+    pub fn given(&self) -> Option<&str> {
+        self.version.as_deref().or(self.hash.as_deref())
+    }
+}
+
 pub fn run(app: &mut App, args: &Export) -> Outcome {
     let opened = app.open_with(&args.with)?;
-    let version = match (&args.snapshot, &args.hash) {
+    let version = match (&args.snapshot, args.given()) {
         (Some(name), _) => super::snapshot::find(&opened, name)?.version,
         (None, Some(hash)) => opened.version(hash)?,
         (None, None) => opened.reader.head(),

@@ -1,4 +1,4 @@
-//! `import --file F...`
+//! `import FILE...`
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,17 @@ use crate::interrupt::Stdin;
 use crate::output::is_standard;
 use crate::render;
 
+impl Import {
+    /// The files, however they were given.
+    pub fn given(&self) -> &[PathBuf] {
+        if self.files.is_empty() { &self.file } else { &self.files }
+    }
+}
+
 pub fn run(app: &mut App, args: Import) -> Outcome {
     check(&args)?;
-    if let Some(file) = args.file.iter().find(|file| app.is_database(file)) {
+    let files = args.given().to_vec();
+    if let Some(file) = files.iter().find(|file| app.is_database(file)) {
         let file = file.display();
         return Err(Error::invalid(format!("{file} is the database to import into")).into());
     }
@@ -34,7 +42,7 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
     };
     let database = app.open_or_create()?;
     let report = app.watched(|_, watch| {
-        let inputs = inputs(args.file, watch)?;
+        let inputs = inputs(files, watch)?;
         backup::import(&database, inputs, &options, watch).about(Subject::Backup)
     })?;
     database.close().about(Subject::Database)?;
@@ -43,7 +51,7 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
 
 /// What can be said of the arguments before anything is opened.
 pub fn check(args: &Import) -> Result<()> {
-    if args.file.iter().filter(|file| is_standard(file)).count() > 1 {
+    if args.given().iter().filter(|file| is_standard(file)).count() > 1 {
         return Err(Error::invalid("standard input can be imported only once"));
     }
     if let Some(undo) = args.undo.as_deref().filter(|undo| is_standard(undo)) {

@@ -18,7 +18,7 @@ pub fn run(app: &mut App, args: &Ls) -> Outcome {
     let location = location(&args.path)?;
     let opened = app.open_with(&args.with)?;
     let (version, item) = opened.item(&location, args.at.at.as_deref())?;
-    let lister = Lister { long: args.long, json: app.global.json };
+    let lister = Lister::new(app, args);
     let (reader, path) = (&opened.reader, &location.path);
     let limit = args.limit.unwrap_or(usize::MAX);
     let after = args.after.as_ref().map(|name| name.as_bytes());
@@ -41,11 +41,18 @@ pub fn run(app: &mut App, args: &Ls) -> Outcome {
 
 /// Shows what is listed.
 pub struct Lister {
-    pub long: bool,
-    pub json: bool,
+    long: bool,
+    human: bool,
+    json: bool,
 }
 
 impl Lister {
+    /// What was asked for.
+    pub fn new(app: &mut App, args: &Ls) -> Self {
+        app.out.null_terminated(args.null.null);
+        Lister { long: args.long, human: args.human.human_readable, json: app.global.json }
+    }
+
     /// One line; `shown` is what stands for `path` in it.
     pub fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: &Item) -> Result<()> {
         if self.json {
@@ -56,13 +63,13 @@ impl Lister {
         }
         let view = View::of(item);
         if self.long {
-            out.bytes(view.columns().as_bytes())?;
+            out.bytes(view.columns(self.human).as_bytes())?;
         }
         out.name(shown)?;
         if let Some(target) = view.target.filter(|_| self.long) {
             out.bytes(b" -> ")?;
             out.name(target)?;
         }
-        out.bytes(b"\n")
+        out.end()
     }
 }

@@ -8,6 +8,9 @@ use crate::app::{App, Outcome};
 use crate::args::{Cli, Man};
 use crate::exit;
 
+/// The day of this version, which a page tells in its footer: the same pages from every build.
+const RELEASED: &str = "2026-11-28";
+
 pub fn run(app: &mut App, args: &Man) -> Outcome {
     let mut program = Cli::command();
     program.build();
@@ -19,6 +22,9 @@ pub fn run(app: &mut App, args: &Man) -> Outcome {
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone())
+        .date(RELEASED)
+        .source(concat!("aeordb ", env!("CARGO_PKG_VERSION")))
+        .manual("User Commands")
         .render(&mut page)
         .context(|| "cannot make the page".into())?;
     app.out.bytes(&page)?;

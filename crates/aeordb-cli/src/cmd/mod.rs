@@ -66,6 +66,7 @@ fn is_local(verb: &Verb) -> bool {
     match verb {
         Verb::Combine(_) | Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) => true,
         Verb::Info(args) => !args.files.is_empty(),
+        Verb::Verify(args) => args.file.is_some(),
         _ => false,
     }
 }

@@ -14,6 +14,7 @@ use crate::render;
 use crate::text;
 
 pub fn run(app: &mut App, args: &Rm) -> Outcome {
+    app.out.null_terminated(args.null.null);
     let mut paths = Vec::with_capacity(args.paths.len());
     for path in &args.paths {
         paths.push(location::target(path)?.path);
@@ -70,5 +71,5 @@ pub fn show(out: &mut Out, path: &Path, item: &Item, as_json: bool) -> aeordb::R
     }
     out.bytes(b"D ")?;
     out.name(path.as_bytes())?;
-    out.bytes(b"\n")
+    out.end()
 }

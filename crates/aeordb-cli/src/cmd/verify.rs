@@ -1,4 +1,4 @@
-//! `verify [--deep] [--with F...]`
+//! `verify [FILE] [--deep] [--with F...]`
 
 use aeordb::backup;
 
@@ -8,6 +8,9 @@ use crate::exit::{self, About, Subject};
 use crate::render;
 
 pub fn run(app: &mut App, args: &Verify) -> Outcome {
+    if let Some(file) = &args.file {
+        app.global.database.clone_from(file);
+    }
     let path = app.path().to_owned();
     let scratch = std::env::temp_dir();
     let report = app.watched(|_, watch| {

@@ -29,7 +29,7 @@ pub fn is_directory(client: &Client, to: &Target) -> Attempt<bool> {
     if to.is_directory {
         return Ok(true);
     }
-    let place = Place { path: to.path.clone(), parameters: String::new() };
+    let place = Place::in_head(to.path.clone());
     match place.look(client) {
         Ok((item, _)) => Ok(matches!(item, Item::Directory(_))),
         Err(Failure { error: Error::NotFound(_), .. }) => Ok(false),
@@ -39,6 +39,7 @@ pub fn is_directory(client: &Client, to: &Target) -> Attempt<bool> {
 }
 
 pub fn rm(app: &mut App, client: &Client, args: &Rm) -> Outcome {
+    app.out.null_terminated(args.null.null);
     let paths = args.paths.iter().map(|path| Ok(target(path)?.path));
     let paths = paths.collect::<Result<Vec<Path>>>()?;
     if args.dry_run {
@@ -64,7 +65,7 @@ pub fn rm(app: &mut App, client: &Client, args: &Rm) -> Outcome {
 
 /// Lists what would be removed at and below `path`.
 fn would_remove(app: &mut App, client: &Client, path: &Path, recursive: bool) -> Attempt<()> {
-    let place = Place { path: path.clone(), parameters: String::new() };
+    let place = Place::in_head(path.clone());
     let (item, _) = place.look(client)?;
     let as_json = app.global.json;
     if let Item::Directory(_) = item {

@@ -82,7 +82,7 @@ fn send(
         url.push_str(&format!("&snapshot={}", encoded(name)));
     }
     let headers: Vec<_> = expect.iter().map(if_match).collect();
-    let inputs = inputs(args.file.clone(), watch)?;
+    let inputs = inputs(args.given().to_vec(), watch)?;
     backup::look_ahead(&inputs).about(Subject::Backup)?;
     let mut body = one_after_another(inputs).about(Subject::Backup)?;
     let payload = Payload::Bytes(&mut body, "application/vnd.aeordb");
@@ -105,7 +105,7 @@ fn one_after_another(inputs: Vec<Input>) -> Result<Box<dyn Read + Send>> {
 
 /// An error about one of the files, by the name that it has here.
 fn named(mut error: Error, args: &Import) -> Error {
-    for (number, file) in args.file.iter().enumerate() {
+    for (number, file) in args.given().iter().enumerate() {
         let there = match number {
             0 => "the input".to_owned(),
             _ => format!("the input, file {}", number + 1),

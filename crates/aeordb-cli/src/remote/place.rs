@@ -18,6 +18,8 @@ const PAGE_MAX: usize = 10_000;
 /// A path that is read.
 pub struct Place {
     pub path: Path,
+    /// What might have been meant as the name of a version.
+    maybe_version: Option<String>,
     /// What of the database is read, each with a `&` before it.
     pub parameters: String,
 }
@@ -43,7 +45,13 @@ impl Place {
     pub fn new(argument: &OsStr, at: Option<&str>, with: &str) -> Attempt<Self> {
         let location = location(argument)?;
         let parameters = version_parameter(&location, at) + with;
-        Ok(Place { path: location.path, parameters })
+        let maybe_version = location.maybe_version().map(Into::into);
+        Ok(Place { path: location.path, maybe_version, parameters })
+    }
+
+    /// A path in HEAD.
+    pub fn in_head(path: Path) -> Self {
+        Place { path, maybe_version: None, parameters: String::new() }
     }
 
     /// The URL of what is there, asked with `query`.
@@ -53,8 +61,20 @@ impl Place {
 
     /// What is recorded of what is there.
     pub fn look(&self, client: &Client) -> Attempt<(Item, Value)> {
-        let found = client.get(&self.url("stat")).about(Subject::Version).map_err(about_path)?;
+        let found = client.get(&self.url("stat")).about(Subject::Version).map_err(about_path);
+        let found = found.map_err(|failure| match failure.subject {
+            Subject::Path if self.is_version(client) => {
+                Failure { subject: Subject::VersionAsPath, ..failure }
+            }
+            _ => failure,
+        })?;
         Ok((parse::item(&found)?, found))
+    }
+
+    /// True if what was typed as a path is the name of a version.
+    fn is_version(&self, client: &Client) -> bool {
+        let named = |name| client.get(&format!("/files/?stat&version={}", encoded(name)));
+        self.maybe_version.as_deref().is_some_and(|name| named(name).is_ok())
     }
 
     /// The URL of a directory in pages, of which no more than `limit` items are wanted.

@@ -42,7 +42,7 @@ pub fn cat(
 pub fn ls(app: &mut App, client: &Client, args: &Ls, with: &str) -> Outcome {
     let place = Place::new(&args.path, args.at.at.as_deref(), with)?;
     let (item, _) = place.look(client)?;
-    let lister = cmd::ls::Lister { long: args.long, json: app.global.json };
+    let lister = cmd::ls::Lister::new(app, args);
     if !matches!(item, Item::Directory(_)) {
         lister.show(&mut app.out, place.path.as_bytes(), &place.path, &item)?;
         return Ok(exit::DONE);
@@ -81,7 +81,8 @@ pub fn stat(app: &mut App, client: &Client, args: &Stat, with: &str) -> Outcome 
 }
 
 pub fn du(app: &mut App, client: &Client, args: &Du, with: &str) -> Outcome {
-    let style = cmd::du::Style { json: app.global.json, human: args.human_readable };
+    app.out.null_terminated(args.null.null);
+    let style = cmd::du::Style { json: app.global.json, human: args.human.human_readable };
     for path in &args.paths {
         let place = Place::new(path, args.at.at.as_deref(), with)?;
         let (item, _) = place.look(client)?;

@@ -74,7 +74,7 @@ pub fn log(app: &mut App, client: &Client, args: &Log) -> Outcome {
 }
 
 pub fn export(app: &mut App, client: &Client, args: &Export, with: &str) -> Outcome {
-    let which = match (&args.snapshot, &args.hash) {
+    let which = match (&args.snapshot, args.given()) {
         (Some(name), _) => format!("&snapshot={}", encoded(name)),
         (None, Some(hash)) => format!("&hash={}", encoded(hash)),
         (None, None) => String::new(),
@@ -98,7 +98,8 @@ pub fn export(app: &mut App, client: &Client, args: &Export, with: &str) -> Outc
 }
 
 pub fn diff(app: &mut App, client: &Client, args: &Diff, with: &str) -> Outcome {
-    let (from, to) = (encoded(&args.from), encoded(&args.to));
+    let (from, to) = args.between()?;
+    let (from, to) = (encoded(from), encoded(to));
     let between = format!("from={from}&to={to}{}{with}", part(args.path.as_deref()));
     let Some(output) = &args.output else {
         let url = format!("/admin/changes?limit=10000&{between}");
@@ -143,7 +144,7 @@ pub fn promote(app: &mut App, client: &Client, args: &Promote) -> Outcome {
             Some(parse::version(&found.about(Subject::Version)?, "version")?)
         }
     };
-    let promotion = set_head(client, &args.hash, expect)?;
+    let promotion = set_head(client, args.given(), expect)?;
     app.report(&render::promotion(&promotion))?;
     Ok(exit::DONE)
 }

@@ -55,3 +55,34 @@ fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
     assert_eq!(shell("it's"), r"'it'\''s'");
     assert_eq!(shell(""), "''");
 }
+
+#[test]
+fn a_name_is_quoted_where_it_would_not_be_one_line() {
+    for (name, piped, shown) in [
+        (&b"plain"[..], &b"plain"[..], &b"plain"[..]),
+        (b"line\nbreak", b"\"line\\nbreak\"", b"\"line\\nbreak\""),
+        (b"tab\there \\ \"", b"\"tab\\there \\\\ \\\"\"", b"\"tab\\there \\\\ \\\"\""),
+        (b"back\\slash", b"back\\slash", b"back\\slash"),
+        (b"\"starts quoted", b"\"\\\"starts quoted\"", b"\"\\\"starts quoted\""),
+        (b"\x1b[31mred\x7f", b"\"\\033[31mred\\177\"", b"\"\\033[31mred\\177\""),
+        ("next\u{85}line".as_bytes(), b"\"next\\302\\205line\"", b"\"next\\302\\205line\""),
+        (b"caf\xe9", b"caf\xe9", b"\"caf\\351\""),
+    ] {
+        assert_eq!(&*quoted(name, false), piped);
+        assert_eq!(&*quoted(name, true), shown);
+    }
+}
+
+#[test]
+fn modes_look_as_ls_shows_them() {
+    for (kind, bits, shown) in [
+        ("file", Some(0o644), "-rw-r--r--"),
+        ("file", Some(0o4755), "-rwsr-xr-x"),
+        ("file", Some(0o2640), "-rw-r-S---"),
+        ("directory", Some(0o1777), "drwxrwxrwt"),
+        ("directory", Some(0o1770), "drwxrwx--T"),
+        ("symlink", None, "-"),
+    ] {
+        assert_eq!(mode(kind, bits), shown);
+    }
+}

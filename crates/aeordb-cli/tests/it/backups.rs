@@ -70,7 +70,7 @@ fn a_combined_full_is_a_full_export() {
     assert_eq!(made, told);
     let told = desk.json(&["info", "v3.aeordb"]);
     let info = desk.json(&["info", "new.aeordb"]);
-    for key in ["kind", "version", "files", "directories", "bytes", "entries", "chunks"] {
+    for key in ["kind", "version", "files", "directories", "bytes", "objects", "chunks"] {
         assert_eq!(info[key], told[key], "{key}");
     }
     desk.ok(&["verify", "--deep", "-d", "new.aeordb"]);

@@ -56,6 +56,67 @@ fn an_unknown_flag_is_explained_on_standard_error() {
 }
 
 #[test]
+fn versions_and_files_stand_beside_the_flags_that_name_them() {
+    let desk = Desk::with_v1();
+    desk.write("tree/later", "later");
+    desk.ok(&["put", "tree", "/", "-q"]);
+    desk.ok(&["snapshot", "create", "v2", "-q"]);
+    let listed = desk.ok(&["diff", "--from", "v1", "--to", "v2"]);
+    assert!(!listed.is_empty());
+    for spelled in [&["v1", "v2"][..], &["v1..v2"], &["v1"], &["v1.."]] {
+        assert_eq!(desk.ok(&[&["diff"], spelled].concat()), listed, "{spelled:?}");
+    }
+    let back = desk.ok(&["diff", "--from", "HEAD", "--to", "v1"]);
+    assert_eq!(desk.ok(&["diff", "..v1"]), back);
+    desk.run(&["diff", "v1", "--from", "v1"]).expect(2);
+    desk.run(&["diff"]).expect(2);
+
+    desk.ok(&["export", "v1", "-o", "full.aeordb"]);
+    desk.ok(&["export", "--snapshot", "v1", "-o", "same.aeordb"]);
+    assert_eq!(desk.read("full.aeordb"), desk.read("same.aeordb"));
+    desk.run(&["export", "v1", "--hash", "v2", "-o", "never.aeordb"]).expect(2);
+    desk.ok(&["diff", "v1..v2", "-o", "patch.aeordb"]);
+    desk.ok(&["verify", "full.aeordb", "--deep"]);
+    desk.run(&["verify", "nothing.aeordb"]).expect(10);
+
+    desk.ok(&["import", "full.aeordb", "patch.aeordb", "-d", "other.aeordb", "--promote"]);
+    assert_eq!(desk.head_of("other.aeordb"), desk.version("v2"));
+    desk.run(&["import", "full.aeordb", "--file", "patch.aeordb", "-d", "x.aeordb"]).expect(2);
+    desk.run(&["import", "-d", "x.aeordb"]).expect(2);
+
+    desk.ok(&["promote", "v1", "-q"]);
+    assert_eq!(desk.version("HEAD"), desk.version("v1"));
+    desk.run(&["promote"]).expect(2);
+}
+
+#[test]
+fn h_means_sizes_for_people_where_ls_and_du_have_it() {
+    let desk = Desk::new();
+    desk.write("tree/big", vec![7; 3000]);
+    desk.ok(&["put", "tree", "/", "-q"]);
+    for spelled in [&["du", "-sh"][..], &["du", "-sH"], &["du", "-s", "--human-readable"]] {
+        assert_eq!(desk.ok(spelled), "2.9 KiB\t/\n", "{spelled:?}");
+    }
+    for spelled in [&["ls", "-lh"][..], &["ls", "-lH"]] {
+        let listed = desk.ok(spelled);
+        assert!(listed.contains("-rw-r--r--") && listed.contains("2.9 KiB"), "{listed}");
+    }
+    assert!(desk.ok(&["ls", "-l"]).contains(" 3000 "));
+    for verb in ["ls", "du"] {
+        assert!(desk.ok(&[verb, "--help"]).contains("--human-readable"));
+    }
+}
+
+#[test]
+fn a_version_where_a_path_belongs_is_told_how_to_look_into_it() {
+    let desk = Desk::with_v1();
+    for verb in ["ls", "cat", "stat", "du"] {
+        desk.run(&[verb, "v1"]).refused(10, "/v1 in version", "VERSION:/");
+    }
+    desk.run(&["ls", "v2"]).refused(10, "/v2 in version", "aeordb ls -r");
+}
+
+#[test]
 fn a_database_on_the_command_line_comes_before_a_server_in_the_environment() {
     let desk = Desk::with_v1();
     let run = |arguments: &[&str], server: &str| {
@@ -90,6 +151,8 @@ fn every_verb_has_a_manual_page() {
         assert!(desk.ok(&["man", verb]).contains(&format!(".TH aeordb-{verb} 1")));
     }
     assert!(desk.ok(&["man", "snapshot", "create"]).contains(".TH aeordb-snapshot-create 1"));
+    let title = program.lines().find(|line| line.starts_with(".TH")).unwrap();
+    assert!(title.contains(" 2026-") && title.contains(env!("CARGO_PKG_VERSION")), "{title}");
     desk.run(&["man", "nothing"]).refused(2, "nothing", "aeordb man --help");
 }
 

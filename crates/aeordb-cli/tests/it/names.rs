@@ -61,12 +61,39 @@ fn any_name_can_be_given_as_an_argument() {
 }
 
 #[test]
-fn a_pipe_gets_names_as_they_are() {
+fn every_line_of_a_listing_is_one_name() {
+    let desk = with_names();
+    let lines = desk.run(&["ls", "/n"]).expect(0).bytes;
+    let mut lines: Vec<_> = lines.split(|byte| *byte == b'\n').collect();
+    assert_eq!(lines.pop(), Some(&b""[..]));
+    assert_eq!(lines.len(), NAMES.len());
+    assert!(lines.contains(&&b"\"line\\nbreak\""[..]) && lines.contains(&&b"caf\xe9 latin"[..]));
+    for listing in [&["ls", "-r", "/n"][..], &["du", "-a", "/n"], &["rm", "-r", "--dry-run", "/n"]]
+    {
+        let listed = desk.run(listing).expect(0).bytes;
+        assert!(!listed.contains(&b'\x1b'), "{listing:?}");
+        // What is below the directory, and itself but for `ls`.
+        let lines = listed.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, NAMES.len() + usize::from(listing[0] != "ls"), "{listing:?}");
+    }
+}
+
+#[test]
+fn a_program_gets_names_as_they_are_up_to_a_nul_byte() {
     let desk = with_names();
     let mut sorted = NAMES;
     sorted.sort();
-    let expected = sorted.map(|name| [name, b"\n"].concat()).concat();
-    assert_eq!(desk.run(&["ls", "/n"]).expect(0).bytes, expected);
+    let expected = sorted.map(|name| [name, b"\0"].concat()).concat();
+    assert_eq!(desk.run(&["ls", "-z", "/n"]).expect(0).bytes, expected);
+    let deleted = sorted.map(|name| [b"D /n/", name, b"\0"].concat()).concat();
+    let listed = desk.run(&["rm", "-r", "--dry-run", "--null", "/n"]).expect(0).bytes;
+    assert_eq!(listed, [&deleted[..], b"D /n\0"].concat());
+    desk.ok(&["mv", "/n/line\nbreak", "/n/tab\tagain"]);
+    let moved = desk.run(&["diff", "HEAD~1", "-z"]).expect(0).bytes;
+    assert_eq!(moved, b"R /n/line\nbreak\0/n/tab\tagain\0");
+    let moved = desk.ok(&["diff", "HEAD~1"]);
+    assert_eq!(moved, "R \"/n/line\\nbreak\"\t\"/n/tab\\tagain\"\n");
+    desk.run(&["ls", "-z", "--json", "/n"]).expect(2);
 }
 
 #[test]

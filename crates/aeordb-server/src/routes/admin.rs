@@ -77,7 +77,7 @@ const COUNTS: [&str; 11] = [
     "files",
     "directories",
     "bytes",
-    "entries",
+    "objects",
     "chunks",
     "file_bytes",
     "stored_bytes",
