@@ -1,10 +1,8 @@
 //! Whole trees as tar archives: in as one commit, out as they are read.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStrExt;
 
 use aeordb::db::edit::sum;
 use aeordb::db::{Draft, Edit, Reader, Upload};
@@ -15,7 +13,7 @@ use aeordb::{Error, Result};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use tar::{Builder, EntryType, Header};
+use tar::EntryType;
 
 use super::files::{Conditions, insert_version, version_of};
 use super::json_answer;
@@ -26,7 +24,7 @@ use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::spool;
-use crate::tarball::{self, Tarball};
+use crate::tarball::{self, Member, Records, Tarball, Writer};
 
 /// Most entries of an archive that comes in: they are in memory until the commit.
 const ENTRIES_MAX: usize = 1_000_000;
@@ -57,12 +55,16 @@ pub async fn get(request: Request, path: Path) -> Answer {
 }
 
 fn pack(reader: &Reader, version: &VersionId, top: &Path, out: &mut dyn Write) -> Result<()> {
-    let mut archive = Builder::new(out);
-    let packed = pack_all(reader, version, top, &mut archive);
-    if packed.is_err() {
-        // Dropped, it would write the end of a whole archive.
-        std::mem::forget(archive);
-        return packed;
+    let mut archive = Writer::new(out);
+    let directory = reader.directory(version, top)?;
+    if directory.mode.is_some() || directory.mtime.is_some() {
+        append(reader, b".", &Item::Directory(directory), &mut archive)?;
+    }
+    let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
+    for entry in reader.walk(version, top)? {
+        let (path, item) = entry?;
+        let name = path.as_bytes().get(start..).unwrap_or_default();
+        append(reader, name, &item, &mut archive)?;
     }
     archive.finish().context(writing)
 }
@@ -71,73 +73,48 @@ fn writing() -> String {
     "writing an archive".into()
 }
 
-fn pack_all(
-    reader: &Reader,
-    version: &VersionId,
-    top: &Path,
-    archive: &mut Builder<&mut dyn Write>,
-) -> Result<()> {
-    let directory = reader.directory(version, top)?;
-    if directory.mode.is_some() || directory.mtime.is_some() {
-        append(reader, OsStr::new("./"), Item::Directory(directory), archive)?;
-    }
-    let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
-    for entry in reader.walk(version, top)? {
-        let (path, item) = entry?;
-        let name = OsStr::from_bytes(path.as_bytes().get(start..).unwrap_or_default());
-        append(reader, name, item, archive)?;
-    }
-    Ok(())
-}
-
-fn append(
-    reader: &Reader,
-    name: &OsStr,
-    item: Item,
-    archive: &mut Builder<&mut dyn Write>,
-) -> Result<()> {
-    let mut header = Header::new_gnu();
-    header.set_size(0);
-    let (kind, mode, usual, mtime) = match &item {
+fn append(reader: &Reader, name: &[u8], item: &Item, archive: &mut Writer<'_>) -> Result<()> {
+    let (kind, mode, usual, mtime) = match item {
         Item::File(file) => (EntryType::Regular, file.mode, 0o644, file.mtime),
         Item::Directory(found) => (EntryType::Directory, found.mode, 0o755, found.mtime),
         Item::Symlink(link) => (EntryType::Symlink, Some(0o777), 0o777, link.mtime),
     };
-    header.set_entry_type(kind);
-    header.set_mode(mode.unwrap_or(usual));
-    // Whole seconds from 1970 on are all that fits; an extension says it exactly.
-    let seconds = mtime.unwrap_or_default().div_euclid(1_000_000_000);
-    header.set_mtime(u64::try_from(seconds).unwrap_or(0));
-    let records = extension(&item, mode, mtime);
-    let records = records.iter().map(|(key, value)| (*key, value.as_bytes()));
-    archive.append_pax_extensions(records).context(writing)?;
+    let mut path = name.to_vec();
+    if kind == EntryType::Directory {
+        path.push(b'/');
+    }
+    let (link, size): (&[u8], u64) = match item {
+        Item::Symlink(link) => (&link.target, 0),
+        Item::File(file) => (&[], file.size),
+        Item::Directory(_) => (&[], 0),
+    };
+    let member = Member {
+        kind,
+        path: &path,
+        link,
+        size,
+        mode: mode.unwrap_or(usual),
+        mtime: mtime.unwrap_or_default(),
+        records: records(item, mode, mtime),
+    };
     match item {
-        Item::File(record) => {
-            header.set_size(record.size);
-            archive.append_data(&mut header, name, reader.file(&record))
-        }
-        Item::Directory(_) => archive.append_data(&mut header, name, std::io::empty()),
-        Item::Symlink(link) => {
-            archive.append_link(&mut header, name, OsStr::from_bytes(&link.target))
-        }
+        Item::File(file) => archive.append(&member, reader.file(file)),
+        _ => archive.append(&member, std::io::empty()),
     }
     .context(writing)
 }
 
-/// The records of what a header does not hold.
-fn extension(item: &Item, mode: Option<u32>, mtime: Option<i64>) -> Vec<(&'static str, String)> {
-    let mut records = Vec::new();
-    if let Some(mtime) = mtime.filter(|mtime| *mtime < 0 || mtime % 1_000_000_000 != 0) {
-        records.push(("mtime", tarball::seconds(mtime)));
-    }
+/// The records of what nobody else's archives hold.
+fn records(item: &Item, mode: Option<u32>, mtime: Option<i64>) -> Records {
+    let mut records = Records::default();
     if let Item::File(FileRecord { content_type: Some(content_type), .. }) = item {
-        records.push((tarball::CONTENT_TYPE, content_type.clone()));
+        records.push(tarball::CONTENT_TYPE, content_type.as_bytes());
     }
     let unknown = [("mode", mode.is_none()), ("mtime", mtime.is_none())];
     let unknown: Vec<&str> =
         unknown.into_iter().filter(|(_, unknown)| *unknown).map(|(name, _)| name).collect();
     if !unknown.is_empty() {
-        records.push((tarball::UNKNOWN, unknown.join(" ")));
+        records.push(tarball::UNKNOWN, unknown.join(" ").as_bytes());
     }
     records
 }

@@ -14,4 +14,5 @@ mod page;
 mod slow;
 mod streams;
 mod tar;
+mod tar_tools;
 mod versions;

@@ -11,15 +11,10 @@ use aeordb::error::Context;
 use aeordb::limits::CONTENT_TYPE_LEN_MAX;
 use tar::{EntryType, Header};
 
+use super::pax::{nanoseconds, record};
+use super::{BLOCK_LEN, CONTENT_TYPE, UNKNOWN};
 use crate::problem::Problem;
 
-/// The record of a pax header that holds a file's content type.
-pub const CONTENT_TYPE: &str = "AEORDB.content-type";
-/// The record of a pax header that says which of `mode` and `mtime` are not known.
-pub const UNKNOWN: &str = "AEORDB.unknown";
-
-/// Bytes of a block.
-const BLOCK_LEN: usize = 512;
 /// Longest header that extends another, in bytes: it is held in memory.
 const EXTENSION_LEN_MAX: u64 = 64 * 1024;
 
@@ -239,39 +234,6 @@ fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The first pax record, `LENGTH KEY=VALUE` and a line feed, and what follows it.
-fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let space = bytes.iter().position(|byte| *byte == b' ')?;
-    let len: usize = std::str::from_utf8(bytes.get(..space)?).ok()?.parse().ok()?;
-    let (record, rest) = bytes.split_at_checked(len)?;
-    let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
-    let equals = record.iter().position(|byte| *byte == b'=')?;
-    Some((record.get(..equals)?, record.get(equals + 1..)?, rest))
-}
-
-/// Seconds since 1970 as pax writes them, a decimal fraction with a sign, in nanoseconds.
-fn nanoseconds(text: &str) -> Option<i64> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text),
-    };
-    let (seconds, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(seconds) || !digits(fraction) {
-        return None;
-    }
-    let fraction: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let whole = seconds.parse::<i64>().ok()?.checked_mul(1_000_000_000)?;
-    whole.checked_add(fraction.parse().ok()?)?.checked_mul(sign)
-}
-
-/// A time as pax writes it.
-pub fn seconds(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let size = nanoseconds.unsigned_abs();
-    format!("{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000)
-}
-
 /// The bytes of an entry.
 pub struct Contents<'t> {
     file: &'t File,
@@ -289,71 +251,5 @@ impl Read for Contents<'_> {
         self.at += read as u64;
         self.left -= read as u64;
         Ok(read)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-
-    use super::{Tarball, nanoseconds, record, seconds};
-
-    /// Reads all of an archive; gives how many entries it has if it is whole.
-    fn entries(bytes: &[u8]) -> Option<usize> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        let (mut archive, mut count) = (Tarball::new(file).ok()?, 0);
-        while let Some(entry) = archive.next_entry().ok()? {
-            archive.contents(&entry).read_to_end(&mut Vec::new()).unwrap();
-            count += 1;
-        }
-        Some(count)
-    }
-
-    #[test]
-    fn an_archive_that_was_changed_or_cut_off_anywhere_is_read_or_refused() {
-        let mut builder = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(3);
-        builder.append_pax_extensions([("mtime", &b"-1.5"[..])]).unwrap();
-        builder.append_data(&mut header, "n".repeat(120), &b"abc"[..]).unwrap();
-        builder.append_data(&mut header, "b", &b"abc"[..]).unwrap();
-        let whole = builder.into_inner().unwrap();
-        assert_eq!(entries(&whole), Some(2));
-        for len in 0..whole.len() {
-            assert_eq!(entries(&whole[..len]), None, "{len}");
-        }
-        for place in 0..whole.len() {
-            let mut changed = whole.clone();
-            changed[place] = changed[place].wrapping_add(1);
-            entries(&changed);
-        }
-    }
-
-    #[test]
-    fn times_of_pax_headers_are_exact_before_and_after_1970() {
-        for (text, time) in [
-            ("0", 0),
-            ("1700000000", 1_700_000_000_000_000_000),
-            ("1700000000.5", 1_700_000_000_500_000_000),
-            ("1.000000001", 1_000_000_001),
-            ("1.0000000019", 1_000_000_001),
-            ("-1.5", -1_500_000_000),
-            ("-0.25", -250_000_000),
-        ] {
-            assert_eq!(nanoseconds(text), Some(time), "{text}");
-            assert_eq!(nanoseconds(&seconds(time)), Some(time), "{text}");
-        }
-        for text in ["", "x", "1.x", "--1", "-", ".", "1.5.5", "99999999999999999999"] {
-            assert_eq!(nanoseconds(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pax_record_is_as_long_as_it_says() {
-        assert_eq!(record(b"8 a=b\nc\nrest"), Some((&b"a"[..], &b"b\nc"[..], &b"rest"[..])));
-        for bytes in [&b""[..], b"8", b"8 a=b\n", b"6 a=b", b"x a=b\n", b"3 a\n", b"0 a=b\n"] {
-            assert_eq!(record(bytes), None, "{bytes:?}");
-        }
     }
 }

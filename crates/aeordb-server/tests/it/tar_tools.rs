@@ -1,0 +1,172 @@
+//! Archives between the server and the programs that people have: `.ci/run` sees to it that all of
+//! them are there, elsewhere those are asked that are.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, FileTimes, Permissions};
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use crate::house::{House, noise};
+
+/// Unpacks the archive that it is given into the directory that it runs in.
+const UNPACKERS: [&[&str]; 6] = [
+    &["tar", "-xpf"],
+    &["bsdtar", "-xpf"],
+    &["busybox", "tar", "-xpf"],
+    &["toybox", "tar", "-xpf"],
+    &["pax", "-r", "-pp", "-f"],
+    &["python3", "-c", PYTHON],
+];
+
+const PYTHON: &str = "
+import sys, tarfile
+archive = tarfile.open(sys.argv[1])
+archive.extraction_filter = lambda member, path: member
+archive.extractall()
+";
+
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path).any(|directory| directory.join(program).exists());
+    if !found {
+        // Past what holds back the output of a test that passes.
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: {program} is not installed");
+    }
+    found
+}
+
+/// Runs a program where `directory` is the current one; gives what it printed, if it ended well.
+fn run(directory: &Path, locale: &str, words: &[&str], last: &[&OsStr]) -> Vec<u8> {
+    let (program, arguments) = words.split_first().unwrap();
+    let mut command = Command::new(program);
+    command.args(arguments).args(last).current_dir(directory).env("LC_ALL", locale);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?} under {locale}: {} {said}", output.status);
+    output.stdout
+}
+
+/// What is at a path: permissions and time of a file or directory, and the bytes or the target.
+type Found = (u32, Option<i64>, Vec<u8>);
+
+fn tree(top: &Path) -> BTreeMap<OsString, Found> {
+    let (mut found, mut left) = (BTreeMap::new(), vec![top.to_owned()]);
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            let mode = metadata.mode() & 0o7777;
+            let what = if metadata.is_dir() {
+                left.push(path.clone());
+                (mode, None, Vec::new())
+            } else if metadata.is_symlink() {
+                (0o777, None, fs::read_link(&path).unwrap().into_os_string().into_vec())
+            } else {
+                (mode, Some(metadata.mtime()), fs::read(&path).unwrap())
+            };
+            found.insert(path.strip_prefix(top).unwrap().into(), what);
+        }
+    }
+    found
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32, time: Duration) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::File::create(path).unwrap();
+    fs::write(path, bytes).unwrap();
+    file.set_permissions(Permissions::from_mode(mode)).unwrap();
+    file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + time)).unwrap();
+}
+
+/// Names at every border of a header's fields, short and long, of letters and of any bytes.
+fn names() -> Vec<Vec<u8>> {
+    let mut names = vec![b"-x".to_vec(), b"two words".to_vec(), vec![0xff, 0xfe]];
+    for len in [1, 98, 99, 100, 101, 154, 155, 156, 200, 254, 255] {
+        names.push(vec![b'n'; len]);
+    }
+    names.push("\u{fc}".repeat(5).into_bytes());
+    names.push("\u{fc}".repeat(60).into_bytes());
+    names.push("\u{fc}".repeat(127).into_bytes());
+    names.push([vec![0xff], vec![b'n'; 150]].concat());
+    names
+}
+
+/// A tree that a ustar header and records of up to 512 bytes can tell of.
+fn ordinary(top: &Path) {
+    let second = Duration::from_secs(1_700_000_000);
+    for (count, name) in names().iter().enumerate() {
+        let name = OsStr::from_bytes(name);
+        let fraction = Duration::from_nanos(count as u64 % 3 * 250_000_001);
+        write(&top.join(name), name.as_bytes(), 0o640, second + fraction);
+        write(&top.join("below").join(name), b"", 0o604, Duration::ZERO);
+        write(&top.join("deep").join("d".repeat(120)).join(name), b"deep", 0o755, second);
+        fs::create_dir_all(top.join("directories").join(name)).unwrap();
+    }
+    for len in [1, 99, 100] {
+        symlink("t".repeat(len), top.join(format!("link {len}"))).unwrap();
+    }
+    let bytes = noise(1_000_000);
+    for len in [1, 511, 512, 513, 1_000_000] {
+        write(&top.join(format!("{len} bytes")), &bytes[..len], 0o600, second);
+    }
+}
+
+/// A tree with paths that are longer, and targets of more than 100 bytes.
+fn long(top: &Path) {
+    for name in names() {
+        let directory = top.join("deeper/".repeat(60));
+        write(&directory.join(OsStr::from_bytes(&name)), b"deeper", 0o444, Duration::ZERO);
+    }
+    for len in [101, 150, 255, 4000] {
+        symlink("\u{fc}t/".repeat(len / 4), top.join(format!("link {len}"))).unwrap();
+    }
+}
+
+#[test]
+fn what_is_sent_is_unpacked_the_same_by_every_program_in_every_locale() {
+    check(ordinary, &[]);
+}
+
+#[test]
+fn long_paths_and_targets_are_unpacked_the_same_by_whatever_reads_such_records() {
+    // The one reads no `linkpath`, the other no record of more than 512 bytes.
+    check(long, &["toybox", "pax"]);
+}
+
+fn check(build: fn(&Path), but: &[&str]) {
+    let house = House::new();
+    let work = tempfile::tempdir().unwrap();
+    let at = |name: &str| work.path().join(name);
+    fs::create_dir(at("tree")).unwrap();
+    build(&at("tree"));
+    let sent = at("sent.tar");
+    run(&at("tree"), "C", &["tar", "-cf"], &[sent.as_os_str(), OsStr::new(".")]);
+    house.send("PUT", "/files/t/?archive=tar", &[], &fs::read(&sent).unwrap()).expect(200);
+    // What has a type has a record that nobody else knows.
+    house.send("PUT", "/files/t/typed", &[("content-type", "text/x-odd")], b"x").expect(201);
+    fs::write(at("got.tar"), house.get("/files/t/?archive=tar").expect(200).body).unwrap();
+    let expected = tree(&at("tree"));
+    let asked = |words: &&&[&str]| !but.contains(&words[0]) && is_there(words[0]);
+    for words in UNPACKERS.iter().filter(asked) {
+        for locale in ["C", "C.UTF-8"] {
+            let to = tempfile::tempdir().unwrap();
+            run(to.path(), locale, words, &[at("got.tar").as_os_str()]);
+            let mut found = tree(to.path());
+            let typed = found.remove(OsStr::new("typed")).unwrap();
+            assert_eq!(typed.2, b"x");
+            let wrong = |name: &&OsString| found.get(*name) != expected.get(*name);
+            let all: Vec<&OsString> = expected.keys().chain(found.keys()).filter(wrong).collect();
+            assert!(all.is_empty(), "{words:?} under {locale}: {all:?}");
+        }
+    }
+    // Sent in again it is the same tree.
+    let again = fs::read(at("got.tar")).unwrap();
+    house.send("PUT", "/files/u/?archive=tar", &[], &again).expect(200);
+    let hash = |path: &str| house.get(path).json()["hash"].clone();
+    assert_eq!(hash("/files/u/?stat"), hash("/files/t/?stat"));
+}
