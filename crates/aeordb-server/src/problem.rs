@@ -108,6 +108,12 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "damaged", "Damaged upload", detail)
     }
 
+    /// A body in a form that is not taken.
+    pub fn unsupported(detail: impl Into<String>) -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, "unsupported", "Not taken in this form", detail)
+    }
+
     /// A range beyond the end.
     pub fn range(size: u64) -> Self {
         let detail = format!("the range starts beyond the end: there are {size} bytes");

@@ -9,12 +9,14 @@ use aeordb::db::{Draft, Edit, Reader, Upload};
 use aeordb::error::Context;
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
+use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use tar::EntryType;
 
+use super::admin::Cancelled;
 use super::files::{Conditions, insert_version, version_of};
 use super::json_answer;
 use super::streams::piped;
@@ -30,6 +32,8 @@ use crate::tarball::{self, Member, Records, Tarball, Writer};
 const ENTRIES_MAX: usize = 1_000_000;
 /// Most bytes of their paths, targets and types, likewise.
 const NAMES_LEN_MAX: usize = 128 * 1024 * 1024;
+/// Most bytes of holes of its files: they cost a sender nothing.
+const HOLES_LEN_MAX: u64 = 1 << 40;
 /// Bytes that are read at once.
 const PIECE_LEN: usize = 256 * 1024;
 
@@ -129,9 +133,11 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     let conditions = Conditions::of(&request);
     let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
     let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
+    let watch = Cancelled::default();
+    let seen = watch.0.clone();
     let edit = request.app.writing(move |app| {
         let mut upload = Upload::new(app.database.clone());
-        let items = unpack(&mut upload, file, &path)?;
+        let items = unpack(&mut upload, file, &path, &seen)?;
         let placing = Placing { top: path, items, mirror, append_only, conditions };
         Ok(upload.into_edit("put", move |draft| placing.place(draft)))
     });
@@ -146,18 +152,22 @@ fn unpack(
     upload: &mut Upload,
     file: File,
     top: &Path,
+    watch: &Watch,
 ) -> std::result::Result<BTreeMap<Path, Item>, Problem> {
     let mut archive = Tarball::new(file)?;
     let mut items: BTreeMap<Path, Item> = BTreeMap::new();
-    let mut names_len = 0;
+    let (mut names_len, mut holes_len) = (0, 0);
     while let Some(entry) = archive.next_entry()? {
+        watch.check()?;
         let path = below(top, &entry.path)?;
+        holes_len = entry.holes_len().saturating_add(holes_len);
+        within("bytes of holes in an archive", HOLES_LEN_MAX, holes_len)?;
         let (mode, mtime) = (entry.mode, entry.mtime);
         let content_type = entry.content_type.as_ref().map_or(0, String::len);
         names_len += path.as_bytes().len() + entry.link.len() + content_type;
         let item = match entry.kind {
             EntryType::Regular | EntryType::Continuous => {
-                let record = take(upload, &mut archive.contents(&entry))?;
+                let record = take(upload, &mut archive.contents(&entry), watch)?;
                 let content_type = entry.content_type;
                 Item::File(FileRecord { mode, mtime, content_type, ..record })
             }
@@ -177,22 +187,23 @@ fn unpack(
             Item::Directory(_) if path.is_root() => continue,
             _ => items.insert(path, item),
         };
-        for (what, limit, found) in [
-            ("entries of an archive", ENTRIES_MAX, items.len()),
-            ("bytes of names in an archive", NAMES_LEN_MAX, names_len),
-        ] {
-            if found > limit {
-                let (limit, found) = (limit as u64, found as u64);
-                return Err(Error::Limit { what: what.into(), limit, found }.into());
-            }
-        }
+        within("entries of an archive", ENTRIES_MAX as u64, items.len() as u64)?;
+        within("bytes of names in an archive", NAMES_LEN_MAX as u64, names_len as u64)?;
     }
     Ok(items)
 }
 
-fn take(upload: &mut Upload, contents: &mut impl Read) -> Result<FileRecord> {
+fn within(what: &str, limit: u64, found: u64) -> Result<()> {
+    match found > limit {
+        true => Err(Error::Limit { what: what.into(), limit, found }),
+        false => Ok(()),
+    }
+}
+
+fn take(upload: &mut Upload, contents: &mut impl Read, watch: &Watch) -> Result<FileRecord> {
     let mut piece = vec![0; PIECE_LEN];
     loop {
+        watch.check()?;
         let read = contents.read(&mut piece).context(|| "reading an archive".into())?;
         if read == 0 {
             return upload.finish_file();

@@ -2,6 +2,7 @@
 
 mod pax;
 mod read;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod write;

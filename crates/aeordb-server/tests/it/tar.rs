@@ -141,34 +141,158 @@ fn what_would_fill_the_memory_or_be_stored_wrong_is_refused() {
         tar::EntryType::GNULongName,
         tar::EntryType::GNULongLink,
     ] {
-        let bomb = entry(kind, "x", &vec![b'x'; 70_000]);
+        let bomb = entry(kind, "x", &vec![b'x'; 4_200_000]);
         let problem = put(&whole(&[bomb, file.clone()])).problem(413, "limit");
-        assert_eq!((&problem["limit"], &problem["found"]), (&65_536.into(), &70_000.into()));
+        assert_eq!((&problem["limit"], &problem["found"]), (&4_194_304.into(), &4_200_000.into()));
     }
     // More than there is.
     put(&whole(&[header(tar::EntryType::Regular, "f", 1 << 40)])).problem(422, "damaged");
     put(&whole(&[header(tar::EntryType::XHeader, "x", 4096)])).problem(422, "damaged");
     put(&whole(&[entry(tar::EntryType::XHeader, "x", b"99 a=b\n"), file.clone()]))
         .problem(422, "damaged");
-    let sparse = entry(tar::EntryType::GNUSparse, "holes", b"x");
-    let problem = put(&whole(&[sparse])).problem(400, "invalid");
-    assert!(problem["detail"].as_str().unwrap().contains("holes is a sparse file"), "{problem}");
-    for record in ["GNU.sparse.major=1", "GNU.sparse.size=5", "GNU.sparse.map=0,1"] {
-        let problem = put(&whole(&[pax(&[record]), file.clone()])).problem(400, "invalid");
-        assert!(problem["detail"].as_str().unwrap().contains("sparse file"), "{problem}");
-    }
+    let problem =
+        put(&whole(&[entry(tar::EntryType::new(b'M'), "f", b"f")])).problem(400, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("volume"), "{problem}");
     put(&whole(&[entry(tar::EntryType::Fifo, "pipe", b"")])).problem(400, "invalid");
     house.get("/files/t/").problem(404, "not-found");
+}
+
+/// A file of seven bytes in the form that `records` and `stored` say.
+fn sparse(records: &[&str], stored: &[u8]) -> Vec<u8> {
+    let size: &[&str] = &["GNU.sparse.size=7", "GNU.sparse.name=holes"];
+    let records = [size, records].concat();
+    whole(&[pax(&records), entry(tar::EntryType::Regular, "GNUSparseFile.0/holes", stored)])
+}
+
+/// The same in the oldest form: the segments, how many of them a block behind the header has, and
+/// the size.
+fn oldest(segments: &[(u64, u64)], more: usize, size: u64, stored: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_path("holes").unwrap();
+    header.set_size(stored.len() as u64);
+    let (first, rest) = segments.split_at(segments.len() - more);
+    let mut block = tar::GnuExtSparseHeader::new();
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.set_is_extended(more > 0);
+    gnu.set_real_size(size);
+    let places = gnu.sparse.iter_mut().zip(first).chain(block.sparse.iter_mut().zip(rest));
+    for (place, (offset, len)) in places {
+        place.set_offset(*offset);
+        place.set_length(*len);
+    }
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    if more > 0 {
+        bytes.extend_from_slice(block.as_bytes());
+    }
+    bytes.extend_from_slice(stored);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    whole(&[bytes])
+}
+
+fn before_bytes(map: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut stored = map.as_bytes().to_vec();
+    stored.resize(stored.len().next_multiple_of(512), 0);
+    stored.extend_from_slice(bytes);
+    sparse(&["GNU.sparse.major=1", "GNU.sparse.minor=0"], &stored)
+}
+
+#[test]
+fn the_holes_of_a_sparse_file_are_zeros_in_every_form() {
+    let house = House::new();
+    let several =
+        ["GNU.sparse.numblocks=2", "GNU.sparse.offset=1", "GNU.sparse.numbytes=2"].as_slice();
+    let several = [several, &["GNU.sparse.offset=5", "GNU.sparse.numbytes=1"]].concat();
+    let form = ["GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.numblocks=2"].as_slice();
+    let one = [form, &["GNU.sparse.map=1,2,5,1"]].concat();
+    for sent in [
+        sparse(&several, b"abc"),
+        sparse(&one, b"abc"),
+        before_bytes("2\n1\n2\n5\n1\n", b"abc"),
+        before_bytes("4\n1\n1\n2\n1\n5\n1\n7\n0\n", b"abc"),
+        oldest(&[(1, 2), (5, 1), (7, 0)], 0, 7, b"abc"),
+        oldest(&[(1, 1), (2, 1), (5, 1)], 2, 7, b"abc"),
+    ] {
+        house.send("PUT", "/files/t/?archive=tar&mirror", &[], &sent).expect(200);
+        assert_eq!(house.get("/files/t/holes").body, b"\0ab\0\0c\0");
+    }
+    for (sent, bytes) in [
+        (sparse(&["GNU.sparse.numblocks=0"], b""), [0; 7]),
+        (sparse(&["GNU.sparse.map=0,7"], b"abcdefg"), *b"abcdefg"),
+        (before_bytes("0\n", b""), [0; 7]),
+        (oldest(&[], 0, 7, b""), [0; 7]),
+    ] {
+        house.send("PUT", "/files/t/?archive=tar&mirror", &[], &sent).expect(200);
+        assert_eq!(house.get("/files/t/holes").body, bytes);
+    }
+}
+
+#[test]
+fn a_map_of_a_sparse_file_that_cannot_be_right_is_refused() {
+    let house = House::new();
+    let put = |bytes: &[u8]| house.send("PUT", "/files/t/?archive=tar", &[], bytes);
+    for sent in [
+        sparse(&["GNU.sparse.map=1,2,5,1"], b"abcd"),
+        sparse(&["GNU.sparse.map=1,2,5,1"], b"ab"),
+        sparse(&["GNU.sparse.map=1,2,2,1"], b"abc"),
+        sparse(&["GNU.sparse.map=5,3"], b"abc"),
+        sparse(&["GNU.sparse.map=1"], b"a"),
+        sparse(&["GNU.sparse.map=a,b"], b"a"),
+        sparse(&["GNU.sparse.map=18446744073709551615,18446744073709551615"], b"a"),
+        sparse(&["GNU.sparse.numbytes=1"], b"a"),
+        sparse(&["GNU.sparse.colour=red"], b"a"),
+        sparse(&["GNU.sparse.major=2"], b"a"),
+        sparse(&[], b"a"),
+        whole(&[pax(&["GNU.sparse.map=0,1"]), entry(tar::EntryType::Regular, "f", b"f")]),
+        before_bytes("99999999999999999999\n", b""),
+        before_bytes("18446744073709551615\n1\n1\n", b"a"),
+        before_bytes("2\n1\n1\n", b"a"),
+        before_bytes("", b""),
+        sparse(&["GNU.sparse.major=1"], b"1\n0\n1\n"),
+        oldest(&[(1, 2), (2, 1)], 0, 7, b"abc"),
+        oldest(&[(1, 2)], 0, 2, b"ab"),
+        oldest(&[(1, 2)], 0, 7, b"abc"),
+    ] {
+        put(&sent).problem(422, "damaged");
+    }
+    put(&oldest(&[(0, 1)], 0, 1 << 63, b"a")).problem(413, "limit");
+    // Nothing that is sent costs so much work for so few bytes.
+    put(&oldest(&[(0, 1)], 0, 1 << 41, b"a")).problem(413, "limit");
+    let map: String = (0..262_145).map(|at| format!("{}\n1\n", at * 2)).collect();
+    put(&before_bytes(&format!("262145\n{map}"), &[b'a'; 262_145])).problem(413, "limit");
+    house.get("/files/t/").problem(404, "not-found");
+}
+
+#[test]
+fn a_packed_archive_is_named_as_such() {
+    let house = House::new();
+    for (start, program) in [
+        (&b"\x1f\x8b\x08"[..], "gzip"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"BZh9", "bzip2"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ] {
+        let sent = [start, &noise(600)].concat();
+        let problem = house.send("PUT", "/files/t/?archive=tar", &[], &sent);
+        let problem = problem.problem(415, "unsupported");
+        assert!(problem["detail"].as_str().unwrap().contains(program), "{problem}");
+    }
 }
 
 #[test]
 fn archives_of_other_programs_are_understood() {
     let house = House::new();
-    let global = entry(tar::EntryType::XGlobalHeader, "pax_global_header", b"13 comment=x\n");
+    let global = b"13 comment=x\n19 mtime=1000000.5\n";
+    let global = entry(tar::EntryType::XGlobalHeader, "pax_global_header", global);
     let long = "l".repeat(150);
     let sent = whole(&[
+        entry(tar::EntryType::new(b'V'), "the name of the archive", b""),
         global,
         entry(tar::EntryType::Directory, "d/", b""),
+        entry(tar::EntryType::new(b'D'), "dumped/", b"Yone\0Ntwo\0\0"),
+        pax(&["mtime="]),
+        entry(tar::EntryType::Regular, "global/not", b""),
         pax(&["path=d/two\nlines", "mtime=-1.5"]),
         entry(tar::EntryType::Regular, "short", b"bytes"),
         entry(tar::EntryType::GNULongName, "././@LongLink", format!("d/{long}\0").as_bytes()),
@@ -185,6 +309,13 @@ fn archives_of_other_programs_are_understood() {
     ]);
     house.send("PUT", "/files/t/?archive=tar", &[], &sent).expect(200);
     assert_eq!(house.get("/files/t/d/two%0Alines").text(), "bytes");
+    assert_eq!(house.get("/files/t/dumped?stat").json()["kind"], "directory");
+    for (path, time) in
+        [("d/sized", "1970-01-12T13:46:40.5Z"), ("global/not", "1970-01-01T00:00:00Z")]
+    {
+        let stat = house.get(&format!("/files/t/{path}?stat")).json();
+        assert_eq!(stat["modified"], time, "{path}");
+    }
     let stat = house.get("/files/t/d/two%0Alines?stat").json();
     assert_eq!(stat["modified"], "1969-12-31T23:59:58.5Z");
     assert_eq!(house.get(&format!("/files/t/d/{long}")).text(), "long");

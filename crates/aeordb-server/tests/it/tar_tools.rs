@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -169,4 +169,62 @@ fn check(build: fn(&Path), but: &[&str]) {
     house.send("PUT", "/files/u/?archive=tar", &[], &again).expect(200);
     let hash = |path: &str| house.get(path).json()["hash"].clone();
     assert_eq!(hash("/files/u/?stat"), hash("/files/t/?stat"));
+}
+
+/// Writes a file with these bytes at these places, and holes elsewhere.
+fn with_holes(path: &Path, size: u64, pieces: &[(u64, &[u8])]) {
+    let file = fs::File::create(path).unwrap();
+    file.set_len(size).unwrap();
+    pieces.iter().for_each(|(offset, bytes)| file.write_all_at(bytes, *offset).unwrap());
+}
+
+#[test]
+fn files_with_holes_are_taken_from_every_program_that_archives_them_so() {
+    let house = House::new();
+    let work = tempfile::tempdir().unwrap();
+    let top = work.path().join("tree");
+    fs::create_dir(&top).unwrap();
+    let bytes = noise(400_000);
+    with_holes(&top.join("middle"), 5_000_000, &[(1_048_576, &bytes[..5000])]);
+    with_holes(&top.join("end"), 3_000_001, &[(0, &bytes[..4096]), (3_000_000, b"z")]);
+    with_holes(&top.join("nothing"), 1 << 20, &[]);
+    let pieces = bytes.chunks(4096).enumerate();
+    let pieces: Vec<(u64, &[u8])> =
+        pieces.map(|(at, piece)| (at as u64 * 131_072, piece)).collect();
+    with_holes(&top.join("many"), 16 << 20, &pieces);
+    fs::write(top.join("whole"), &bytes).unwrap();
+    let expected = tree(&top);
+    let dump = work.path().join("dump");
+    let gnu = |words: &[&'static str]| [&["tar"], words, &["-cf"]].concat();
+    let archivers = [
+        gnu(&["--format=gnu", "-S"]),
+        gnu(&["--format=posix", "-S", "--sparse-version=0.0"]),
+        gnu(&["--format=posix", "-S", "--sparse-version=0.1"]),
+        gnu(&["--format=posix", "-S", "--sparse-version=1.0"]),
+        gnu(&["-V", "the name of the archive"]),
+        gnu(&["--format=posix", "-V", "the name of the archive"]),
+        gnu(&["-S", "-g", "../dump"]),
+        gnu(&["--format=posix", "-S", "-g", "../dump"]),
+        vec!["bsdtar", "-cf"],
+    ];
+    let take = |archive: &Path| {
+        let sent = fs::read(archive).unwrap();
+        house.send("PUT", "/files/t/?archive=tar&mirror", &[], &sent).expect(200);
+        for (name, (_, _, bytes)) in &expected {
+            let name = name.to_str().unwrap();
+            assert!(house.get(&format!("/files/t/{name}")).body == *bytes, "{archive:?}: {name}");
+        }
+    };
+    for words in archivers.iter().filter(|words| is_there(words[0])) {
+        let archive = work.path().join("sent.tar");
+        // What is there already would be left out of a dump.
+        let _ = fs::remove_file(&dump);
+        run(&top, "C", words, &[archive.as_os_str(), OsStr::new(".")]);
+        take(&archive);
+    }
+    let archive = work.path().join("rust.tar");
+    let mut builder = ::tar::Builder::new(fs::File::create(&archive).unwrap());
+    builder.append_dir_all(".", &top).unwrap();
+    builder.finish().unwrap();
+    take(&archive);
 }
