@@ -17,6 +17,8 @@ pub const UNREADABLE: u8 = 3;
 pub const DENIED: u8 = 12;
 /// Stored bytes are damaged.
 pub const DAMAGED: u8 = 14;
+/// A newer program made the file.
+pub const NEWER: u8 = 20;
 /// What a shell reports of a program that was stopped by Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 /// What a shell reports of a program that was stopped by a closed pipe.
@@ -157,6 +159,7 @@ pub fn code(error: &Error) -> u8 {
         Error::Damaged { .. } => DAMAGED,
         Error::Exists(_) => 15,
         Error::Incomplete { .. } => 16,
+        Error::Newer { .. } => NEWER,
         Error::Interrupted => INTERRUPTED,
         _ => 1,
     }
@@ -180,6 +183,7 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
         Error::HeadMoved { .. } => ("head-moved", "HEAD is not what was expected"),
         Error::Changed { .. } => ("changed", "Not what was expected"),
         Error::Damaged { .. } => ("damaged", "Damaged"),
+        Error::Newer { .. } => ("newer", "Made by a newer program"),
         Error::Incomplete { .. } => ("incomplete", "The version would be incomplete"),
         Error::Foreign { .. } => ("foreign", "Not a file of this format"),
         Error::ReadOnly { .. } => ("read-only", "Cannot be written to"),
@@ -280,6 +284,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
             .into(),
         (Error::Damaged { .. }, _) => {
             format!("`aeordb verify --deep --database {database}` says which files that hits")
+        }
+        (Error::Newer { .. }, _) => {
+            "install a newer aeordb; `aeordb --version` says which this is".into()
         }
         (Error::Incomplete { supplier: Some(version), .. }, _) => format!(
             "import version {version} first, or both at once: \

@@ -34,6 +34,7 @@ Exit codes:
    14  stored bytes are damaged
    15  something is already there and is not replaced
    16  the version would be incomplete
+   20  a newer aeordb made the file, and this one does not know what it needs
   130  interrupted
   141  whoever read the output stopped reading";
 

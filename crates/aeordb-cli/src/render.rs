@@ -141,6 +141,7 @@ pub fn get(report: &GetReport) -> Report {
         "bytes": report.bytes,
         "failed": report.failed,
         "damaged": report.damaged,
+        "newer": report.newer,
     });
     let title = if report.failed == 0 { "Get complete." } else { "Get incomplete." };
     Report::new(title, json)
@@ -236,7 +237,11 @@ fn compression(raw: u64, stored: u64) -> String {
 
 /// What `verify` found.
 pub fn verify(report: &VerifyReport) -> Report {
-    let title = if report.damages.is_empty() { "No damage found." } else { "Damage found." };
+    let title = match (report.damages.is_empty(), report.newer.is_empty()) {
+        (true, true) => "No damage found.",
+        (true, false) => "No damage found, but not all can be read.",
+        (false, _) => "Damage found.",
+    };
     let checked = match report.deep {
         true => "structure, checksums, the hash of every entry, completeness of every version",
         false => "structure and checksums (--deep also hashes every entry)",
@@ -266,6 +271,15 @@ pub fn verify(report: &VerifyReport) -> Report {
             let path = text::printable_name(path.as_bytes());
             rendered = rendered.line("  Hits", format!("{path} in version {version}"));
         }
+    }
+    for newer in &report.newer {
+        let place = match newer.offset {
+            0 => String::new(),
+            offset => format!("at offset {offset}: "),
+        };
+        let text =
+            format!("{place}{} was made by a newer aeordb: it needs {}", newer.what, newer.needs);
+        rendered = rendered.line("Newer", text);
     }
     rendered
 }
@@ -353,6 +367,7 @@ pub fn problem(error: &Error, code: u8, hint: Option<&str>) -> Value {
             member("expected", expected.to_string().into());
         }
         Error::Damaged { offset, .. } => member("offset", (*offset).into()),
+        Error::Newer { needs, .. } => member("needs", needs.as_str().into()),
         Error::Incomplete { version, missing, supplier } => {
             member("version", version.to_string().into());
             member("missing", (*missing).into());

@@ -13,6 +13,9 @@ use crate::log;
 /// What the types of problems start with.
 pub const TYPE_PREFIX: &str = "urn:aeordb:problem:";
 
+/// What a problem is called whose cause only a newer program reads.
+const NEWER: &str = "Made by a newer program";
+
 /// A request that did not succeed.
 #[derive(Debug)]
 pub struct Problem {
@@ -163,6 +166,12 @@ impl Problem {
                 let text = format!("{what} is damaged at offset {offset}: {detail}");
                 Self::damaged_upload(text).with("file", what).with("offset", offset)
             }
+            Error::Newer { what, needs } if came_with_request(&what) => {
+                let text = Error::newer(what.as_str(), needs.as_str()).to_string();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "newer", NEWER, text)
+                    .with("file", what)
+                    .with("needs", needs)
+            }
             Error::Foreign { what, detail } => {
                 let json = "a body of JSON needs Content-Type: application/json";
                 Self::damaged_upload(format!("{what} {detail}; {json}")).with("file", what)
@@ -295,6 +304,11 @@ impl From<Error> for Problem {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self::new(status, "stored-damaged", "Stored bytes are damaged", detail)
                     .with("offset", offset)
+            }
+            Error::Newer { needs, .. } => {
+                log::event("error", &[("detail", text.into())]);
+                let detail = format!("what is stored was made by a newer aeordb: it needs {needs}");
+                Self::new(StatusCode::NOT_IMPLEMENTED, "newer", NEWER, detail).with("needs", needs)
             }
             Error::ReadOnly { why, .. } => {
                 log::event("error", &[("detail", why.into())]);

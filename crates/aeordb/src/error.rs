@@ -79,6 +79,14 @@ pub enum Error {
         /// What was expected and what was found.
         detail: String,
     },
+    /// Stored bytes are what was written, by a program that knows more than this one.
+    #[error("{what} was made by a newer aeordb: it needs {needs}")]
+    Newer {
+        /// The file or the thing in it.
+        what: String,
+        /// The feature that this program does not know.
+        needs: String,
+    },
     /// A version cannot be complete: entries that it reaches are missing.
     #[error("version {version} is incomplete: {missing} entries are missing{}", supplied(.supplier))]
     Incomplete {
@@ -89,7 +97,7 @@ pub enum Error {
         /// The version that holds them, if that is known: a patch's base.
         supplier: Option<VersionId>,
     },
-    /// The file is not one of ours, or of a format that this program does not know.
+    /// The file is not one of ours.
     #[error("{what} {detail}")]
     Foreign {
         /// The file.
@@ -173,6 +181,21 @@ impl Error {
     /// Bytes at `offset` of `what` that are not what they must be.
     pub fn damaged(what: impl Into<String>, offset: u64, detail: impl Into<String>) -> Self {
         Error::Damaged { what: what.into(), offset, detail: detail.into() }
+    }
+
+    /// Sound bytes of `what` that only a newer program reads: one that knows what it `needs`.
+    pub fn newer(what: impl Into<String>, needs: impl Into<String>) -> Self {
+        Error::Newer { what: what.into(), needs: needs.into() }
+    }
+
+    /// Puts the file's name into what a decoder says, which knows none.
+    #[must_use]
+    pub fn in_file(self, name: &str) -> Self {
+        match self {
+            Error::Damaged { offset, detail, .. } => Error::damaged(name, offset, detail),
+            Error::Newer { needs, .. } => Error::newer(name, needs),
+            other => other,
+        }
     }
 
     /// True if the disk, a quota or a file size limit is full.

@@ -45,10 +45,11 @@ pub fn restore(
 /// Says what was restored, and how the program ends.
 pub fn ended(app: &mut App, report: &GetReport) -> Outcome {
     app.report(&render::get(report))?;
-    Ok(match (report.damaged, report.failed) {
-        (0, 0) => exit::DONE,
-        (0, _) => exit::UNREADABLE,
-        _ => exit::DAMAGED,
+    Ok(match report {
+        GetReport { damaged: 1.., .. } => exit::DAMAGED,
+        GetReport { newer: 1.., .. } => exit::NEWER,
+        GetReport { failed: 1.., .. } => exit::UNREADABLE,
+        _ => exit::DONE,
     })
 }
 

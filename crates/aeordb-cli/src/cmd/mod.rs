@@ -26,7 +26,7 @@ pub mod rm;
 pub mod serve;
 pub mod snapshot;
 pub mod stat;
-mod verify;
+pub mod verify;
 
 /// Runs a verb.
 pub fn run(app: &mut App, verb: Verb) -> Outcome {

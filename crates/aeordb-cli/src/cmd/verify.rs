@@ -1,6 +1,6 @@
 //! `verify [FILE] [--deep] [--with F...]`
 
-use aeordb::backup;
+use aeordb::backup::{self, VerifyReport};
 
 use crate::app::{App, Outcome};
 use crate::args::Verify;
@@ -21,5 +21,14 @@ pub fn run(app: &mut App, args: &Verify) -> Outcome {
         verified.about(Subject::Database)
     })?;
     app.report(&render::verify(&report))?;
-    Ok(if report.damages.is_empty() { exit::DONE } else { exit::DAMAGED })
+    Ok(code(&report))
+}
+
+/// How a verification ends.
+pub fn code(report: &VerifyReport) -> u8 {
+    match (report.damages.is_empty(), report.newer.is_empty()) {
+        (true, true) => exit::DONE,
+        (true, false) => exit::NEWER,
+        (false, _) => exit::DAMAGED,
+    }
 }

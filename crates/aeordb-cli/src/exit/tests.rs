@@ -35,6 +35,7 @@ fn all() -> Vec<(Error, u8)> {
         (Error::Exists("o".into()), 15),
         (Error::Incomplete { version: id(1), missing: 2, supplier: Some(id(2)) }, 16),
         (Error::Incomplete { version: id(1), missing: 2, supplier: None }, 16),
+        (Error::newer("d", "frames of kind 12"), 20),
         (Error::Foreign { what: "f".into(), detail: "is a text".into() }, 1),
         (Error::ReadOnly { what: "d".into(), why: "it is an export".into() }, 1),
         (Error::Limit { what: "the name".into(), limit: 255, found: 256 }, 1),

@@ -148,6 +148,12 @@ impl Client {
         }
     }
 
+    /// The error that a problem document of this server tells of.
+    pub fn error_of(&self, problem: &Value) -> Error {
+        let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+        error_of(problem, status.unwrap_or_default(), &self.base)
+    }
+
     fn unreachable(&self, error: ureq::Error) -> Error {
         let what = format!("asking {}", self.base);
         match error {
@@ -237,6 +243,10 @@ fn error_of(problem: &Value, status: u16, url: &str) -> Error {
                 None => detail,
             };
             Error::damaged(if file.is_empty() { url.into() } else { file }, offset, detail)
+        }
+        ("newer", _) => {
+            let (file, needs) = (text("file"), text("needs"));
+            Error::newer(if file.is_empty() { url.into() } else { file }, needs)
         }
         (_, 401 | 403) => denied(&detail),
         ("invalid", _) => Error::Invalid(detail),

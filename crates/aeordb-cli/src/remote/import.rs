@@ -122,6 +122,7 @@ pub fn called(error: Error, is_it: impl Fn(&str) -> bool, file: &Path) -> Error 
         Error::Damaged { what, offset, detail } => {
             Error::Damaged { what: name(what), offset, detail }
         }
+        Error::Newer { what, needs } => Error::Newer { what: name(what), needs },
         Error::Foreign { what, detail } => Error::Foreign { what: name(what), detail },
         Error::BrokenChain(broken) => {
             let BrokenChain { file, after, .. } = *broken;

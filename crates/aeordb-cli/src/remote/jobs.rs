@@ -14,6 +14,7 @@ use super::overlay::Overlay;
 use super::parse;
 use crate::app::{App, Outcome};
 use crate::args::{Gc, Verify};
+use crate::cmd::verify::code;
 use crate::exit::{self, About, Attempt, Subject};
 use crate::render;
 
@@ -24,7 +25,7 @@ pub fn verify(app: &mut App, client: &Client, args: &Verify) -> Outcome {
         verify_with(app, client, args, &mut report)?;
     }
     app.report(&render::verify(&report))?;
-    Ok(if report.damages.is_empty() { exit::DONE } else { exit::DAMAGED })
+    Ok(code(&report))
 }
 
 /// The patches are looked at here, and whether they lead on is proved where the database is.
@@ -41,7 +42,7 @@ fn verify_with(
         }
         Ok(())
     })?;
-    if !report.damages.is_empty() {
+    if code(report) != exit::DONE {
         return Ok(());
     }
     let laid = Overlay::lay(app, client, &args.with).map(drop);
@@ -69,10 +70,7 @@ fn run(client: &Client, url: &str, body: Value) -> Attempt<Value> {
             Some("running") => {}
             Some("done") => return Ok(job["result"].clone()),
             Some("cancelled") => return Err(Error::Interrupted.into()),
-            _ => {
-                let detail = job["problem"]["detail"].as_str().unwrap_or("the job failed");
-                return Err(Error::invalid(detail).into());
-            }
+            _ => return Err(client.error_of(&job["problem"])).about(Subject::Database),
         }
     }
     Err(Error::Interrupted.into())

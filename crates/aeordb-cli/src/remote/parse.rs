@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aeordb::backup::{
-    Change, Conflict, Damage, ImportReport, Info, MergeReport, OnConflict, VerifyReport,
+    Change, Conflict, Damage, ImportReport, Info, MergeReport, Newer, OnConflict, VerifyReport,
 };
 use aeordb::db::{EditReport, FileKind, HistoryEntry, Promotion, Snapshot};
 use aeordb::gc::GcReport;
@@ -240,6 +240,13 @@ pub fn verify(value: &Value) -> Result<VerifyReport> {
             paths: paths.collect::<Result<_>>()?,
         })
     });
+    let newer = value["newer"].as_array().into_iter().flatten().map(|newer| {
+        Ok(Newer {
+            offset: number(newer, "offset")?,
+            what: text(newer, "what")?,
+            needs: text(newer, "needs")?,
+        })
+    });
     Ok(VerifyReport {
         kind: kind(value)?,
         deep: flag(value, "deep")?,
@@ -250,5 +257,6 @@ pub fn verify(value: &Value) -> Result<VerifyReport> {
         unproved: number(value, "unproved")?,
         torn_tail: number(value, "torn_tail")?,
         damages: damages.collect::<Result<_>>()?,
+        newer: newer.collect::<Result<_>>()?,
     })
 }

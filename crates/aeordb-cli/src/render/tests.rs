@@ -169,6 +169,7 @@ fn damage_is_reported_with_the_files_that_it_hits() {
         bytes: 100,
         deep: true,
         damages: Vec::new(),
+        newer: Vec::new(),
         torn_tail: 0,
         unproved: 0,
     };

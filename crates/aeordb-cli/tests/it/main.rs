@@ -9,6 +9,7 @@ mod flags;
 mod json;
 mod manual;
 mod names;
+mod newer;
 mod pipes;
 mod readers;
 mod refusals;

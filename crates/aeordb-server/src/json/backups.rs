@@ -160,6 +160,10 @@ pub fn verify(report: &VerifyReport) -> Value {
         let paths: Vec<Value> = paths.collect();
         json!({ "offset": damage.offset, "what": damage.what, "paths": paths })
     });
+    let newer = report
+        .newer
+        .iter()
+        .map(|newer| json!({ "offset": newer.offset, "what": newer.what, "needs": newer.needs }));
     json!({
         "kind": report.kind.name(),
         "deep": report.deep,
@@ -170,5 +174,6 @@ pub fn verify(report: &VerifyReport) -> Value {
         "unproved": report.unproved,
         "torn_tail": report.torn_tail,
         "damages": damages.collect::<Vec<_>>(),
+        "newer": newer.collect::<Vec<_>>(),
     })
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::backup::diff::{PatchReport, diff};
 use crate::backup::export::{ExportReport, export};
 use crate::backup::import::chain::{Head, Input, look_ahead, open};
-use crate::backup::import::copy::{self, Named, check_block, renamed};
+use crate::backup::import::copy::{self, Named, check_block};
 use crate::backup::layered::open_with;
 use crate::backup::listing::{Sum, Tally, composed};
 use crate::crew::{Crew, Ticket};
@@ -156,12 +156,12 @@ impl List {
     fn advance(&mut self) -> Result<()> {
         loop {
             if let Some(change) = self.part.as_mut().and_then(Iterator::next) {
-                let change = change.map_err(|error| renamed(error, &self.name))?;
+                let change = change.map_err(|error| error.in_file(&self.name))?;
                 self.next = Some((Path::parse(&change.path)?, change));
                 return Ok(());
             }
             self.part = match self.parts.pop_front() {
-                Some(at) => Some(self.read(at).map_err(|error| renamed(error, &self.name))?),
+                Some(at) => Some(self.read(at).map_err(|error| error.in_file(&self.name))?),
                 None => {
                     self.next = None;
                     return Ok(());
@@ -257,7 +257,7 @@ impl Copy<'_> {
                 Part::Block(at, block) => {
                     let name = name.clone();
                     Frame::Block(self.crew.submit(move || {
-                        let entries = check_block(at, &block).map_err(|e| renamed(e, &name))?;
+                        let entries = check_block(at, &block).map_err(|e| e.in_file(&name))?;
                         Ok((block, entries))
                     }))
                 }

@@ -6,7 +6,6 @@ use std::path::Path as LocalPath;
 
 use crate::backup::changes::{Renames, same_apart_from_below, steps};
 use crate::backup::import::chain::open;
-use crate::backup::import::copy::renamed;
 use crate::error::{Error, Result};
 use crate::format::change_list::{ChangeListWriter, ChangeRecord, MARK_LEN, Mark, Sort};
 use crate::format::seal::Closing;
@@ -272,7 +271,7 @@ pub fn listed_changes(path: &LocalPath, watch: &Watch) -> Result<Vec<ListedChang
         match stream.next_part()? {
             Part::Changes(part) => {
                 for change in part {
-                    let change = change.map_err(|error| renamed(error, &name))?;
+                    let change = change.map_err(|error| error.in_file(&name))?;
                     tally.add(&change)?;
                     changes.push((Path::parse(&change.path)?, change));
                 }

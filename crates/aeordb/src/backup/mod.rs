@@ -27,7 +27,7 @@ pub use layered::{begin_over, open_with};
 pub use listing::{ListedChange, listed_changes};
 pub use merge::{Conflict, MergeReport, OnConflict};
 pub use subtree::subtree;
-pub use verify::{Damage, VerifyReport, verify, verify_with};
+pub use verify::{Damage, Newer, VerifyReport, verify, verify_with};
 
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,8 @@ pub struct VerifyReport {
     pub unproved: u64,
     /// What is damaged, in the order of the file.
     pub damages: Vec<Damage>,
+    /// What is sound and can be read by a newer program alone.
+    pub newer: Vec<Newer>,
     /// Bytes after the last commit that were never acknowledged.
     pub torn_tail: u64,
 }
@@ -62,6 +64,17 @@ pub struct Damage {
     pub paths: Vec<(VersionId, Path)>,
 }
 
+/// Something that a newer program made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Newer {
+    /// Where in the file; zero if that is not known.
+    pub offset: u64,
+    /// The thing.
+    pub what: String,
+    /// The feature that this program does not know.
+    pub needs: String,
+}
+
 impl VerifyReport {
     fn new(kind: FileKind, deep: bool) -> Self {
         VerifyReport {
@@ -73,6 +86,7 @@ impl VerifyReport {
             deep,
             unproved: 0,
             damages: Vec::new(),
+            newer: Vec::new(),
             torn_tail: 0,
         }
     }
@@ -93,6 +107,7 @@ impl VerifyReport {
             Damage { what, ..damage }
         };
         self.damages.extend(other.damages.into_iter().map(named));
+        self.newer.extend(other.newer);
     }
 
     /// The files lead to one more version, which proves what was not proved yet; or they do not,
@@ -105,7 +120,7 @@ impl VerifyReport {
         self.keep(0, proved)
     }
 
-    /// Keeps damage, passes other errors on.
+    /// Keeps damage and what only a newer program reads, passes other errors on.
     fn keep(&mut self, at: u64, result: Result<()>) -> Result<()> {
         match result {
             Err(Error::Damaged { offset, detail, .. }) => {
@@ -114,6 +129,10 @@ impl VerifyReport {
             }
             Err(error @ (Error::Limit { .. } | Error::Incomplete { .. } | Error::NotFound(_))) => {
                 self.damage(at, error.to_string());
+                Ok(())
+            }
+            Err(Error::Newer { what, needs }) => {
+                self.newer.push(Newer { offset: at, what, needs });
                 Ok(())
             }
             other => other,
@@ -134,6 +153,7 @@ pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyRepor
             // A sealed file that is cut off is read as far as it goes, which names the place.
             match verify_sealed(path, None, FileKind::Export, deep, watch) {
                 Ok(report) if !report.damages.is_empty() => Ok(report),
+                Err(error @ Error::Newer { .. }) => Err(error),
                 _ => Err(Error::Damaged { what, offset, detail }),
             }
         }
@@ -163,7 +183,7 @@ pub fn verify_with(
         FileKind::Export | FileKind::Database => files.insert(0, path.to_owned()),
     }
     let Some((first, patches)) = files.split_first() else { return Ok(report) };
-    if report.damages.is_empty() {
+    if report.damages.is_empty() && report.newer.is_empty() {
         let opened = open_with(first, patches, scratch, &Options::default(), watch);
         report.lead_to(opened.map(drop))?;
     }
@@ -225,6 +245,7 @@ pub(crate) fn verify_database(
     }
     report.damages.sort_by_key(|damage| damage.offset);
     report.damages.dedup_by(|a, b| a.offset == b.offset && a.what == b.what);
+    report.newer.dedup();
     Ok(report)
 }
 
@@ -266,7 +287,8 @@ impl Checks<'_> {
                     });
                 self.report.keep(at, checked)
             }
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => self.report.keep(at, self.source.named(Err(header.newer()))),
         }
     }
 
@@ -314,12 +336,10 @@ impl Checks<'_> {
             }
             Err(error) => {
                 self.bad_blocks.insert(at);
-                let what = match error {
-                    Error::Damaged { detail, .. } => detail,
-                    Error::Limit { .. } => error.to_string(),
-                    other => return Err(other),
-                };
-                self.report.damage(at, what);
+                match error {
+                    Error::Damaged { detail, .. } => self.report.damage(at, detail),
+                    other => self.report.keep(at, Err(other))?,
+                }
                 Ok(())
             }
         }
@@ -381,6 +401,9 @@ fn prove_versions(reader: &Reader, report: &mut VerifyReport, watch: &Watch) -> 
             Error::Damaged { what, offset, detail } => {
                 let detail = format!("version {version}: {what}: {detail}");
                 Error::Damaged { what, offset, detail }
+            }
+            Error::Newer { what, needs } => {
+                Error::newer(format!("version {version}: {what}"), needs)
             }
             other => other,
         });

@@ -106,7 +106,11 @@ impl HistoryEntry {
         let mut decoder = Decoder::new("a history entry", value);
         let version = version_id(&mut decoder)?;
         let time = decoder.i64()?;
-        let promoted = decoder.varint()? != 0;
+        let promoted = match decoder.varint()? {
+            0 => false,
+            1 => true,
+            other => return Err(decoder.newer(format!("history entries of sort {other}"))),
+        };
         let what = text(&mut decoder, METADATA_LEN_MAX)?;
         decoder.finish()?;
         Ok(HistoryEntry { sequence, time, version, what, promoted })

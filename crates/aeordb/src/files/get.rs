@@ -65,6 +65,8 @@ pub struct GetReport {
     pub failed: u64,
     /// Those of them whose stored bytes are damaged.
     pub damaged: u64,
+    /// Those of them that only a newer program reads.
+    pub newer: u64,
 }
 
 /// Restores what `path` is in `version` to `local`: a directory's contents into it, a file as it,
@@ -139,6 +141,7 @@ struct Shared {
     bytes: AtomicU64,
     failed: AtomicU64,
     damaged: AtomicU64,
+    newer: AtomicU64,
     /// Directories that are open.
     open: AtomicU64,
 }
@@ -156,6 +159,7 @@ impl Shared {
             bytes: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
+            newer: AtomicU64::new(0),
             open: AtomicU64::new(0),
         }
     }
@@ -182,9 +186,11 @@ impl Shared {
             return Err(Error::Interrupted);
         }
         self.failed.fetch_add(1, Relaxed);
-        if matches!(error, Error::Damaged { .. }) {
-            self.damaged.fetch_add(1, Relaxed);
-        }
+        match error {
+            Error::Damaged { .. } => self.damaged.fetch_add(1, Relaxed),
+            Error::Newer { .. } => self.newer.fetch_add(1, Relaxed),
+            _ => 0,
+        };
         self.watch.warn(format!("{}: not restored: {error}", shown.display()));
         Ok(())
     }
@@ -215,6 +221,7 @@ impl Shared {
             bytes: self.bytes.load(Relaxed),
             failed: self.failed.load(Relaxed),
             damaged: self.damaged.load(Relaxed),
+            newer: self.newer.load(Relaxed),
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, compression, damaged};
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, compression, damaged, newer};
 use crate::hash::{HASH_LEN, Hash, Kind};
 use crate::limits::{BLOCK_ENTRIES_MAX, BLOCK_LEN_MAX, ENTRY_LEN_MAX};
 
@@ -78,11 +78,12 @@ pub fn check_header(offset: u64, header: &FrameHeader) -> Result<usize> {
         limit: limit as u64,
         found,
     };
-    if header.frame_kind() != Some(FrameKind::Block) {
-        return Err(damaged(
-            offset,
-            format!("expected a block, found a frame of kind {}", header.kind),
-        ));
+    match header.frame_kind() {
+        Some(FrameKind::Block) => {}
+        None => return Err(header.newer()),
+        Some(other) => {
+            return Err(damaged(offset, format!("expected a Block frame, found a {other:?}")));
+        }
     }
     if count == 0 || count > BLOCK_ENTRIES_MAX {
         return Err(limit("the number of entries", BLOCK_ENTRIES_MAX, count as u64));
@@ -97,8 +98,20 @@ pub fn check_header(offset: u64, header: &FrameHeader) -> Result<usize> {
     Ok(table_len)
 }
 
-/// Reads a block's table from the start of its body.
+/// Reads a block's table from the start of its body, which has not proved itself yet.
 pub fn parse_head(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<BlockHead> {
+    read_head(offset, header, body, |kind| {
+        damaged(offset, format!("a block with an entry of the unknown kind {kind}"))
+    })
+}
+
+/// Reads a block's table; `unknown` says what an entry of an unknown kind means.
+fn read_head(
+    offset: u64,
+    header: &FrameHeader,
+    body: &[u8],
+    unknown: impl Fn(u8) -> Error,
+) -> Result<BlockHead> {
     let table_len = check_header(offset, header)?;
     let count = header.count.get() as usize;
     let raw_len = header.raw_len.get() as usize;
@@ -106,12 +119,12 @@ pub fn parse_head(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<Bloc
     let codec = match header.codec {
         0 => Codec::Raw,
         1 => Codec::Zstd,
-        other => return Err(bad(format!("a block with the unknown codec {other}"))),
+        other => return Err(newer(format!("blocks of codec {other}"))),
     };
     let class = match header.class {
         1 => Class::Chunks,
         2 => Class::Tree,
-        other => return Err(bad(format!("a block of the unknown class {other}"))),
+        other => return Err(newer(format!("blocks of class {other}"))),
     };
     let table = body.get(..table_len).ok_or_else(|| bad("a block's table is cut off".into()))?;
     let (hashes, lengths) = table
@@ -122,9 +135,10 @@ pub fn parse_head(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<Bloc
     for (hash, length) in hashes.as_chunks::<HASH_LEN>().0.iter().zip(lengths.as_chunks::<4>().0) {
         let [a, b, c, kind] = *length;
         let len = u32::from_le_bytes([a, b, c, 0]);
-        let kind = Kind::from_u8(kind)
-            .filter(|kind| Class::of(*kind) == class)
-            .ok_or_else(|| bad(format!("a block with an entry of kind {kind}")))?;
+        let kind = Kind::from_u8(kind).ok_or_else(|| unknown(kind))?;
+        if Class::of(kind) != class {
+            return Err(bad(format!("a block of {class:?} with a {}", kind.name())));
+        }
         if len as usize > ENTRY_LEN_MAX {
             return Err(bad(format!("an entry of {len} bytes, the limit is {ENTRY_LEN_MAX}")));
         }
@@ -142,7 +156,7 @@ pub fn parse(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<BlockHead
     if header.expected_hash([body]) != header.hash {
         return Err(damaged(offset, "the block does not have the hash it was written with"));
     }
-    parse_head(offset, header, body)
+    read_head(offset, header, body, |kind| newer(format!("entries of kind {kind}")))
 }
 
 /// The payload of a block, decompressed: the entries' encodings one after another.

@@ -12,7 +12,7 @@
 //! and what comes to nothing is no change. A deletion and an addition of one mark are a renaming.
 
 use crate::error::{Error, Result};
-use crate::format::{FrameHeader, FrameKind, compression, damaged};
+use crate::format::{FrameHeader, FrameKind, compression, damaged, newer};
 use crate::limits::{CHANGES_LEN_MAX, PATH_LEN_MAX};
 
 /// Bytes of paths after which a part of the list is closed.
@@ -62,6 +62,9 @@ impl ChangeRecord {
         self.before as u8 * 3 + self.after as u8
     }
 }
+
+/// Codes are below this.
+const CODES: u8 = 9;
 
 /// What a code stands for; `None` if for nothing.
 fn sorts(code: u8) -> Option<(Sort, Sort)> {
@@ -181,7 +184,7 @@ pub fn parse(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<ChangeLis
         0 => payload.to_vec(),
         1 => compression::decompress(payload, raw_len)
             .map_err(|_| bad("the list of changes does not decompress"))?,
-        _ => return Err(bad("a list of changes with an unknown codec")),
+        other => return Err(newer(format!("lists of changes of codec {other}"))),
     };
     if raw.len() != raw_len {
         return Err(bad("a list of changes of another length than it says"));
@@ -244,12 +247,15 @@ impl Iterator for ChangeList {
             return (!whole)
                 .then(|| Err(damaged(self.offset, "a list of changes with more in it")));
         }
-        let record = self.record();
-        if record.is_none() {
+        let record = self.record().ok_or_else(|| match self.raw.get(self.next) {
+            Some(code) if *code >= CODES => newer(format!("changes of code {code}")),
+            _ => damaged(self.offset, "a change that cannot be read"),
+        });
+        if record.is_err() {
             self.next = self.marks.len();
             self.paths = self.raw.len();
         }
-        Some(record.ok_or_else(|| damaged(self.offset, "a change that cannot be read")))
+        Some(record)
     }
 }
 

@@ -4,7 +4,7 @@ use zerocopy::little_endian::{I64, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::Result;
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, damaged, fixed_body};
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, damaged, fixed_body, newer};
 
 /// A commit's body.
 #[derive(
@@ -65,6 +65,9 @@ impl Commit {
         let (commit, rest) = fixed_body::<Commit>("commit", offset, header, body)?;
         if commit.file_id != file_id || commit.offset.get() != offset || !rest.is_empty() {
             return Err(damaged(offset, "a commit of another file or place"));
+        }
+        if commit.reserved.get() != 0 {
+            return Err(newer("fields of a commit that this program does not know"));
         }
         Ok(*commit)
     }

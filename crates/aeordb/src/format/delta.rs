@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, Strategy};
 
 use crate::error::{Error, Result};
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, damaged};
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, damaged, newer};
 use crate::hash::{HASH_LEN, Hash, Kind};
 use crate::limits::{
     DELTA_CONTEXT_MAX, DELTA_ENTRIES_MAX, DELTA_LEN_MAX, DELTA_PREFIX_LEN_MAX,
@@ -200,9 +200,13 @@ fn read_section(offset: u64, table: &[u8]) -> Result<(Section, &[u8])> {
     let cut_off = || damaged(offset, "a delta whose table is cut off");
     let (head, rest) = SectionHead::read_from_prefix(table).map_err(|_| cut_off())?;
     let kind = Kind::from_u8(head.kind)
-        .filter(|kind| matches!(kind, Kind::Chunk | Kind::Directory | Kind::List))
-        .filter(|_| head.reserved == [0; 3])
-        .ok_or_else(|| damaged(offset, format!("a delta of entries of kind {}", head.kind)))?;
+        .ok_or_else(|| newer(format!("deltas of entries of kind {}", head.kind)))?;
+    if head.reserved != [0; 3] {
+        return Err(newer("fields of a delta that this program does not know"));
+    }
+    if !matches!(kind, Kind::Chunk | Kind::Directory | Kind::List) {
+        return Err(damaged(offset, format!("a delta of a {}", kind.name())));
+    }
     let (names, rest) = (head.references.get() as usize)
         .checked_mul(HASH_LEN)
         .and_then(|len| rest.split_at_checked(len))

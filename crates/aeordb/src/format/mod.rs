@@ -134,20 +134,26 @@ impl FrameHeader {
         first_u64(blake3::hash(self.checked()).as_bytes())
     }
 
-    /// Reads a header; `None` if these bytes are none. A header that is read has a sound kind and
-    /// lengths that its kind allows, but its body is not checked yet.
+    /// Reads a header; `None` if these bytes are none. A header that is read has its check, so its
+    /// fields are what was written; they may be more than this program knows, and the body is not
+    /// checked yet.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (header, _) = FrameHeader::read_from_prefix(bytes).ok()?;
-        let sound = header.magic == FRAME_MAGIC
-            && header.reserved == 0
-            && header.check.get() == header.expected_check()
-            && header.frame_kind().is_some();
+        let sound = header.magic == FRAME_MAGIC && header.check.get() == header.expected_check();
         sound.then_some(header)
     }
 
     /// The frame's kind, if it is one that this program knows.
     pub fn frame_kind(&self) -> Option<FrameKind> {
-        FrameKind::from_u8(self.kind)
+        FrameKind::from_u8(self.kind).filter(|_| self.reserved == 0)
+    }
+
+    /// What to say of a frame without a kind that this program knows.
+    pub fn newer(&self) -> Error {
+        newer(match self.reserved {
+            0 => format!("frames of kind {}", self.kind),
+            _ => "fields of a frame's header that this program does not know".to_owned(),
+        })
     }
 
     /// Bytes of the whole frame, header included.
@@ -171,6 +177,11 @@ pub fn first_u64(hash: &[u8; 32]) -> u64 {
 /// it.
 pub(crate) fn damaged(offset: u64, detail: impl Into<String>) -> Error {
     Error::damaged("the file", offset, detail)
+}
+
+/// What a decoder says of sound bytes that only a newer program reads.
+pub(crate) fn newer(needs: impl Into<String>) -> Error {
+    Error::newer("the file", needs)
 }
 
 /// Checks a frame with a whole-body hash and gives its body as `T` and what follows it.

@@ -127,23 +127,27 @@ impl Superblock {
         if superblock.expected_check() != superblock.check {
             return Err(Error::damaged(what, offset, "the superblock does not have its hash"));
         }
-        if superblock.format.get() != FORMAT_VERSION {
-            let found = superblock.format.get();
-            return Err(foreign(&format!(
-                "has format version {found}, this program reads version {FORMAT_VERSION}"
-            )));
+        match superblock.needs() {
+            Some(needs) => Err(Error::newer(what, needs)),
+            None => Ok(superblock),
         }
-        let unknown = superblock.required.get() & !REQUIRED_KNOWN;
-        if unknown != 0 {
-            return Err(foreign(&format!(
-                "needs features that this program does not know (bits {unknown:#x})"
-            )));
+    }
+
+    /// What a program must know to read the file, if it is more than this one does.
+    fn needs(&self) -> Option<String> {
+        let unknown = self.required.get() & !REQUIRED_KNOWN;
+        if self.format.get() != FORMAT_VERSION {
+            let found = self.format.get();
+            Some(format!("format version {found}, this program reads version {FORMAT_VERSION}"))
+        } else if unknown != 0 {
+            Some(format!("features that this program does not know (bits {unknown:#x})"))
+        } else if self.file_kind().is_none() {
+            Some(format!("files of kind {}", self.kind))
+        } else if self.reserved != [0; 3] || self.reserved_end != [0; 88] {
+            Some("fields of a superblock that this program does not know".into())
+        } else {
+            None
         }
-        let zero = superblock.reserved == [0; 3] && superblock.reserved_end == [0; 88];
-        if superblock.file_kind().is_none() || !zero {
-            return Err(foreign("has a superblock of an unknown kind"));
-        }
-        Ok(superblock)
     }
 
     /// The file's kind.

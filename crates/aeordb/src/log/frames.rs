@@ -34,7 +34,9 @@ pub fn next_frame(source: &Source, range: Range<u64>, limit: u64) -> Result<Opti
         let window = source.bytes(at, len)?;
         for (position, _) in window.windows(4).enumerate().filter(|(_, four)| *four == FRAME_MAGIC)
         {
-            if frame(source, at + position as u64, limit)?.is_some() {
+            // Among bytes of anybody's, what is not known is no frame.
+            let found = frame(source, at + position as u64, limit)?;
+            if found.is_some_and(|header| header.frame_kind().is_some()) {
                 return Ok(Some(at + position as u64));
             }
         }

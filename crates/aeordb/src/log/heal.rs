@@ -127,8 +127,10 @@ fn with_hint(error: Error) -> Error {
 /// block.
 fn table(source: &Source, seen: Seen) -> Result<Option<(u64, u64, Vec<TableEntry>)>> {
     let Seen::Frame(at, header) = seen else { return Ok(None) };
-    if header.frame_kind() != Some(FrameKind::Block) {
-        return Ok(None);
+    match header.frame_kind() {
+        Some(FrameKind::Block) => {}
+        Some(_) => return Ok(None),
+        None => return source.named(Err(header.newer())),
     }
     match source.table(at, &header) {
         Ok(head) => Ok(Some((at, header.tag(), head.entries))),

@@ -100,6 +100,8 @@ pub fn read_slots(source: &Source) -> Result<Vec<(usize, Superblock)>> {
         match parsed {
             Ok(superblock) => sound.push((slot, superblock)),
             // What both slots say is not ours is not ours; otherwise the damage is what counts.
+            // What a newer program wrote there is not passed over: it may be all that counts.
+            Err(error @ Error::Newer { .. }) => return Err(error),
             Err(error) => match (&first_error, &error) {
                 (Some(Error::Foreign { .. }), Error::Damaged { .. }) | (None, _) => {
                     first_error = Some(error);
@@ -211,8 +213,11 @@ pub fn small_frame(
     offset: u64,
     kind: FrameKind,
 ) -> Result<(FrameHeader, Vec<u8>)> {
-    let header = source
-        .header(offset)?
+    let header = source.header(offset)?;
+    if let Some(header) = header.filter(|header| header.frame_kind().is_none()) {
+        return source.named(Err(header.newer()));
+    }
+    let header = header
         .filter(|header| header.frame_kind() == Some(kind))
         .ok_or_else(|| source.damaged(offset, format!("expected a {kind:?} frame, found none")))?;
     let len = header.body_len.get();
@@ -410,6 +415,7 @@ impl<'a> Replay<'a> {
             }
             Some(FrameKind::Run) => check_run(self.source, at, header),
             Some(FrameKind::Checkpoint | FrameKind::Void) => Ok(()),
+            None => self.source.named(Err(header.newer())),
             _ => Err(self.source.damaged(at, "a frame that no database holds")),
         }
     }

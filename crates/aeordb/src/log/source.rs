@@ -215,12 +215,7 @@ impl Source {
 
     /// Puts the file's name into an error of a decoder.
     pub fn named<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| match error {
-            Error::Damaged { offset, detail, .. } => {
-                Error::Damaged { what: self.name.clone(), offset, detail }
-            }
-            other => other,
-        })
+        result.map_err(|error| error.in_file(&self.name))
     }
 
     /// An error about the bytes at `offset`.
@@ -261,7 +256,6 @@ impl Source {
     /// The block at `offset` as it is stored, checked by its hash.
     pub fn raw_block(&self, offset: u64, tag: Option<u64>) -> Result<RawBlock> {
         let header = self.block_header(offset, tag)?;
-        self.named(block::check_header(offset, &header))?;
         // Bounded by the limits that the header was held against.
         let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
         let frame = Bytes::from(self.bytes(offset, len)?);
@@ -270,9 +264,7 @@ impl Source {
 
     /// Length of the frame of the block at `offset`.
     pub fn block_len(&self, offset: u64) -> Result<u64> {
-        let header = self.block_header(offset, None)?;
-        self.named(block::check_header(offset, &header))?;
-        Ok(header.frame_len())
+        Ok(self.block_header(offset, None)?.frame_len())
     }
 
     /// The table of the block at `offset`, read without its payload.
@@ -286,6 +278,7 @@ impl Source {
         let header = self
             .header(offset)?
             .ok_or_else(|| self.damaged(offset, "expected a block, found no frame"))?;
+        self.named(block::check_header(offset, &header))?;
         if tag.is_some_and(|tag| tag != header.tag()) {
             return Err(self.damaged(offset, "another block than the index says"));
         }
@@ -317,10 +310,12 @@ impl Source {
     fn decode_block(&self, place: &Place, alone: bool) -> Result<Block> {
         let offset = place.block;
         let header = self.block_header(offset, Some(place.tag))?;
-        self.named(block::check_header(offset, &header))?;
         let len = usize::try_from(header.body_len.get()).unwrap_or(usize::MAX);
         let body = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
-        let head = self.named(block::parse_head(offset, &header, &body))?;
+        // What is in a table is believed unknown rather than broken if the whole block has its hash.
+        let head = block::parse_head(offset, &header, &body)
+            .or_else(|_| block::parse(offset, &header, &body));
+        let head = self.named(head)?;
         let table_len = head.entries.len() * block::TABLE_ENTRY_LEN;
         let payload = body.get(table_len..).unwrap_or_default();
         self.named(match alone {

@@ -181,6 +181,7 @@ impl<'a> StreamReader<'a> {
                     return Ok(Part::Link(at, self.named(Link::parse(at, &header, body))?));
                 }
                 Some(FrameKind::Closing) => return self.end(at, &header),
+                None => return Err(header.newer().in_file(&self.name)),
                 _ => return Err(self.damaged(at, "a frame that no sealed file holds")),
             }
         }
@@ -193,10 +194,7 @@ impl<'a> StreamReader<'a> {
     }
 
     fn named<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| match error {
-            Error::Damaged { offset, detail, .. } => self.damaged(offset, detail),
-            other => other,
-        })
+        result.map_err(|error| error.in_file(&self.name))
     }
 
     /// A whole frame whose length was held against the limits.

@@ -107,6 +107,12 @@ impl<'a> Decoder<'a> {
         Error::damaged(self.what, self.offset() as u64, detail)
     }
 
+    /// An error about what only a newer program can have written: the input is named by its hash.
+    #[cold]
+    pub fn newer(&self, needs: impl Into<String>) -> Error {
+        Error::newer(self.what, needs)
+    }
+
     /// The next `len` bytes, whatever they are.
     pub fn raw(&mut self, len: usize) -> Result<&'a [u8]> {
         match self.rest.split_at_checked(len) {

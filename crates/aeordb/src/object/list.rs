@@ -85,9 +85,7 @@ impl ListNode {
         }
         let level = decoder.u8()?;
         if usize::from(level) >= TREE_HEIGHT_MAX {
-            return Err(
-                decoder.error(format!("expected a level below {TREE_HEIGHT_MAX}, found {level}"))
-            );
+            return Err(decoder.newer(format!("chunk lists of level {level}")));
         }
         let node = if level == 0 {
             let mut chunks = Vec::with_capacity(decoder.remaining() / (HASH_LEN + 1));

@@ -45,8 +45,7 @@ impl Version {
         let mut decoder = Decoder::new("version", bytes);
         let flags = decoder.varint()?;
         if flags != 0 {
-            let detail = format!("expected flags 0, found {flags:#x}; needs a newer version");
-            return Err(decoder.error(detail));
+            return Err(decoder.newer(format!("flags of a version (bits {flags:#x})")));
         }
         let root = DirectoryId(decoder.hash()?);
         let totals = decode_totals(&mut decoder)?;

@@ -53,8 +53,8 @@ impl File {
         let mut header = FrameHeader::read_from_bytes(&*place).ok()?;
         header.magic = FRAME_MAGIC;
         let body = rest.get_mut(..usize::try_from(header.body_len.get()).ok()?)?;
-        header = match header.frame_kind()? {
-            FrameKind::Run => {
+        header = match header.frame_kind() {
+            Some(FrameKind::Run) => {
                 let mut checks = Vec::new();
                 for (page, number) in body.chunks_mut(PAGE_LEN).zip(0..) {
                     let (records, check) =
@@ -64,7 +64,7 @@ impl File {
                 }
                 header.sealed([checks.as_slice()])
             }
-            FrameKind::Commit => {
+            Some(FrameKind::Commit) => {
                 let (commit, _) = Commit::mut_from_prefix(body).ok()?;
                 commit.file_id = self.file_id;
                 commit.offset = offset.into();
@@ -74,13 +74,13 @@ impl File {
                 self.previous = sealed.hash;
                 sealed
             }
-            FrameKind::Closing => {
+            Some(FrameKind::Closing) => {
                 let (closing, _) = Closing::mut_from_prefix(body).ok()?;
                 closing.offset = offset.into();
                 closing.content = *blake3::hash(before).as_bytes();
                 header.sealed([&*body])
             }
-            FrameKind::Void => header.sealed([]),
+            Some(FrameKind::Void) => header.sealed([]),
             _ => header.sealed([&*body]),
         };
         if header.frame_kind() != Some(FrameKind::Commit) {

@@ -22,4 +22,5 @@ mod gc;
 mod golden;
 mod locks;
 mod model;
+mod newer;
 mod world;

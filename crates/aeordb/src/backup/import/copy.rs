@@ -107,7 +107,7 @@ impl Copy<'_, '_> {
                     self.stored_bytes += block.frame.len() as u64;
                     let len = block.frame.len() + block.head.raw_len;
                     self.submit(len, move || {
-                        let checked = check_block(at, &block).map_err(|e| renamed(e, &name))?;
+                        let checked = check_block(at, &block).map_err(|e| e.in_file(&name))?;
                         Ok(Checked::Block(Box::new(block), checked))
                     })?;
                 }
@@ -182,7 +182,7 @@ impl Copy<'_, '_> {
         let written = self.writer.entries().snapshot();
         let large = self.large.clone();
         self.submit(delta.frame.len() + delta.raw_len(), move || {
-            let decoded = decode_within(&large, &delta, &written).map_err(|e| renamed(e, &name))?;
+            let decoded = decode_within(&large, &delta, &written).map_err(|e| e.in_file(&name))?;
             Ok(match decoded {
                 Decoded::Entries(entries) => Checked::Delta(entries),
                 Decoded::Missing(_) => Checked::Early(name, Box::new(delta)),
@@ -193,7 +193,7 @@ impl Copy<'_, '_> {
     /// A delta that refers to what stands shortly before it.
     fn early(&mut self, name: &str, delta: &Delta) -> Result<Vec<Named>> {
         let appender = self.writer.entries();
-        match decode_within(&self.large, delta, appender).map_err(|error| renamed(error, name))? {
+        match decode_within(&self.large, delta, appender).map_err(|error| error.in_file(name))? {
             Decoded::Entries(entries) => Ok(entries),
             Decoded::Missing(missing) => {
                 let (version, supplier) = (self.target, Some(self.base));
@@ -240,7 +240,7 @@ impl Copy<'_, '_> {
 /// Adds a part of a list of changes, which ends at `end`.
 pub fn tally(tally: &mut Tally, changes: ChangeList, name: &str, end: u64) -> Result<()> {
     for change in changes {
-        let added = change.map_err(|error| renamed(error, name)).and_then(|c| tally.add(&c));
+        let added = change.map_err(|error| error.in_file(name)).and_then(|c| tally.add(&c));
         added.map_err(|error| match error {
             Error::Invalid(detail) => {
                 let detail = format!("a list of changes that ends here: {detail}");
@@ -250,16 +250,6 @@ pub fn tally(tally: &mut Tally, changes: ChangeList, name: &str, end: u64) -> Re
         })?;
     }
     Ok(())
-}
-
-/// Puts the file's name into an error of a decoder.
-pub fn renamed(error: Error, name: &str) -> Error {
-    match error {
-        Error::Damaged { offset, detail, .. } => {
-            Error::Damaged { what: name.into(), offset, detail }
-        }
-        other => other,
-    }
 }
 
 /// The entries of a block, each held against its name.

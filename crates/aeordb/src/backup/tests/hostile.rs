@@ -258,7 +258,7 @@ fn entries_that_do_not_have_their_names_are_refused() {
 #[test]
 fn a_version_that_is_none_is_refused() {
     let (database, mut forge) = scene();
-    for bytes in [&b""[..], b"\0", b"no version"] {
+    for bytes in [&b""[..], b"\0", b"\0no version"] {
         forge.entries[0] = (Kind::Version, bytes.to_vec());
         forge.target = VersionId(Kind::Version.hash(bytes));
         damaged(&database, &forge.seal(), "no version");
@@ -272,6 +272,29 @@ fn a_version_that_is_none_is_refused() {
         refused(&database, &forge.seal(), "a directory"),
         Error::Incomplete { .. } | Error::Damaged { .. }
     ));
+}
+
+#[test]
+fn a_version_or_a_tree_of_a_newer_program_is_not_called_damaged() {
+    let newer = [
+        (Kind::Version, b"no version".to_vec()),
+        (Kind::Directory, vec![16]),
+        (Kind::Directory, b"\0\x01a\x02\x09\0".to_vec()),
+        (Kind::Directory, b"\0\x01a\x04\x01\x40\0\0".to_vec()),
+    ];
+    for (kind, bytes) in newer {
+        let (database, mut forge) = scene();
+        let root = DirectoryId(kind.hash(&bytes));
+        let version = match kind {
+            Kind::Version => bytes.clone(),
+            _ => Version { root, totals: Totals { files: 1, directories: 1, bytes: 0 } }.encode(),
+        };
+        forge.target = VersionId(Kind::Version.hash(&version));
+        forge.entries[0] = (Kind::Version, version);
+        forge.entries.push((Kind::Directory, bytes.clone()));
+        let error = refused(&database, &forge.seal(), "newer");
+        assert!(matches!(error, Error::Newer { .. }), "{kind:?} {bytes:?}: {error}");
+    }
 }
 
 /// A leaf of a directory with these names and items.

@@ -138,7 +138,8 @@ fn lengths_that_lie_are_refused_before_anything_is_allocated_for_them() {
 fn sections_of_kinds_that_have_no_deltas_are_refused() {
     let (kind, reserved) = (std::mem::offset_of!(SectionHead, kind), [0; 3]);
     assert_eq!(kind, 0);
-    for number in [0, Kind::Version as u8, Kind::System as u8, 99] {
+    let numbers = [0, Kind::Version as u8, Kind::System as u8, 99].map(|kind| (kind, reserved));
+    for (number, reserved) in numbers.into_iter().chain([(Kind::Chunk as u8, [0, 1, 0])]) {
         let head = SectionHead {
             kind: number,
             reserved,
@@ -147,7 +148,10 @@ fn sections_of_kinds_that_have_no_deltas_are_refused() {
             payload_len: 1.into(),
         };
         let table = [head.as_bytes(), &[1, 0, 0, 0]].concat();
-        assert!(matches!(read_section(AT, &table), Err(Error::Damaged { .. })), "kind {number}");
+        let error = read_section(AT, &table).unwrap_err();
+        let known = Kind::from_u8(number).is_some() && reserved == [0; 3];
+        assert_eq!(matches!(error, Error::Newer { .. }), !known, "kind {number}: {error}");
+        assert_eq!(matches!(error, Error::Damaged { .. }), known, "kind {number}: {error}");
     }
 }
 

@@ -117,8 +117,10 @@ impl Appender {
         let source = self.source.clone();
         for seen in Frames::new(&source, range, &[]) {
             let Seen::Frame(at, header) = seen? else { continue };
-            if header.frame_kind() == Some(FrameKind::Block) {
-                see(self, at, source.raw_block(at, None))?;
+            match header.frame_kind() {
+                Some(FrameKind::Block) => see(self, at, source.raw_block(at, None))?,
+                Some(_) => {}
+                None => return source.named(Err(header.newer())),
             }
         }
         Ok(())

@@ -227,17 +227,13 @@ fn decode_head(decoder: &mut Decoder) -> Result<(u8, u64)> {
         kind::FILE => field::OF_FILE,
         kind::SYMLINK => field::OF_SYMLINK,
         kind::DIRECTORY => field::OF_DIRECTORY,
-        _ => {
-            let detail =
-                format!("expected an entry of type 1 to 3, found {kind}; needs a newer version");
-            return Err(decoder.error(detail));
-        }
+        _ => return Err(decoder.newer(format!("entries of type {kind}"))),
     };
     let mask = decoder.varint()?;
-    if mask & !known != 0 {
-        let detail =
-            format!("expected fields of {known:#x}, found {mask:#x}; needs a newer version");
-        return Err(decoder.error(detail));
+    let unknown = mask & !known;
+    if unknown != 0 {
+        let needs = format!("fields of an entry of type {kind} (bits {unknown:#x})");
+        return Err(decoder.newer(needs));
     }
     Ok((kind, mask))
 }

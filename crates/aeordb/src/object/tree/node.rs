@@ -124,10 +124,7 @@ impl Node {
         }
         let level = decoder.u8()?;
         if usize::from(level) >= TREE_HEIGHT_MAX {
-            let detail = format!(
-                "expected a level below {TREE_HEIGHT_MAX}, found {level}; needs a newer version"
-            );
-            return Err(decoder.error(detail));
+            return Err(decoder.newer(format!("trees of level {level}")));
         }
         let entries = if level == 0 {
             Entries::Leaf(decode_leaf(&mut decoder)?)
@@ -299,6 +296,9 @@ pub(super) fn name_it<M: Map>(error: Error, hash: &Hash) -> Error {
     match error {
         Error::Damaged { what, offset, detail } if what == M::KIND.name() => {
             Error::Damaged { what: format!("{what} {hash}"), offset, detail }
+        }
+        Error::Newer { what, needs } if what == M::KIND.name() => {
+            Error::Newer { what: format!("{what} {hash}"), needs }
         }
         other => other,
     }

@@ -32,8 +32,13 @@ fn check<M: Map>(node: &Node, last: bool) -> Result<()> {
         let (key, end) = (node.key(index).unwrap_or_default(), node.entry_end(index));
         if let Some(value) = node.value(index) {
             M::check(key, value).map_err(|error| {
-                let shown = String::from_utf8_lossy(key);
-                damaged::<M>(start, format!("entry '{}': {error}", shown.escape_debug()))
+                let entry = format!("entry '{}'", String::from_utf8_lossy(key).escape_debug());
+                match error {
+                    Error::Newer { needs, .. } => {
+                        Error::newer(M::KIND.name(), format!("{needs}, for {entry}"))
+                    }
+                    error => damaged::<M>(start, format!("{entry}: {error}")),
+                }
             })?;
         }
         let is_end = index + 1 == node.len();

@@ -38,5 +38,5 @@ fn every_byte_that_is_changed_or_missing_gives_an_error_or_another_version() {
 fn flags_of_a_newer_version_are_refused_as_such() {
     let mut bytes = Version::empty().encode();
     bytes[0] = 1;
-    assert!(Version::decode(&bytes).unwrap_err().to_string().contains("needs a newer version"));
+    assert!(Version::decode(&bytes).unwrap_err().to_string().contains("newer aeordb"));
 }

@@ -208,7 +208,7 @@ fn an_entry_that_a_directory_cannot_have_is_refused() {
 #[test]
 fn levels_that_are_not_known_need_a_newer_version() {
     let error = Node::decode::<SystemMap>(vec![16].into()).err().unwrap().to_string();
-    assert!(error.contains("needs a newer version"), "{error}");
+    assert!(error.contains("newer aeordb"), "{error}");
     assert!(Node::decode::<SystemMap>(vec![].into()).is_err());
     assert!(Node::decode::<SystemMap>(vec![0; NODE_LEN_MAX + 1].into()).is_err());
 }

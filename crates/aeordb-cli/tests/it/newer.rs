@@ -1,0 +1,139 @@
+//! Files of a newer program: the same type and exit code wherever they are met, here and through
+//! a server, and never called damaged.
+
+use std::collections::BTreeMap;
+
+use aeordb::clock::Clock;
+use aeordb::db::{Database, Options};
+use aeordb::hash::{DirectoryId, Hash, Kind, VersionId};
+use aeordb::object::{Totals, Version};
+use aeordb::store::AppendEntries;
+use serde_json::Value;
+
+use crate::desk::{Desk, Run};
+use crate::server::Served;
+
+/// A directory with one name, `a`, and this item.
+fn leaf(item: &[u8]) -> Vec<u8> {
+    [&[0, 1, b'a', u8::try_from(item.len()).unwrap()], item].concat()
+}
+
+/// Roots of trees that this program does not read: a type of item, an owner, a level.
+fn roots() -> Vec<(&'static str, Vec<u8>)> {
+    let owner = leaf(&[1, 0x40, 0, 0]);
+    vec![("type", leaf(&[4, 0])), ("owner", owner), ("level", vec![16, 1, 2, 3])]
+}
+
+/// A desk whose database has such a tree as its HEAD, and as a snapshot.
+fn with_root(root: &[u8]) -> Desk {
+    let desk = Desk::with_v1();
+    let options = Options { clock: Clock::system(), workers: 1 };
+    let database = Database::open_or_create(&desk.path("data.aeordb"), &options).unwrap();
+    let mut writer = database.writer().unwrap();
+    let root = DirectoryId(writer.entries().append(Kind::Directory, root).unwrap());
+    let totals = Totals { files: 1, directories: 1, bytes: 0 };
+    let version = Version { root, totals }.encode();
+    let version = VersionId(writer.entries().append(Kind::Version, &version).unwrap());
+    writer.set_head(version, "put").unwrap();
+    writer.commit().unwrap();
+    database.create_snapshot("newer", &version, BTreeMap::new()).unwrap();
+    database.close().unwrap();
+    desk
+}
+
+/// The file with a required feature that nobody knows in each of its superblocks.
+fn with_feature(file: &[u8], slots: &[usize]) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for slot in slots {
+        bytes[slot + 17] = 1;
+        let check = Hash::of(&bytes[*slot..slot + 224]);
+        bytes[slot + 224..slot + 256].copy_from_slice(check.as_bytes());
+    }
+    bytes
+}
+
+fn assert_newer(run: Run, what: &str) {
+    let run = run.expect(20);
+    let problem: Value = serde_json::from_str(run.err.lines().last().unwrap_or_default()).unwrap();
+    assert_eq!(problem["type"], "newer", "{what}: {problem}");
+    assert_eq!(problem["exit_code"], 20, "{what}: {problem}");
+    assert!(problem["needs"].as_str().is_some_and(|needs| !needs.is_empty()), "{what}: {problem}");
+    assert!(!run.err.contains("damaged"), "{what}: {}", run.err);
+}
+
+#[test]
+fn a_tree_of_a_newer_program_ends_every_verb_alike_here_and_through_a_server() {
+    for (what, root) in roots() {
+        let desk = with_root(&root);
+        let served = Served::start(&desk, "");
+        for verb in [
+            vec!["ls", "-r", "/"],
+            vec!["cat", "/a"],
+            vec!["stat", "/a"],
+            vec!["get", "/a", "out"],
+            vec!["export", "--output", "e.aeordb"],
+            vec!["diff", "--from", "v1", "--to", "newer"],
+            vec!["diff", "--from", "v1", "--output", "p.aeordb"],
+            vec!["gc", "--dry-run"],
+        ] {
+            let verb = [verb.as_slice(), &["--json"]].concat();
+            let before = desk.entries();
+            assert_newer(desk.run(&verb), &format!("{what}: {verb:?}"));
+            assert_newer(served.run(&verb), &format!("{what}, through a server: {verb:?}"));
+            assert_eq!(desk.entries(), before, "{what}: {verb:?}");
+        }
+        // What this program reads is still read.
+        assert_eq!(desk.ok(&["cat", "v1:/top.txt"]), "top\n");
+        assert_eq!(served.ok(&["cat", "v1:/top.txt"]), "top\n");
+        for run in [desk.run(&["verify", "--deep"]), served.run(&["verify", "--deep"])] {
+            let out = run.expect(20).out();
+            assert!(out.starts_with("No damage found, but not all can be read.\n"), "{out}");
+            assert!(out.contains("was made by a newer aeordb: it needs "), "{out}");
+        }
+    }
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_opened_by_no_verb() {
+    let desk = Desk::with_v1();
+    desk.write("new.txt", "new\n");
+    let database = with_feature(&desk.read("data.aeordb"), &[0, 4096]);
+    desk.write("data.aeordb", &database);
+    for verb in [
+        &["ls", "/"][..],
+        &["cat", "/top.txt"],
+        &["put", "new.txt", "/new.txt"],
+        &["rm", "/top.txt"],
+        &["export", "--output", "e.aeordb"],
+        &["verify"],
+        &["info", "data.aeordb"],
+        &["gc"],
+        &["compact"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        assert_newer(desk.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));
+        assert_eq!(desk.read("data.aeordb"), database, "{verb:?}");
+    }
+    desk.run(&["ls", "/"]).refused(20, "made by a newer aeordb", "install a newer aeordb");
+}
+
+#[test]
+fn an_export_of_a_newer_program_is_taken_by_no_verb_here_and_through_a_server() {
+    let desk = Desk::with_v1();
+    desk.ok(&["export", "--output", "e.aeordb"]);
+    let export = with_feature(&desk.read("e.aeordb"), &[0]);
+    desk.write("e.aeordb", export);
+    assert_newer(desk.run(&["import", "--file", "e.aeordb", "--json"]), "import");
+    for verb in [
+        &["import", "-d", "o.aeordb", "--file", "e.aeordb"][..],
+        &["verify", "e.aeordb"],
+        &["info", "e.aeordb"],
+        &["combine", "e.aeordb", "--output", "c.aeordb"],
+        &["ls", "-d", "e.aeordb"],
+    ] {
+        assert_newer(desk.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));
+    }
+    assert!(!desk.exists("o.aeordb") && !desk.exists("c.aeordb"));
+    let served = Served::start(&desk, "");
+    assert_newer(served.run(&["import", "--file", "e.aeordb", "--json"]), "through a server");
+}
