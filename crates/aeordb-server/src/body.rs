@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::digest::Digests;
 use crate::patience::Patience;
 use crate::places::Taken;
 use crate::problem::Problem;
@@ -32,16 +33,24 @@ pub struct Incoming {
     caller: Arc<Caller>,
     held: Held,
     body: Body,
+    digests: Digests,
     patience: Patience,
     app: Arc<App>,
 }
 
 impl Incoming {
-    /// Takes `body` in. What is kept of it in memory is counted as long as `held` is there.
-    pub fn new(app: &Arc<App>, caller: &Arc<Caller>, held: &Held, body: Body) -> Self {
+    /// Takes `body` in, which must have these digests. What is kept of it in memory is counted as
+    /// long as `held` is there.
+    pub fn new(
+        app: &Arc<App>,
+        caller: &Arc<Caller>,
+        held: &Held,
+        body: Body,
+        digests: Digests,
+    ) -> Self {
         let patience = Patience::new(app.deadlines.body);
         let (caller, held) = (caller.clone(), held.clone());
-        Incoming { caller, held, body, patience, app: app.clone() }
+        Incoming { caller, held, body, digests, patience, app: app.clone() }
     }
 
     /// Who sends it.
@@ -62,18 +71,28 @@ impl Incoming {
         Ok(Some(bytes))
     }
 
-    /// The next bytes; `None` at the end.
+    /// The next bytes; `None` at the end of what is as it was sent.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             let since = Instant::now();
             let frame = tokio::time::timeout(self.patience.left(), self.body.frame()).await;
             let frame = match frame.map_err(|_| Problem::too_slow())? {
-                None => return Ok(None),
+                None => {
+                    std::mem::take(&mut self.digests).check()?;
+                    return Ok(None);
+                }
                 Some(Err(_)) => return Err(Problem::damaged_upload("the body was cut off")),
                 Some(Ok(frame)) => frame,
             };
-            // Trailers say nothing that we know.
-            let Ok(bytes) = frame.into_data() else { continue };
+            let bytes = match frame.into_data() {
+                Ok(bytes) => bytes,
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    self.digests.take_trailers(&trailers)?;
+                    continue;
+                }
+            };
+            self.digests.update(&bytes);
             self.patience.account(since.elapsed(), bytes.len());
             self.app.metrics.bytes_in.fetch_add(bytes.len() as u64, Relaxed);
             if !bytes.is_empty() {

@@ -9,8 +9,8 @@ use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use axum::body::Body;
 use axum::http::header::{
-    CONTENT_RANGE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
-    TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::Response;
@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::body::{Held, Incoming};
+use crate::digest::Digests;
 use crate::keys::{Rights, Scope};
 use crate::problem::Problem;
 
@@ -73,8 +74,9 @@ pub struct Request {
     /// The pattern of the route, up to what varies.
     prefix: &'static str,
     query: Vec<(String, Vec<u8>)>,
-    /// Locked by nobody: it lets a request be shared between threads, which a body alone cannot.
-    body: Mutex<Body>,
+    /// With the digests that it was sent with. Locked by nobody: it lets a request be shared
+    /// between threads, which a body alone cannot.
+    body: Mutex<(Body, Digests)>,
     /// What of the body is in memory, as long as the request is.
     held: Held,
 }
@@ -93,7 +95,11 @@ impl Request {
         let query = parse_query(parts.uri.query().unwrap_or_default(), known)?;
         let prefix = pattern.split('{').next().unwrap_or(pattern);
         let (method, headers, uri) = (parts.method, parts.headers, parts.uri);
-        let body = Mutex::new(body);
+        let digests = match method.is_safe() {
+            true => Digests::default(),
+            false => Digests::read(&headers)?,
+        };
+        let body = Mutex::new((body, digests));
         let held = Arc::default();
         Ok(Request { app, caller, rights, method, headers, uri, prefix, query, body, held })
     }
@@ -159,7 +165,16 @@ impl Request {
     /// The body.
     pub fn incoming(&mut self) -> Incoming {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        Incoming::new(&self.app, &self.caller, &self.held, std::mem::take(body))
+        let (body, digests) = std::mem::take(body);
+        Incoming::new(&self.app, &self.caller, &self.held, body, digests)
+    }
+
+    /// How many bytes the body has, if the sender says so before it.
+    pub fn body_len(&self) -> Option<u64> {
+        match self.header(CONTENT_LENGTH) {
+            Some(text) => text.parse().ok(),
+            None => (!self.headers.contains_key(TRANSFER_ENCODING)).then_some(0),
+        }
     }
 
     /// The text of a header, if it is text.
@@ -211,6 +226,19 @@ pub fn check_framing(request: &axum::extract::Request) -> Result<(), Problem> {
         return Err(Problem::invalid("the only Transfer-Encoding that is known here is chunked"));
     }
     Ok(())
+}
+
+/// Refuses a body that is coded, which would be stored so and given out as if it were not.
+pub fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or("?");
+        text.split(',')
+            .all(|coding| matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
+    };
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    Err(Problem::unsupported("a body with a Content-Encoding is not taken: send it as it is"))
 }
 
 /// Refuses what changes a resource under conditions that would not be looked at: they must not

@@ -12,7 +12,7 @@ use aeordb::object::{FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use tar::EntryType;
 
@@ -20,7 +20,7 @@ use super::admin::Cancelled;
 use super::files::{Conditions, insert_version, version_of};
 use super::json_answer;
 use super::streams::piped;
-use super::upload::{empty_directory, refused};
+use super::upload::{Head, empty_directory, foresee, refused};
 use crate::json;
 use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
@@ -131,8 +131,14 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
         return Err(Problem::forbidden("this key may only append, and a mirror removes"));
     }
     let conditions = Conditions::of(&request);
-    let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
-    let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
+    let (top, asked) = (path.clone(), conditions.clone());
+    let check = move |head: &Head| {
+        let found = head.item(&top)?;
+        head.check(&asked, &top, found.as_ref())?;
+        check_top(&top, found.as_ref(), mirror)
+    };
+    foresee(&request, check).await?;
+    let file = spool::take(&request.app.clone(), request.incoming()).await?;
     let watch = Cancelled::default();
     let seen = watch.0.clone();
     let edit = request.app.writing(move |app| {
@@ -239,9 +245,7 @@ impl Placing {
     fn place(&self, draft: &mut Draft<'_, '_>) -> Result<Totals> {
         let found = draft.item(&self.top)?;
         self.conditions.check(draft, &self.top, found.as_ref())?;
-        if !self.mirror && matches!(found, Some(Item::File(_) | Item::Symlink(_))) {
-            return Err(Error::invalid(format!("{} is not a directory", self.top)));
-        }
+        check_top(&self.top, found.as_ref(), self.mirror)?;
         let mut kept = BTreeMap::new();
         if self.mirror {
             for path in self.items.keys() {
@@ -283,6 +287,16 @@ impl Placing {
             (directory.mode, directory.mtime) = (old.mode, old.mtime);
         }
         draft.set(&self.top, (!self.top.is_root()).then_some(Item::Directory(directory)))
+    }
+}
+
+/// Refuses to unpack over what is no directory, but for a mirror.
+fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
+    match found {
+        Some(Item::File(_) | Item::Symlink(_)) if !mirror => {
+            Err(Error::invalid(format!("{top} is not a directory")))
+        }
+        _ => Ok(()),
     }
 }
 

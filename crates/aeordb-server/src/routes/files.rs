@@ -295,9 +295,19 @@ impl Conditions {
         if self.is_empty() {
             return Ok(());
         }
+        self.hold(path, found, || draft.version())
+    }
+
+    /// The same of what is at `path` in a version.
+    pub fn hold(
+        &self,
+        path: &Path,
+        found: Option<&Item>,
+        version: impl FnOnce() -> aeordb::Result<VersionId>,
+    ) -> aeordb::Result<()> {
         let tag = match found {
             None => None,
-            Some(_) if path.is_root() => Some(tag_of(&draft.version()?)),
+            Some(_) if path.is_root() => Some(tag_of(&version()?)),
             Some(Item::File(record)) => Some(etag(record)),
             // What is no file has a tag that is no file's.
             Some(_) => Some(HeaderValue::from_static("\"not a file\"")),

@@ -10,7 +10,7 @@ use aeordb::object::Path;
 use aeordb::watch::Watch;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -74,8 +74,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
         return Err(Problem::invalid(detail));
     }
     let only_adds = request.rights.append_only;
-    let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
-    let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
+    let file = spool::take(&request.app.clone(), request.incoming()).await?;
     let watch = Cancelled(Arc::default());
     let seen = watch.0.clone();
     let work = move |app: &Arc<App>| {

@@ -4,7 +4,7 @@
 use aeordb::Error;
 use aeordb::backup::{self, ImportOptions, Input, OnConflict};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -176,8 +176,7 @@ async fn import_any(mut request: Request) -> Answer {
     };
     allow(&request, &options)?;
     // The writer must not wait for the sender, so the files come first, and then their import.
-    let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
-    let body = spool::take(&request.app.clone(), request.incoming(), digest).await?;
+    let body = spool::take(&request.app.clone(), request.incoming()).await?;
     import(&request, options, move |_| Ok(vec![Input::Stream(Box::new(body))])).await
 }
 

@@ -35,7 +35,9 @@ use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
 use crate::problem::{Answer, Problem};
-use crate::request::{Caller, Future, Peer, Request, check_conditions, check_framing};
+use crate::request::{
+    Caller, Future, Peer, Request, check_coding, check_conditions, check_framing,
+};
 use crate::traced::Traced;
 
 /// What a key needs for a route.
@@ -240,6 +242,7 @@ async fn handle(
     }
     check_rights(route.needs, &rights)?;
     if route.method != Method::GET {
+        check_coding(request.headers())?;
         check_conditions(request.headers(), route.conditional)?;
     }
     let request = Request::new(app.clone(), caller, rights, request, route.path, route.query)?;

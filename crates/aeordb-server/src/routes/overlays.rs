@@ -1,7 +1,7 @@
 //! Patches on top of what is read, for a while.
 
 use aeordb::db::Reader;
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
@@ -44,8 +44,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn lay(mut request: Request) -> Answer {
     let on = request.query("on")?.map(str::to_owned);
-    let digest = request.headers.get(HeaderName::from_static("content-digest")).cloned();
-    let file = spool::take(&request.app.clone(), request.incoming(), digest).await?;
+    let file = spool::take(&request.app.clone(), request.incoming()).await?;
     let watch = Cancelled::default();
     let seen = watch.0.clone();
     let laid = request.app.blocking(move |app| app.overlays.lay(app, on.as_deref(), file, &seen));

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aeordb::Error;
-use aeordb::db::{Draft, Edit, Upload};
-use aeordb::hash::{DirectoryId, Kind};
+use aeordb::db::{Draft, Edit, Reader, Upload};
+use aeordb::hash::{DirectoryId, Kind, VersionId};
 use aeordb::limits::CONTENT_TYPE_LEN_MAX;
 use aeordb::object::{FileRecord, Item, Path, Subdirectory, Totals, tree};
-use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::header::{CONTENT_TYPE, ETAG, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
@@ -17,7 +17,6 @@ use super::files::{Conditions, etag, insert_version};
 use super::{archive, graft, json_answer};
 use crate::app::App;
 use crate::body::Incoming;
-use crate::digest::ContentDigest;
 use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -48,10 +47,7 @@ pub async fn put(mut request: Request) -> Answer {
         return make_directory(request, path, conditions).await;
     }
     let content_type = content_type(&request.headers)?;
-    let digest = ContentDigest::read(request.headers.get("content-digest"))?;
     let append_only = request.rights.append_only;
-    let body = request.incoming();
-    let (upload, record) = take(&request.app, body, digest).await?;
     let target = Target {
         path,
         content_type,
@@ -60,6 +56,13 @@ pub async fn put(mut request: Request) -> Answer {
         now: request.app.database.clock().now(),
         outcome: Arc::default(),
     };
+    let size = request.body_len();
+    let checked = target.clone();
+    foresee(&request, move |head| checked.check(head, size))
+        .await
+        .map_err(|problem| refused(problem, append_only))?;
+    let body = request.incoming();
+    let (upload, record) = take(&request.app, body).await?;
     let (outcome, shown) = (target.outcome.clone(), target.path.clone());
     let (size, hash, tag) = (record.size, record.content_hash, etag(&record));
     let edit = upload.into_edit("put", move |draft| target.put(draft, &record));
@@ -77,6 +80,56 @@ pub async fn put(mut request: Request) -> Answer {
     Ok(response)
 }
 
+/// HEAD before a body came.
+pub struct Head {
+    reader: Arc<Reader>,
+    version: VersionId,
+}
+
+impl Head {
+    /// What is at a path; refused if one of its parents is there and no directory.
+    pub fn item(&self, path: &Path) -> aeordb::Result<Option<Item>> {
+        let found = self.reader.item(&self.version, path)?;
+        let mut above = path.parent().filter(|_| found.is_none());
+        while let Some(directory) = above {
+            match self.reader.item(&self.version, &directory)? {
+                None => above = directory.parent(),
+                Some(Item::Directory(_)) => break,
+                Some(_) => return Err(Error::invalid(format!("{directory} is not a directory"))),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Checks conditions of what is at a path.
+    pub fn check(
+        &self,
+        conditions: &Conditions,
+        path: &Path,
+        found: Option<&Item>,
+    ) -> aeordb::Result<()> {
+        conditions.hold(path, found, || Ok(self.version))
+    }
+}
+
+/// Refuses what HEAD lets nobody hope for before the body is sent, if that is worth a look: where
+/// the sender waits for it, or the body is not small. What decides is the commit.
+pub async fn foresee(
+    request: &Request,
+    check: impl FnOnce(&Head) -> aeordb::Result<()> + Send + 'static,
+) -> Result<(), Problem> {
+    let is_small = request.body_len().is_some_and(|len| len <= SMALL_LEN as u64);
+    if is_small && !request.headers.contains_key(EXPECT) {
+        return Ok(());
+    }
+    let look = move |app: &Arc<App>| {
+        let reader = app.reader()?;
+        let version = reader.head();
+        Ok(check(&Head { reader, version })?)
+    };
+    request.app.blocking(look).await
+}
+
 /// That something is there already is a matter of rights for a key that may only append.
 pub fn refused(problem: Problem, append_only: bool) -> Problem {
     match append_only && problem.status() == StatusCode::CONFLICT {
@@ -87,11 +140,7 @@ pub fn refused(problem: Problem, append_only: bool) -> Problem {
 
 /// Takes a body in as one file. What is not as it was sent is never more than bytes that nothing
 /// reaches.
-async fn take(
-    app: &Arc<App>,
-    mut body: Incoming,
-    mut digest: Option<ContentDigest>,
-) -> Result<(Upload, FileRecord), Problem> {
+async fn take(app: &Arc<App>, mut body: Incoming) -> Result<(Upload, FileRecord), Problem> {
     let mut upload = Upload::new(app.database.clone());
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut len = 0;
@@ -99,10 +148,9 @@ async fn take(
         len += bytes.len();
         pieces.push(bytes);
         if len > SMALL_LEN {
-            return take_large(app, upload, pieces, body, digest).await;
+            return take_large(app, upload, pieces, body).await;
         }
     }
-    prove(&mut digest, &pieces, true)?;
     // So few bytes never fill a batch, so nothing is written here.
     pieces.iter().try_for_each(|bytes| upload.write(bytes))?;
     let record = upload.finish_file()?;
@@ -114,7 +162,6 @@ async fn take_large(
     mut upload: Upload,
     mut pieces: Vec<Bytes>,
     mut body: Incoming,
-    mut digest: Option<ContentDigest>,
 ) -> Result<(Upload, FileRecord), Problem> {
     let _place = app.place(&app.uploads, &body.caller().key, 1).await?;
     let mut len: usize = pieces.iter().map(Bytes::len).sum();
@@ -128,25 +175,16 @@ async fn take_large(
             len = 0;
             let write = move |_: &Arc<App>| {
                 batch.iter().try_for_each(|bytes| upload.write(bytes))?;
-                prove(&mut digest, &batch, ended)?;
                 let record = ended.then(|| upload.finish_file()).transpose()?;
-                Ok((upload, digest, record))
+                Ok((upload, record))
             };
-            let (written, proved, record) = app.writing_on(write).await?;
-            (upload, digest) = (written, proved);
+            let (written, record) = app.writing_on(write).await?;
+            upload = written;
             if let Some(record) = record {
                 return Ok((upload, record));
             }
         }
     }
-}
-
-/// Adds what came to what it is to hash to, and checks that at the end.
-fn prove(digest: &mut Option<ContentDigest>, pieces: &[Bytes], ended: bool) -> Result<(), Problem> {
-    if let Some(digest) = digest {
-        pieces.iter().for_each(|bytes| digest.update(bytes));
-    }
-    digest.take_if(|_| ended).map_or(Ok(()), ContentDigest::check)
 }
 
 /// The type that a sender means: what forms and tools send of themselves says nothing.
@@ -164,6 +202,7 @@ fn content_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// Where a file is put, and how.
+#[derive(Clone)]
 struct Target {
     path: Path,
     content_type: Option<String>,
@@ -181,16 +220,35 @@ struct Outcome {
 }
 
 impl Target {
+    /// What can be said before a file of `size` bytes, if that is known, came.
+    fn check(&self, head: &Head, size: Option<u64>) -> aeordb::Result<()> {
+        let found = head.item(&self.path)?;
+        head.check(&self.conditions, &self.path, found.as_ref())?;
+        match found {
+            Some(Item::Directory(_)) => Err(Error::Exists(format!("directory {}/", self.path))),
+            Some(Item::Symlink(_)) if self.append_only => Err(Error::Exists(self.path.to_string())),
+            // It may be the same again.
+            Some(Item::File(record))
+                if self.append_only && size.is_some_and(|size| size != record.size) =>
+            {
+                Err(Error::Exists(self.path.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn put(&self, draft: &mut Draft<'_, '_>, uploaded: &FileRecord) -> aeordb::Result<Totals> {
         let found = draft.item(&self.path)?;
         self.conditions.check(draft, &self.path, found.as_ref())?;
         let created = found.is_none();
         let before = match found {
-            Some(_) if self.append_only => return Err(Error::Exists(self.path.to_string())),
             Some(Item::Directory(_)) => {
                 return Err(Error::Exists(format!("directory {}/", self.path)));
             }
             Some(Item::File(record)) => Some(record),
+            Some(Item::Symlink(_)) if self.append_only => {
+                return Err(Error::Exists(self.path.to_string()));
+            }
             Some(Item::Symlink(_)) | None => None,
         };
         let mut record = uploaded.clone();
@@ -206,6 +264,8 @@ impl Target {
                 == (record.content_hash, &record.content_type)
             {
                 record = before;
+            } else if self.append_only {
+                return Err(Error::Exists(self.path.to_string()));
             }
         }
         let content_type = record.content_type.clone();

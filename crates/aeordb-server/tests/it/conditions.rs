@@ -1,9 +1,9 @@
 //! What a request demands before it is answered: nothing of that is ever silently passed over.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use data_encoding::BASE64;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 use crate::house::{House, Reply, noise};
 
@@ -245,4 +245,134 @@ fn the_version_that_was_read_is_the_tag_that_a_compare_and_swap_expects() {
     };
     promote(&stale).problem(412, "head-moved");
     promote(&tag).expect(200);
+}
+
+#[test]
+fn a_body_that_is_coded_is_refused() {
+    let house = House::new();
+    for coding in ["gzip", "br", "identity, gzip", "GZIP", "aws-chunked"] {
+        for (method, path) in
+            [("PUT", "/files/a"), ("PUT", "/files/t/?archive=tar"), ("POST", "/batch")]
+        {
+            let reply = house.send(method, path, &[("content-encoding", coding)], b"{}");
+            assert_eq!(reply.headers["accept-encoding"], "identity");
+            reply.problem(415, "unsupported");
+        }
+    }
+    house.get("/files/a").problem(404, "not-found");
+    house.send("PUT", "/files/a", &[("content-encoding", "identity")], b"x").expect(201);
+}
+
+#[test]
+fn a_digest_is_checked_in_every_form_or_refused() {
+    let house = House::new();
+    let body = b"hello";
+    let right = [
+        ("content-digest", format!("sha-256=:{}:", BASE64.encode(&Sha256::digest(body)))),
+        ("content-digest", format!("sha-512=:{}:", BASE64.encode(&Sha512::digest(body)))),
+        ("repr-digest", format!("sha-512=:{}:", BASE64.encode(&Sha512::digest(body)))),
+        ("repr-digest", format!("md5=:AA==:, sha-256=:{}:", BASE64.encode(&Sha256::digest(body)))),
+        ("digest", format!("SHA-256={}", BASE64.encode(&Sha256::digest(body)))),
+        ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==".to_owned()),
+    ];
+    for (name, value) in &right {
+        let send = |path: &str, body: &[u8]| house.send("PUT", path, &[(name, value)], body);
+        let path = format!("/files/{}", value.len());
+        send(&path, b"other").problem(422, "damaged");
+        house.get(&path).problem(404, "not-found");
+        send(&path, body).expect(201);
+        house.send("DELETE", &path, &[], b"").expect(204);
+        house.send("POST", "/batch", &[(name, value)], b"{}").problem(422, "damaged");
+    }
+    for (name, value) in [
+        ("content-digest", "md5=:XUFAKrxLKna5cZ2REBfFkg==:"),
+        ("content-digest", "sha-256"),
+        ("content-digest", ""),
+        ("repr-digest", "crc32c=:AAAAAA==:"),
+        ("content-md5", "hello"),
+        ("digest", "SHA=AAAA"),
+    ] {
+        house.send("PUT", "/files/a", &[(name, value)], body).problem(400, "invalid");
+    }
+}
+
+#[test]
+fn a_digest_behind_the_body_is_checked_if_it_was_announced_and_refused_otherwise() {
+    let house = House::new();
+    let put = |head: &str, trailer: &str| {
+        let mut stream = house.connect();
+        let key = &house.key;
+        let request = format!(
+            "PUT /files/a HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+             transfer-encoding: chunked\r\n{head}\r\n5\r\nhello\r\n0\r\n{trailer}\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        Reply::read(&mut stream, false)
+    };
+    let digest = |bytes: &[u8]| {
+        format!("Content-Digest: sha-256=:{}:\r\n", BASE64.encode(&Sha256::digest(bytes)))
+    };
+    let announced = "Trailer: X-Other, content-digest\r\n";
+    put(announced, &digest(b"other")).problem(422, "damaged");
+    put("", &digest(b"other")).problem(400, "invalid");
+    put("", &digest(b"hello")).problem(400, "invalid");
+    put("", "Content-MD5: XUFAKrxLKna5cZ2REBfFkg==\r\n").problem(400, "invalid");
+    house.get("/files/a").problem(404, "not-found");
+    put("Trailer: content-md5\r\n", "Content-MD5: XUFAKrxLKna5cZ2REBfFkg==\r\n").expect(201);
+    put(announced, &digest(b"hello")).expect(200);
+    put("", "X-Other: 1\r\n").expect(200);
+}
+
+#[test]
+fn what_cannot_succeed_is_refused_before_its_body_is_asked_for() {
+    let house = House::new();
+    house.put("/files/there", b"there");
+    house.put("/files/d/x", b"x");
+    let appender = house.new_key("append-only");
+    let answer = |key: &str, path: &str, headers: &str, len: u64| {
+        let mut stream = house.connect();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\nexpect: 100-continue\r\n\
+             authorization: Bearer {key}\r\ncontent-length: {len}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        String::from_utf8_lossy(&start[9..]).into_owned()
+    };
+    let key = house.key.as_str();
+    for (key, path, headers, status) in [
+        (key, "/files/there", "if-none-match: *\r\n", "412"),
+        (key, "/files/new", "if-match: *\r\n", "412"),
+        (key, "/files/there/below/it", "", "400"),
+        (key, "/files/d", "", "409"),
+        (key, "/files/there/?archive=tar", "", "400"),
+        (key, "/files/d/?archive=tar", "if-none-match: *\r\n", "412"),
+        (key, "/files/new", "content-encoding: gzip\r\n", "415"),
+        (key, "/files/new", "content-md5: x\r\n", "400"),
+        (&appender, "/files/there", "", "403"),
+        (key, "/files/new", "", "100"),
+        (key, "/files/there", "", "100"),
+        (&appender, "/files/new", "", "100"),
+    ] {
+        assert_eq!(answer(key, path, headers, 1_000_000), status, "{path} {headers}");
+    }
+    // It may be the same.
+    assert_eq!(answer(&appender, "/files/there", "", 5), "100");
+}
+
+#[test]
+fn a_key_that_may_only_append_puts_the_same_again() {
+    let house = House::new();
+    let key = format!("Bearer {}", house.new_key("append-only"));
+    let put = |path: &str, body: &[u8]| house.bare("PUT", path, &[("authorization", &key)], body);
+    for body in [b"small".to_vec(), noise(3_000_000)] {
+        let path = format!("/files/{}", body.len());
+        put(&path, &body).expect(201);
+        let head = house.head();
+        put(&path, &body).expect(200);
+        put(&path, b"other").problem(403, "forbidden");
+        put(&path, &noise(2_999_999)).problem(403, "forbidden");
+        assert_eq!(house.head(), head);
+    }
 }
