@@ -1,23 +1,24 @@
 //! What every verb shares: the options of every command, the open database, the watch beside
 //! long work.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aeordb::backup;
-use aeordb::db::{Database, Options, Reader};
+use aeordb::db::{Damage, Database, Options, Reader};
 use aeordb::hash::VersionId;
 use aeordb::object::Item;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use serde_json::json;
 
-use crate::args::{Global, With};
+use crate::args::{At, Global, With};
 use crate::exit::{self, About, Attempt, Failure, Scene, Subject};
 use crate::interrupt;
-use crate::location::Location;
+use crate::location::{Location, location};
 use crate::out::Out;
 use crate::progress::Bar;
 use crate::render::Report;
@@ -68,6 +69,33 @@ impl App {
         })?;
         let reader = database.reader().about(Subject::Database)?;
         Ok(Opened { reader, _database: database })
+    }
+
+    /// Opens the database for reading these places, with patches on top. A file that may show an
+    /// older state than was acknowledged is read where every version is named by its whole hash:
+    /// that can be nothing older.
+    pub fn open_for(
+        &mut self,
+        places: &[OsString],
+        at: &At,
+        with: &With,
+    ) -> Attempt<(Opened, Vec<Location>)> {
+        let places = places.iter().map(|place| location(place)).collect::<Result<Vec<_>>>()?;
+        let version = |place: &Location| {
+            let name = place.version.as_deref().or(at.at.as_deref());
+            name.is_some_and(|name| name.parse::<VersionId>().is_ok())
+        };
+        if !with.patches.is_empty() || !places.iter().all(version) {
+            return Ok((self.open_with(with)?, places));
+        }
+        let options = Options { doubtful: true, ..Options::default() };
+        let database = Database::open(self.path(), &options).about(Subject::Database)?;
+        if let Some(Damage { offset, detail }) = database.doubt() {
+            let path = self.path().display();
+            self.warn(&format!("{path} is damaged at offset {offset}: {detail}"));
+        }
+        let reader = database.reader().about(Subject::Database)?;
+        Ok((Opened { reader, _database: database }, places))
     }
 
     /// Opens a database that exists for writing.

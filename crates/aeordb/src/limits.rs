@@ -50,6 +50,8 @@ pub const SNAPSHOT_NAME_LEN_MAX: usize = 255;
 
 /// Entries that the index holds in memory before it is written out as a run.
 pub const RECENT_ENTRIES_MAX: usize = 256 * 1024;
+/// Offsets, and the numbers of commits, superblocks and collections, are below this.
+pub const NUMBER_LIMIT: u64 = i64::MAX as u64;
 /// Bytes that may be appended before a commit also writes a checkpoint.
 pub const CHECKPOINT_INTERVAL: u64 = 64 * 1024 * 1024;
 /// Most raw bytes of a delta.

@@ -8,14 +8,12 @@ use aeordb::object::{Item, Path};
 use crate::app::{App, Outcome};
 use crate::args::{At, With};
 use crate::exit::{self, About, Subject};
-use crate::location::location;
 use crate::text;
 
 pub fn run(app: &mut App, paths: &[OsString], at: &At, with: &With) -> Outcome {
-    let opened = app.open_with(with)?;
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        let location = location(path)?;
+    let (opened, places) = app.open_for(paths, at, with)?;
+    let mut files = Vec::with_capacity(places.len());
+    for location in places {
         let (_, item) = opened.item(&location, at.at.as_deref())?;
         let file = match &item {
             Item::File(record) => opened.reader.file(record),

@@ -8,17 +8,15 @@ use serde_json::Value;
 use crate::app::{App, Outcome};
 use crate::args::Du;
 use crate::exit::{self, About, Subject};
-use crate::location::location;
 use crate::out::Out;
 use crate::text;
 use crate::view::View;
 
 pub fn run(app: &mut App, args: &Du) -> Outcome {
-    let opened = app.open_with(&args.with)?;
+    let (opened, places) = app.open_for(&args.paths, &args.at, &args.with)?;
     app.out.null_terminated(args.null.null);
     let style = Style { json: app.global.json, human: args.human.human_readable };
-    for path in &args.paths {
-        let location = location(path)?;
+    for location in places {
         let (version, item) = opened.item(&location, args.at.at.as_deref())?;
         if matches!(item, Item::Directory(_)) && !args.summarize {
             let children = opened.reader.list(&version, &location.path, None);

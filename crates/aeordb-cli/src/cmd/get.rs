@@ -1,5 +1,6 @@
 //! `get PATH LOCAL`
 
+use std::slice;
 use std::sync::Arc;
 
 use aeordb::db::Reader;
@@ -12,17 +13,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::app::{App, Outcome};
 use crate::args::Get;
 use crate::exit::{self, About, Attempt, Subject};
-use crate::location::location;
 use crate::output::is_standard;
 use crate::render;
 
 pub fn run(app: &mut App, args: &Get) -> Outcome {
     if is_standard(&args.local) {
-        return super::cat::run(app, std::slice::from_ref(&args.path), &args.at, &args.with);
+        return super::cat::run(app, slice::from_ref(&args.path), &args.at, &args.with);
     }
-    let location = location(&args.path)?;
-    let opened = app.open_with(&args.with)?;
-    let (version, _) = opened.item(&location, args.at.at.as_deref())?;
+    let (opened, places) = app.open_for(slice::from_ref(&args.path), &args.at, &args.with)?;
+    let Some(location) = places.first() else { return Ok(exit::DONE) };
+    let (version, _) = opened.item(location, args.at.at.as_deref())?;
     let report =
         app.watched(|_, watch| restore(args, &opened.reader, &version, &location.path, watch))?;
     ended(app, &report)

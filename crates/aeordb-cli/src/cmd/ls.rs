@@ -1,6 +1,7 @@
 //! `ls [PATH]`
 
 use std::os::unix::ffi::OsStrExt;
+use std::slice;
 
 use aeordb::Result;
 use aeordb::object::{Item, Path};
@@ -10,14 +11,13 @@ use serde_json::Value;
 use crate::app::{App, Outcome};
 use crate::args::Ls;
 use crate::exit::{self, About, Subject};
-use crate::location::location;
 use crate::out::Out;
 use crate::view::View;
 
 pub fn run(app: &mut App, args: &Ls) -> Outcome {
-    let location = location(&args.path)?;
-    let opened = app.open_with(&args.with)?;
-    let (version, item) = opened.item(&location, args.at.at.as_deref())?;
+    let (opened, places) = app.open_for(slice::from_ref(&args.path), &args.at, &args.with)?;
+    let Some(location) = places.first() else { return Ok(exit::DONE) };
+    let (version, item) = opened.item(location, args.at.at.as_deref())?;
     let lister = Lister::new(app, args);
     let (reader, path) = (&opened.reader, &location.path);
     let limit = args.limit.unwrap_or(usize::MAX);

@@ -8,15 +8,13 @@ use serde_json::Value;
 use crate::app::{App, Outcome};
 use crate::args::Stat;
 use crate::exit;
-use crate::location::location;
 use crate::render::Report;
 use crate::text;
 use crate::view::View;
 
 pub fn run(app: &mut App, args: &Stat) -> Outcome {
-    let opened = app.open_with(&args.with)?;
-    for path in &args.paths {
-        let location = location(path)?;
+    let (opened, places) = app.open_for(&args.paths, &args.at, &args.with)?;
+    for location in places {
         let (version, item) = opened.item(&location, args.at.at.as_deref())?;
         show(app, &location.path, &version, &item)?;
     }

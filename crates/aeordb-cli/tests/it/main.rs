@@ -18,6 +18,7 @@ mod remote_trees;
 mod server;
 mod server_manual;
 mod serving;
+mod stale;
 mod transcripts;
 mod trees;
 mod writers;

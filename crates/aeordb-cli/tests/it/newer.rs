@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use aeordb::clock::Clock;
 use aeordb::db::{Database, Options};
 use aeordb::hash::{DirectoryId, Hash, Kind, VersionId};
 use aeordb::object::{Totals, Version};
@@ -27,7 +26,7 @@ fn roots() -> Vec<(&'static str, Vec<u8>)> {
 /// A desk whose database has such a tree as its HEAD, and as a snapshot.
 fn with_root(root: &[u8]) -> Desk {
     let desk = Desk::with_v1();
-    let options = Options { clock: Clock::system(), workers: 1 };
+    let options = Options { workers: 1, ..Options::default() };
     let database = Database::open_or_create(&desk.path("data.aeordb"), &options).unwrap();
     let mut writer = database.writer().unwrap();
     let root = DirectoryId(writer.entries().append(Kind::Directory, root).unwrap());

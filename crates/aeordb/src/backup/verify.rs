@@ -143,7 +143,7 @@ impl VerifyReport {
 /// Verifies a database, an export or a patch. Damage is in the report; an error means that the
 /// file could not be looked at.
 pub fn verify(path: &LocalPath, deep: bool, watch: &Watch) -> Result<VerifyReport> {
-    let options = Options::default();
+    let options = Options { doubtful: true, ..Options::default() };
     match Database::open(path, &options) {
         Ok(database) if database.kind() == FileKind::Database => {
             verify_database(&database, deep, watch)
@@ -199,7 +199,7 @@ pub(crate) fn verify_database(
     let mut report = VerifyReport::new(FileKind::Database, deep);
     let log = database.log();
     let source = log.source().clone();
-    for damage in log.damages() {
+    for damage in log.damages().iter().chain(log.lost_slot()) {
         report.damage(damage.offset, damage.detail.clone());
     }
     report.torn_tail = source.file_len()?.saturating_sub(log.end());

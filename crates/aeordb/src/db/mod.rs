@@ -36,6 +36,7 @@ use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::appender::Appender;
 pub use crate::log::appender::Purpose;
+pub use crate::log::recover::Damage;
 pub use crate::log::source::SyncStats;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
@@ -51,6 +52,9 @@ pub struct Options {
     pub clock: Clock,
     /// Worker threads; zero means one for each core.
     pub workers: usize,
+    /// Opens for reading also what may show an older state than was acknowledged last, as
+    /// [`Database::doubt`] says: for those who look at damage, or name what they want by its hash.
+    pub doubtful: bool,
 }
 
 /// What `promote` did.
@@ -105,6 +109,9 @@ impl Database {
         options: &Options,
     ) -> Result<Database> {
         let log = Log::open(media, &path.to_string_lossy())?;
+        if let Some(Damage { offset, detail }) = log.doubt().filter(|_| !options.doubtful) {
+            return Err(log.source().damaged(*offset, detail.clone()));
+        }
         Ok(Database {
             log,
             path: path.into(),
@@ -219,6 +226,11 @@ impl Database {
     /// The identity of the file: another for every database that is made.
     pub fn file_id(&self) -> [u8; 16] {
         self.log.superblock().file_id
+    }
+
+    /// Why this may be an older state than was acknowledged last.
+    pub fn doubt(&self) -> Option<&Damage> {
+        self.log.doubt()
     }
 
     /// The file behind.

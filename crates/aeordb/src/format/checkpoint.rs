@@ -106,6 +106,12 @@ impl Checkpoint {
                 )));
             }
         }
+        let mut end = 0;
+        for VoidRef { offset: at, len } in voids {
+            let (at, len) = (at.get(), len.get());
+            let next = at.checked_add(len).filter(|next| at >= end && *next <= offset);
+            end = next.ok_or_else(|| bad(format!("a void of {len} bytes at {at} out of place")))?;
+        }
         Ok(Checkpoint { runs: runs.to_vec(), voids: voids.to_vec() })
     }
 }

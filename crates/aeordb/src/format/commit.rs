@@ -4,7 +4,9 @@ use zerocopy::little_endian::{I64, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::Result;
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, damaged, fixed_body, newer};
+use crate::format::{
+    FRAME_HEADER_LEN, FrameHeader, FrameKind, check_numbers, damaged, fixed_body, newer,
+};
 
 /// A commit's body.
 #[derive(
@@ -68,6 +70,10 @@ impl Commit {
         }
         if commit.reserved.get() != 0 {
             return Err(newer("fields of a commit that this program does not know"));
+        }
+        check_numbers("commit", offset, [commit.sequence.get(), commit.epoch.get()])?;
+        if commit.durable_to.get().max(commit.checkpoint.get()) > offset {
+            return Err(damaged(offset, "a commit that leads to what comes after it"));
         }
         Ok(*commit)
     }

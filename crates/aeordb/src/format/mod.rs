@@ -20,6 +20,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{Error, Result};
+use crate::limits::NUMBER_LIMIT;
 
 /// Bytes of a frame's header.
 pub const FRAME_HEADER_LEN: usize = size_of::<FrameHeader>();
@@ -182,6 +183,20 @@ pub(crate) fn damaged(offset: u64, detail: impl Into<String>) -> Error {
 /// What a decoder says of sound bytes that only a newer program reads.
 pub(crate) fn newer(needs: impl Into<String>) -> Error {
     Error::newer("the file", needs)
+}
+
+/// Refuses numbers that no file has: whoever adds to one that was read need not fear its end.
+pub(crate) fn check_numbers(
+    what: &str,
+    offset: u64,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Result<()> {
+    match numbers.into_iter().find(|number| *number >= NUMBER_LIMIT) {
+        Some(number) => {
+            Err(damaged(offset, format!("a {what} with the number {number}, which none has")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks a frame with a whole-body hash and gives its body as `T` and what follows it.

@@ -5,6 +5,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{Error, Result};
+use crate::format::check_numbers;
 
 /// First bytes of every file of ours. The bytes after the name show a transfer that changed line
 /// ends or dropped high bits.
@@ -122,15 +123,18 @@ impl Superblock {
         if bytes.get(..MAGIC.len()) != Some(&MAGIC) {
             return Err(foreign("is not an aeordb file"));
         }
-        let (superblock, _) = Superblock::read_from_prefix(bytes)
-            .map_err(|_| Error::damaged(what, offset, "the superblock is cut off"))?;
-        if superblock.expected_check() != superblock.check {
-            return Err(Error::damaged(what, offset, "the superblock does not have its hash"));
+        if bytes.len() < SUPERBLOCK_LEN {
+            return Err(Error::damaged(what, offset, "the superblock is cut off"));
         }
-        match superblock.needs() {
-            Some(needs) => Err(Error::newer(what, needs)),
-            None => Ok(superblock),
+        let superblock = Superblock::whole(bytes)
+            .ok_or_else(|| Error::damaged(what, offset, "the superblock does not have its hash"))?;
+        if let Some(needs) = superblock.needs() {
+            return Err(Error::newer(what, needs));
         }
+        let numbers = [superblock.sequence, superblock.commit, superblock.durable_to];
+        check_numbers("superblock", offset, numbers.map(U64::get))
+            .map_err(|error| error.in_file(what))?;
+        Ok(superblock)
     }
 
     /// What a program must know to read the file, if it is more than this one does.
@@ -148,6 +152,12 @@ impl Superblock {
         } else {
             None
         }
+    }
+
+    /// The superblock that these bytes start with, if they have its hash, whatever it says.
+    pub fn whole(bytes: &[u8]) -> Option<Self> {
+        let (superblock, _) = Superblock::read_from_prefix(bytes).ok()?;
+        (superblock.expected_check() == superblock.check).then_some(superblock)
     }
 
     /// The file's kind.

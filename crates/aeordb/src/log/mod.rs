@@ -7,15 +7,19 @@ mod heal;
 pub mod index;
 mod layers;
 pub mod packer;
+mod pins;
 pub mod recover;
+mod replay;
 pub mod run_writer;
 pub mod sealed;
+mod slots;
 pub mod source;
 pub mod stream;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use zerocopy::IntoBytes;
@@ -33,21 +37,18 @@ use crate::log::appender::Appender;
 use crate::log::frames::Frames;
 use crate::log::index::Index;
 use crate::log::layers::Below;
+pub use crate::log::pins::epoch_lock;
+use crate::log::pins::{Pin, Pins};
 use crate::log::recover::{Damage, Root};
+use crate::log::slots::Slots;
 use crate::log::source::{RawBlock, Source};
 use crate::media::{Lock, Media};
 use crate::store::{Place, ReadEntries};
 
 /// The lock byte that the one writer holds.
 pub const WRITER_LOCK: Range<u64> = 0..1;
-/// The lock bytes that readers hold, by the epoch they read in.
-const EPOCH_LOCKS: u64 = 1 << 20;
-
-/// The lock byte of an epoch.
-pub fn epoch_lock(epoch: u64) -> Range<u64> {
-    let byte = EPOCH_LOCKS + epoch % EPOCH_LOCKS;
-    byte..byte + 1
-}
+/// How long a writer is given to finish what was seen half done.
+const SECOND_LOOK: Duration = Duration::from_millis(10);
 
 /// What readers see.
 pub struct Published {
@@ -64,6 +65,8 @@ pub struct Log {
     kind: FileKind,
     published: Arc<RwLock<Arc<Published>>>,
     damages: Arc<Vec<Damage>>,
+    doubt: Option<Damage>,
+    lost_slot: Option<Damage>,
     pins: Arc<Pins>,
     end: u64,
     voids: Vec<VoidRef>,
@@ -71,12 +74,6 @@ pub struct Log {
     below: Option<Below>,
     /// A file that is only read is pinned from the start: another process may collect.
     _pin: Option<Pin>,
-}
-
-/// Readers of this process by the epoch they read in.
-struct Pins {
-    source: Arc<Source>,
-    epochs: Mutex<BTreeMap<u64, usize>>,
 }
 
 impl Log {
@@ -89,24 +86,48 @@ impl Log {
             Ok(superblock) if superblock.file_kind() != Some(FileKind::Database) => {
                 sealed::open(source, superblock)
             }
-            _ => {
-                // A collection that commits between looking and pinning sees no pin: look again.
-                loop {
-                    let state = recover::recover(&source)?;
-                    if let Some(end) = state.not_indexed_to {
-                        heal::rebuild(&source, &state.index, DATABASE_START..end)?;
-                    }
-                    let kind = FileKind::Database;
-                    let mut log = Log::new(source.clone(), state.superblock, kind, &state);
-                    log._pin = Some(Pins::pin(&log.pins, state.root.epoch)?);
-                    let newest = recover::read_slots(&source)?;
-                    let same = newest.first().is_some_and(|(_, one)| *one == state.superblock);
-                    if same || !state.damages.is_empty() {
-                        return Ok(log);
-                    }
-                }
-            }
+            _ => Log::open_database(&source),
         }
+    }
+
+    /// Opens a database beside whoever writes to it. What is being written may be seen half done:
+    /// so what looks broken is looked at again, and counts if it is found twice.
+    fn open_database(source: &Arc<Source>) -> Result<Log> {
+        let mut before = None;
+        loop {
+            let found = Log::look(source);
+            let faults = match &found {
+                // A collection committed between looking and pinning, and saw no pin.
+                Ok(None) => continue,
+                Ok(Some(log)) => (log.damages.to_vec(), log.doubt.clone(), log.lost_slot.clone()),
+                Err(error @ (Error::Damaged { .. } | Error::Foreign { .. })) => {
+                    (vec![recover::damage(error)], None, None)
+                }
+                Err(_) => (Vec::new(), None, None),
+            };
+            let sound = matches!(&faults, (damages, None, None) if damages.is_empty());
+            if sound || before.as_ref() == Some(&faults) {
+                return found.and_then(|log| log.ok_or(Error::Interrupted));
+            }
+            before = Some(faults);
+            if source.media().locked_by_others(WRITER_LOCK).unwrap_or(false) {
+                thread::park_timeout(SECOND_LOOK);
+            }
+            source.forget();
+        }
+    }
+
+    /// The database as it is now; `None` if it is another by now.
+    fn look(source: &Arc<Source>) -> Result<Option<Log>> {
+        let newest = || Slots::read(source).map(|slots| slots.newest().copied());
+        let before = newest()?;
+        let state = recover::recover(source)?;
+        if let Some(end) = state.not_indexed_to {
+            heal::rebuild(source, &state.index, DATABASE_START..end)?;
+        }
+        let mut log = Log::new(source.clone(), state.superblock, FileKind::Database, &state);
+        log._pin = Some(Pins::pin(&log.pins, state.root.epoch)?);
+        Ok((newest()? == before).then_some(log))
     }
 
     /// Opens a database for reading and writing. The caller is its only writer: the writer's lock
@@ -120,7 +141,7 @@ impl Log {
     ) -> Result<(Log, Appender)> {
         let source = Arc::new(Source::new(media, name));
         // Before anything else, so that a file that is not ours is never even locked.
-        let kind = recover::read_slots(&source)?.first().and_then(|(_, one)| one.file_kind());
+        let kind = Slots::read(&source)?.newest().and_then(Superblock::file_kind);
         if kind != Some(FileKind::Database) {
             let kind = kind.map_or("sealed", FileKind::name);
             let why = format!("it is a sealed {kind}; import it into a database to change it");
@@ -131,11 +152,9 @@ impl Log {
             return Err(Error::Locked { path: name.into(), holder: holder() });
         }
         let state = recover::recover(&source)?;
-        if let Some(Damage { offset, detail }) = state.damages.first() {
-            return Err(Error::ReadOnly {
-                what: name.into(),
-                why: format!("it is damaged at offset {offset}: {detail}"),
-            });
+        // Nothing is written over damage: what is there may be needed to get the rest out.
+        if let Some(Damage { offset, detail }) = state.doubt.iter().chain(&state.damages).next() {
+            return Err(source.damaged(*offset, detail.clone()));
         }
         let log = Log::new(source.clone(), state.superblock, FileKind::Database, &state);
         let appender = Appender::new(source, log.published.clone(), state, crew, clock)?;
@@ -189,11 +208,13 @@ impl Log {
             kind,
             published: Arc::new(RwLock::new(Arc::new(published))),
             damages: Arc::new(state.damages.clone()),
+            doubt: state.doubt.clone(),
+            lost_slot: state.lost_slot.clone(),
             end: state.end,
             voids: state.checkpoint.voids.clone(),
             below: None,
             _pin: None,
-            pins: Arc::new(Pins { source: source.clone(), epochs: Mutex::default() }),
+            pins: Arc::new(Pins::new(source.clone())),
             source,
         }
     }
@@ -241,6 +262,17 @@ impl Log {
         &self.damages
     }
 
+    /// Why the last commit that was found may not be the last that was acknowledged.
+    pub fn doubt(&self) -> Option<&Damage> {
+        self.doubt.as_ref()
+    }
+
+    /// Why one of the two superblocks is of no use. All is there without it, and the next writer
+    /// replaces it.
+    pub fn lost_slot(&self) -> Option<&Damage> {
+        self.lost_slot.as_ref()
+    }
+
     /// The number of the last commit.
     pub fn sequence(&self) -> u64 {
         self.published.read().unwrap_or_else(PoisonError::into_inner).root.sequence
@@ -285,19 +317,7 @@ impl Log {
 
     /// True if a reader of this or another process pins an epoch before `epoch`.
     pub fn has_readers_before(&self, epoch: u64) -> Result<bool> {
-        let epochs = self.pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        if epochs.range(..epoch).next().is_some() {
-            return Ok(true);
-        }
-        let media = self.source.media();
-        let what = || format!("looking for readers of {}", self.source.name());
-        let Range { start, end } = epoch_lock(epoch);
-        for range in [EPOCH_LOCKS..start, end..2 * EPOCH_LOCKS] {
-            if !range.is_empty() && media.locked_by_others(range).context(what)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.pins.any_before(epoch)
     }
 
     /// Those of `voids` that were not released yet, or are larger than what was.
@@ -334,39 +354,6 @@ impl Log {
             media.write_at(header.as_bytes(), offset).context(what)?;
         }
         Ok(released)
-    }
-}
-
-/// Keeps an epoch from being collected.
-struct Pin {
-    pins: Arc<Pins>,
-    epoch: u64,
-}
-
-impl Pins {
-    fn pin(pins: &Arc<Pins>, epoch: u64) -> Result<Pin> {
-        let mut epochs = pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = epochs.entry(epoch).or_insert(0);
-        if *count == 0 {
-            let source = &pins.source;
-            // Where locks are not supported nobody can collect either.
-            let _ = source.media().try_lock(epoch_lock(epoch), Lock::Shared);
-        }
-        *count += 1;
-        Ok(Pin { pins: pins.clone(), epoch })
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        let mut epochs = self.pins.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = epochs.get_mut(&self.epoch) {
-            *count -= 1;
-            if *count == 0 {
-                epochs.remove(&self.epoch);
-                let _ = self.pins.source.media().unlock(epoch_lock(self.epoch));
-            }
-        }
     }
 }
 

@@ -247,14 +247,13 @@ pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
     let checkpoint = if at == 0 {
         Checkpoint::default()
     } else {
-        let (header, body) = recover::small_frame(&source, at, FrameKind::Checkpoint)?;
-        source.named(Checkpoint::parse(superblock.file_id, at, &header, &body))?
+        recover::parse_checkpoint(&source, superblock.file_id, at)?
     };
     let root = Root { head: Some(VersionId(Hash::new(closing.target))), ..Root::default() };
     let state = State {
         superblock,
         next_slot: 0,
-        one_slot: false,
+        lost_slot: None,
         root,
         index: Arc::new(Index::new(source.clone(), SEALED_START, &checkpoint)),
         end: closing.offset.get() + CLOSING_FRAME_LEN as u64,
@@ -266,6 +265,7 @@ pub fn open(source: Arc<Source>, superblock: Superblock) -> Result<Log> {
         proven_to: 0,
         not_indexed_to: None,
         damages: Vec::new(),
+        doubt: None,
     };
     let kind = superblock.file_kind().unwrap_or(FileKind::Export);
     Ok(Log::new(source, superblock, kind, &state))

@@ -8,10 +8,10 @@ use zerocopy::IntoBytes;
 use super::reserve::{UNPROVEN_LEN_MAX, run_len};
 use super::{Appender, write};
 use crate::error::Result;
-use crate::format::FrameHeader;
 use crate::format::checkpoint::{Checkpoint, RunRef, VoidRef};
 use crate::format::commit::{Commit, Seal};
-use crate::format::superblock::{DATABASE_START, SLOTS};
+use crate::format::superblock::{DATABASE_START, SLOTS, Superblock};
+use crate::format::{FrameHeader, check_numbers};
 use crate::hash::Hash;
 use crate::limits::CHECKPOINT_INTERVAL;
 use crate::log::Published;
@@ -111,7 +111,9 @@ impl Appender {
     ) -> Result<Root> {
         let checkpoint_at =
             checkpoint.as_ref().map(|checkpoint| self.write_checkpoint(checkpoint)).transpose()?;
-        root.sequence = self.state.root.sequence + 1;
+        root.sequence = self.next(self.state.root.sequence)?;
+        check_numbers("file", 0, [root.epoch])
+            .map_err(|error| error.in_file(self.source.name()))?;
         root.time = self.clock.now();
         let commit = Commit {
             file_id: self.state.superblock.file_id,
@@ -155,20 +157,38 @@ impl Appender {
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
     }
 
-    /// Writes one slot and syncs it, so that never both are under way.
+    /// Writes one slot, which leads to the last checkpoint, and syncs it, so that never both are
+    /// under way.
     pub(super) fn write_superblock(&mut self) -> Result<()> {
         let mut superblock = self.state.superblock;
-        superblock.sequence = (superblock.sequence.get() + 1).into();
         superblock.commit = self.state.checkpoint_commit.into();
         superblock.durable_to = self.state.proven_to.into();
+        self.write_next_slot(superblock)?;
+        self.reserve.unproven = 0;
+        Ok(())
+    }
+
+    /// Writes what the sound superblock says to the slot of the one that was lost.
+    pub(super) fn copy_superblock(&mut self) -> Result<()> {
+        self.write_next_slot(self.state.superblock)
+    }
+
+    fn write_next_slot(&mut self, mut superblock: Superblock) -> Result<()> {
+        superblock.sequence = self.next(superblock.sequence.get())?.into();
         let superblock = superblock.sealed();
         let slot = self.state.next_slot;
         self.write(superblock.as_bytes(), SLOTS[slot])?;
         self.sync()?;
         self.state.superblock = superblock;
         self.state.next_slot = 1 - slot;
-        self.reserve.unproven = 0;
         Ok(())
+    }
+
+    /// The number after this one, which may have come from a file.
+    fn next(&self, number: u64) -> Result<u64> {
+        let next = number + 1;
+        check_numbers("file", 0, [next]).map_err(|error| error.in_file(self.source.name()))?;
+        Ok(next)
     }
 
     /// Makes both slots lead to the last checkpoint: nothing that only an older one needs is

@@ -46,9 +46,9 @@ impl Appender {
             self.sync()?;
         }
         self.renew_reserve();
-        if self.state.one_slot {
-            self.write_superblock()?;
-            self.state.one_slot = false;
+        if self.state.lost_slot.is_some() {
+            self.copy_superblock()?;
+            self.state.lost_slot = None;
         }
         let State { end, proven_to, not_indexed_to, .. } = &self.state;
         if end > proven_to || not_indexed_to.is_some() {
