@@ -25,10 +25,16 @@ fn create(app: &mut App, name: &str, at: &At, meta: Vec<(String, String)>) -> Ou
     let reader = database.reader().about(Subject::Database)?;
     let version = version(&reader, at.at.as_deref().unwrap_or("HEAD"))?;
     let metadata = BTreeMap::from_iter(meta);
+    let was_there = reader.snapshot(name).about(Subject::Database)?.is_some();
     let made = database.create_snapshot(name, &version, metadata).about(Subject::Snapshot)?;
     database.close().about(Subject::Database)?;
-    app.report(&render::snapshot("Snapshot created.", &made))?;
+    app.report(&render::snapshot(made_title(was_there), &made))?;
     Ok(exit::DONE)
+}
+
+/// What is said of a snapshot that was made, or made before.
+pub fn made_title(was_there: bool) -> &'static str {
+    if was_there { "Snapshot is there already." } else { "Snapshot created." }
 }
 
 fn list(app: &mut App) -> Outcome {

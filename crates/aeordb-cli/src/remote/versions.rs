@@ -10,7 +10,7 @@ use aeordb::db::Promotion;
 use aeordb::hash::{Hash, VersionId};
 use aeordb_server::percent_encoded;
 use serde_json::json;
-use ureq::http::Method;
+use ureq::http::{Method, StatusCode};
 
 use super::client::{Client, Payload, encoded};
 use super::fetch::fetch;
@@ -30,8 +30,11 @@ pub fn snapshot(app: &mut App, client: &Client, args: Snapshot) -> Outcome {
             if let (Some(at), Some(members)) = (at.at, body.as_object_mut()) {
                 members.insert("version".into(), at.into());
             }
-            let made = client.post("/admin/snapshots", body).about(Subject::Snapshot)?;
-            app.report(&render::snapshot("Snapshot created.", &parse::snapshot(&made)?))?;
+            let payload = Payload::Json(body);
+            let reply = client.send(Method::POST, "/admin/snapshots", &[], payload);
+            let reply = reply.about(Subject::Snapshot)?;
+            let title = cmd::snapshot::made_title(reply.status() == StatusCode::OK);
+            app.report(&render::snapshot(title, &parse::snapshot(&client.value(reply)?)?))?;
         }
         Snapshot::List => {
             client.pages("/admin/snapshots", |found| {

@@ -65,7 +65,8 @@ pub fn routes() -> Vec<Route> {
             |request| Box::pin(create(request)),
         )
         .body(Content::Json(new))
-        .answer(201, "The snapshot", Content::Json(snapshot)),
+        .answer(201, "The snapshot", Content::Json(snapshot.clone()))
+        .answer(200, "It was there already", Content::Json(snapshot)),
         Route::new(
             Method::DELETE,
             "/admin/snapshots/{name}",
@@ -134,8 +135,10 @@ async fn create(mut request: Request) -> Answer {
     let answer = request.app.writing(move |app| {
         let reader = app.database.reader()?;
         let version = reader.resolve(version.as_deref().unwrap_or("HEAD"))?;
+        let was_there = reader.snapshot(&name)?.is_some();
         let made = app.database.create_snapshot(&name, &version, metadata)?;
-        Ok(json_answer(StatusCode::CREATED, &json::snapshot(&made)))
+        let status = if was_there { StatusCode::OK } else { StatusCode::CREATED };
+        Ok(json_answer(status, &json::snapshot(&made)))
     });
     answer.await
 }

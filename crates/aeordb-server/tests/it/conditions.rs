@@ -362,6 +362,29 @@ fn what_cannot_succeed_is_refused_before_its_body_is_asked_for() {
 }
 
 #[test]
+fn what_is_done_again_is_no_conflict_and_writes_nothing() {
+    let house = House::with_versions();
+    let export = house.get("/admin/export").expect(200).body;
+    let patch = house.get("/files/docs?archive=aeordb").expect(200).body;
+    let key = format!("Bearer {}", house.new_key("append-only,import"));
+    let send = |method: &str, path: &str, body: &[u8]| {
+        let kind = ("content-type", "application/vnd.aeordb");
+        house.bare(method, path, &[("authorization", &key), kind], body)
+    };
+    let size = || house.path("data.aeordb").metadata().unwrap().len();
+    send("POST", "/admin/import?snapshot=kept", &export).expect(200);
+    send("POST", "/admin/snapshots", br#"{"name": "named"}"#).expect(201);
+    let before = size();
+    send("POST", "/admin/import?snapshot=kept", &export).expect(200);
+    send("POST", "/admin/snapshots", br#"{"name": "named"}"#).expect(200);
+    send("PUT", "/files/docs?archive=aeordb", &patch).expect(200);
+    assert_eq!((size(), house.head()), (before, house.head()));
+    send("POST", "/admin/snapshots", br#"{"name": "named", "version": "v1"}"#)
+        .problem(409, "exists");
+    send("POST", "/admin/import?snapshot=v1", &export).problem(409, "exists");
+}
+
+#[test]
 fn a_key_that_may_only_append_puts_the_same_again() {
     let house = House::new();
     let key = format!("Bearer {}", house.new_key("append-only"));

@@ -108,6 +108,12 @@ fn a_snapshot_is_made_without_a_content_type_and_its_name_is_taken_once() {
     let reply = house.send("POST", "/admin/snapshots", &form, body).expect(201);
     assert_eq!(reply.members(), ["name", "version", "created_at", "metadata"]);
     assert_eq!(reply.json()["version"], house.head());
+    // Said again it is the same, and no other is it.
+    let again = house.send("POST", "/admin/snapshots", &[], body).expect(200);
+    assert_eq!(again.json(), reply.json());
+    let other = r#"{"name": "daily-2024-01-15", "metadata": {"a": "b"}}"#;
+    house.post("/admin/snapshots", other).problem(409, "exists");
+    house.put("/files/a", b"other");
     house.send("POST", "/admin/snapshots", &[], body).problem(409, "exists");
     let bad = house.post("/admin/snapshots", r#"{"name": "no/slash"}"#);
     bad.problem(400, "invalid");

@@ -78,6 +78,10 @@ pub fn graft(
     let file = Head::new(stream.name(), stream.superblock());
     let target = file.target;
     let (here, _) = part(&mut writer, &previous, path)?;
+    if here == target {
+        // It was done before.
+        return Ok(GraftReport { version: previous, previous, new_bytes: 0 });
+    }
     if file.base.is_some_and(|base| base != here) {
         let detail = "it was changed since it was looked at".into();
         return Err(Error::Changed { what: path.to_string(), detail });

@@ -283,7 +283,14 @@ fn finish(
 ) -> Result<Option<u64>> {
     let moves = options.promote && writer.head() != *version;
     let known = writer.head() == *version || writer.is_recorded(version)?;
-    if !moves && known && options.snapshot.is_none() {
+    let snapshot = options.snapshot.clone().map(|name| Snapshot {
+        name,
+        version: *version,
+        created_at: database.clock().now(),
+        metadata: BTreeMap::new(),
+    });
+    let named = snapshot.map(|snapshot| writer.add_snapshot(&snapshot)).transpose()?;
+    if !moves && known && !matches!(named, Some(None)) {
         return Ok(None);
     }
     let what = if options.merge.is_some() { "merge" } else { "import" };
@@ -291,11 +298,6 @@ fn finish(
         writer.set_head(*version, what)?;
     } else if !known {
         writer.record(*version, what)?;
-    }
-    if let Some(name) = &options.snapshot {
-        let (name, created_at) = (name.clone(), database.clock().now());
-        let snapshot = Snapshot { name, version: *version, created_at, metadata: BTreeMap::new() };
-        writer.add_snapshot(&snapshot)?;
     }
     Ok(Some(writer.commit_and_end()?))
 }

@@ -25,6 +25,13 @@ pub struct Snapshot {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl Snapshot {
+    /// True if `other` gives the same version this name, whenever it did.
+    pub fn says_the_same(&self, other: &Snapshot) -> bool {
+        (&self.name, self.version, &self.metadata) == (&other.name, other.version, &other.metadata)
+    }
+}
+
 /// What HEAD was, or a version that was imported and not promoted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HistoryEntry {

@@ -345,7 +345,7 @@ impl Database {
         Ok(Promotion { head: *version, previous })
     }
 
-    /// Names a version.
+    /// Names a version. Where it has this name already, that is told and nothing is written.
     pub fn create_snapshot(
         &self,
         name: &str,
@@ -355,7 +355,9 @@ impl Database {
         let mut writer = self.writer()?;
         let created_at = self.clock.now();
         let snapshot = Snapshot { name: name.into(), version: *version, created_at, metadata };
-        writer.add_snapshot(&snapshot)?;
+        if let Some(there) = writer.add_snapshot(&snapshot)? {
+            return Ok(there);
+        }
         writer.commit()?;
         Ok(snapshot)
     }

@@ -104,16 +104,19 @@ impl<'a> Writer<'a> {
         Ok(built.root)
     }
 
-    /// Names a version that is complete here.
-    pub fn add_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
+    /// Names a version that is complete here. To say the same again is no conflict: gives what was
+    /// there then, and changes nothing.
+    pub fn add_snapshot(&mut self, snapshot: &Snapshot) -> Result<Option<Snapshot>> {
         let name = &snapshot.name;
         check_snapshot_name(name)?;
-        if journal::snapshot(&*self.appender, &self.root.snapshots, name)?.is_some() {
-            return Err(Error::Exists(format!("snapshot {name}")));
+        match journal::snapshot(&*self.appender, &self.root.snapshots, name)? {
+            Some(there) if there.says_the_same(snapshot) => return Ok(Some(there)),
+            Some(_) => return Err(Error::Exists(format!("snapshot {name}"))),
+            None => {}
         }
         let value = Some(snapshot.encode());
         self.root.snapshots = self.edit_map(self.root.snapshots, name.as_bytes(), value)?;
-        Ok(())
+        Ok(None)
     }
 
     /// Takes a version's name away.
