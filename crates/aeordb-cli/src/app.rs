@@ -10,6 +10,7 @@ use std::sync::Arc;
 use aeordb::backup;
 use aeordb::db::{Damage, Database, Options, Reader};
 use aeordb::hash::VersionId;
+use aeordb::media::MemoryMedia;
 use aeordb::object::Item;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
@@ -40,7 +41,7 @@ pub struct App {
 pub struct Opened {
     pub reader: Reader,
     /// Kept open as long as the reader.
-    _database: Database,
+    database: Database,
 }
 
 impl App {
@@ -53,7 +54,7 @@ impl App {
     pub fn open(&self) -> Attempt<Opened> {
         let database = Database::open(self.path(), &Options::default()).about(Subject::Database)?;
         let reader = database.reader().about(Subject::Database)?;
-        Ok(Opened { reader, _database: database })
+        Ok(Opened { reader, database })
     }
 
     /// Opens the database for reading, with patches on top.
@@ -68,7 +69,7 @@ impl App {
                 .about(Subject::Backup)
         })?;
         let reader = database.reader().about(Subject::Database)?;
-        Ok(Opened { reader, _database: database })
+        Ok(Opened { reader, database })
     }
 
     /// Opens the database for reading these places, with patches on top. A file that may show an
@@ -95,7 +96,7 @@ impl App {
             self.warn(&format!("{path} is damaged at offset {offset}: {detail}"));
         }
         let reader = database.reader().about(Subject::Database)?;
-        Ok((Opened { reader, _database: database }, places))
+        Ok((Opened { reader, database }, places))
     }
 
     /// Opens a database that exists for writing.
@@ -196,6 +197,23 @@ impl App {
 }
 
 impl Opened {
+    /// A database that is open.
+    pub fn of(database: Database) -> Result<Opened> {
+        Ok(Opened { reader: database.reader()?, database })
+    }
+
+    /// What the file is known by.
+    pub fn file_id(&self) -> [u8; 16] {
+        self.database.file_id()
+    }
+
+    /// An empty database that is nowhere, called `name` in errors.
+    pub fn nothing(name: &Path) -> Result<Opened> {
+        let media = Arc::new(MemoryMedia::new());
+        let database = Database::create_media(media, name, [0; 16], &Options::default())?;
+        Opened::of(database)
+    }
+
     /// The version that a person named.
     pub fn version(&self, name: &str) -> Attempt<VersionId> {
         version(&self.reader, name)

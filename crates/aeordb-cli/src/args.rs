@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use aeordb::files::MaxDelete;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -41,6 +43,13 @@ impl Cli {
             // An empty variable is how shells take one away.
             (false, false) => cli.global.server = cli.global.server.filter(|url| !url.is_empty()),
         }
+        if let Verb::Put(put) = &cli.verb
+            && let [only] = put.words.as_slice()
+            && put.from_command.is_none()
+        {
+            let why = format!("put has no <PATH>: aeordb put {} /\n", only.to_string_lossy());
+            return Err(command.error(ErrorKind::MissingRequiredArgument, why));
+        }
         Ok(cli)
     }
 }
@@ -49,6 +58,7 @@ impl Cli {
 pub struct Global {
     /// The database file
     #[arg(short, long, value_name = "FILE", env = "AEORDB_DATABASE")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_database))]
     #[arg(default_value = "data.aeordb", global = true, help_heading = GLOBAL)]
     pub database: PathBuf,
     /// Work through this server instead of on a file; its key is in AEORDB_API_KEY
@@ -138,17 +148,29 @@ pub struct Null {
 
 /// Put files and directories into the database, as one commit
 #[derive(Args, Debug)]
-#[command(after_help = help::PUT)]
+#[command(after_help = help::PUT, override_usage = help::PUT_USAGE)]
 pub struct Put {
-    /// Files and directories to put; - is standard input
-    #[arg(required = true, num_args = 1.., value_name = "LOCAL")]
-    pub locals: Vec<PathBuf>,
-    /// Where to put them in the database
-    #[arg(value_name = "PATH")]
-    pub path: OsString,
+    /// Files and directories to put (- is standard input), then PATH, where to put them: it begins
+    /// with /. After --from-command, the command and its arguments
+    #[arg(required = true, num_args = 1.., value_names = ["LOCAL", "PATH"])]
+    pub words: Vec<OsString>,
     /// Make PATH equal to the directory LOCAL: remove what LOCAL does not have
     #[arg(long)]
     pub mirror: bool,
+    /// How many of the files at PATH may be deleted; without it half, if there are ten or more
+    #[arg(long, value_name = "N|N%", value_parser = str::parse::<MaxDelete>)]
+    pub max_delete: Option<MaxDelete>,
+    /// Let what is empty take the place of what is not
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Put at PATH what a command prints, if it succeeds
+    #[arg(long, value_name = "PATH", conflicts_with = "mirror")]
+    pub from_command: Option<OsString>,
+    /// Only list what would be added (A), modified (M) and deleted (D)
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub null: Null,
     /// Read every file, also those that are surely unchanged
     #[arg(long)]
     pub rehash: bool,
@@ -351,6 +373,7 @@ pub struct Export {
     pub version: Option<String>,
     /// The file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
     pub output: PathBuf,
     /// Export this snapshot instead of HEAD
     #[arg(long, value_name = "NAME", conflicts_with = "hash")]
@@ -380,6 +403,7 @@ pub struct Diff {
     pub to: Option<String>,
     /// The patch file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
     pub output: Option<PathBuf>,
     /// Only what is at PATH and below it; it keeps its path
     #[arg(long, value_name = "PATH")]
@@ -420,6 +444,7 @@ pub struct Import {
     pub ours: bool,
     /// Also make a patch that leads from the new HEAD back to the old one
     #[arg(long, value_name = "OUTPUT", requires = "promote")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
     pub undo: Option<PathBuf>,
 }
 
@@ -429,6 +454,7 @@ pub struct Import {
 pub struct Combine {
     /// The file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
     pub output: PathBuf,
     /// A full export and patches, or patches alone, in order
     #[arg(required = true, num_args = 1.., value_name = "FILE")]
@@ -584,6 +610,30 @@ pub struct Man {
     /// The command to describe; the program itself if none is given
     #[arg(value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// The database: a file of this machine. A name that other programs take for a place elsewhere would
+/// make a file of that name here, which nobody looks for.
+fn local_database(name: OsString) -> Result<PathBuf, String> {
+    local(name, |start| start.contains(':'))
+}
+
+/// A file of this machine, as a database is. Its name may hold the time of day.
+fn local_file(name: OsString) -> Result<PathBuf, String> {
+    local(name, |start| start.ends_with(':'))
+}
+
+fn local(name: OsString, elsewhere: impl Fn(&str) -> bool) -> Result<PathBuf, String> {
+    let text = name.to_string_lossy();
+    // Without a slash the end of the name says nothing.
+    let (start, _) = text.split_once('/').unwrap_or((text.trim_end_matches(':'), ""));
+    if elsewhere(start) {
+        return Err("a file of this machine is expected, and this looks like a URL or a file of \
+                    another machine (a server is named with --server URL; a file that is called \
+                    so is ./NAME)"
+            .into());
+    }
+    Ok(name.into())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -19,6 +19,8 @@ pub const DENIED: u8 = 12;
 pub const DAMAGED: u8 = 14;
 /// A newer program made the file.
 pub const NEWER: u8 = 20;
+/// What is put would take away more than was agreed to.
+pub const REFUSED: u8 = 17;
 /// What a shell reports of a program that was stopped by Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 /// What a shell reports of a program that was stopped by a closed pipe.
@@ -159,6 +161,7 @@ pub fn code(error: &Error) -> u8 {
         Error::Damaged { .. } => DAMAGED,
         Error::Exists(_) => 15,
         Error::Incomplete { .. } => 16,
+        Error::EmptySource { .. } | Error::TooManyDeletions { .. } => REFUSED,
         Error::Newer { .. } => NEWER,
         Error::Interrupted => INTERRUPTED,
         _ => 1,
@@ -185,6 +188,8 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
         Error::Damaged { .. } => ("damaged", "Damaged"),
         Error::Newer { .. } => ("newer", "Made by a newer program"),
         Error::Incomplete { .. } => ("incomplete", "The version would be incomplete"),
+        Error::EmptySource { .. } => ("empty-source", "What is put is empty"),
+        Error::TooManyDeletions { .. } => ("too-many-deletions", "More would be deleted than may"),
         Error::Foreign { .. } => ("foreign", "Not a file of this format"),
         Error::ReadOnly { .. } => ("read-only", "Cannot be written to"),
         Error::Limit { .. } => ("limit", "Larger than the format allows"),
@@ -295,6 +300,13 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Incomplete { .. }, _) => "import what is missing first, or all at once and in \
              order: `aeordb import --file FULL --file PATCH`"
             .into(),
+        (Error::EmptySource { .. }, _) => "is its file system mounted, did what fills it succeed? \
+             If it is meant to be empty: --allow-empty, or for a directory --max-delete N or N%"
+            .into(),
+        (Error::TooManyDeletions { deleted, .. }, _) => format!(
+            "--dry-run lists them; --max-delete {deleted}, or a share as in --max-delete 80%, \
+             allows it"
+        ),
         (Error::Foreign { .. }, _) => {
             "`aeordb info FILE` says what a file is; --database names the database".into()
         }

@@ -34,6 +34,7 @@ Exit codes:
    14  stored bytes are damaged
    15  something is already there and is not replaced
    16  the version would be incomplete
+   17  what is put is empty, or more would be deleted than is allowed
    20  a newer aeordb made the file, and this one does not know what it needs
   130  interrupted
   141  whoever read the output stopped reading";
@@ -74,6 +75,10 @@ pub const KEY_REVOKE: &str = "\
 Examples:
   aeordb key revoke 5f0q9d1u2k7v3m8s";
 
+pub const PUT_USAGE: &str = "\
+aeordb put [OPTIONS] <LOCAL>... <PATH>
+       aeordb put [OPTIONS] --from-command <PATH> -- <COMMAND> [ARGUMENT]...";
+
 pub const PUT: &str = "\
 One directory's content lands under PATH. One file lands at PATH, or inside it when PATH is a \
 directory or ends with a slash. Several land inside PATH under their own names. Everything is one \
@@ -82,10 +87,21 @@ commit: all of it or nothing.
 What is surely unchanged since the last put is not read again; what a put saw is remembered in \
 $XDG_CACHE_HOME/aeordb or ~/.cache/aeordb. --rehash reads everything.
 
+--mirror removes what LOCAL does not have. A LOCAL without files, as a mount point whose file system \
+is not there, and a mirror that would delete more than half of ten or more files are refused \
+(exit code 17) unless --max-delete allows it, for instance 500 or 80%. --dry-run lists what would \
+happen, as `aeordb diff` does, and changes nothing.
+
+--from-command stores what a command prints, and nothing if it fails. What is empty does not replace \
+a file that is not, unless --allow-empty says so; of what is piped to `aeordb put -` nobody knows \
+whether its command failed.
+
 Examples:
   aeordb put ~/documents /documents
   aeordb put --mirror ~/documents /documents    also removes what is gone
   aeordb put report.pdf notes.txt /documents/
+  aeordb put --mirror --dry-run ~/documents /documents
+  aeordb put --from-command /dumps/shop.sql -- pg_dump shop
   pg_dump shop | aeordb put - /dumps/shop.sql --content-type application/sql";
 
 pub const GET: &str = "\

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use aeordb::error::Context;
@@ -39,9 +39,8 @@ pub fn cancel_on_signal(watch: &Arc<Watch>) -> Result<()> {
     Ok(())
 }
 
-/// Standard input that ends with [`Error::Interrupted`] when the verb is to stop, also while
-/// nothing comes.
-pub struct Stdin {
+/// A pipe that ends with [`Error::Interrupted`] when the verb is to stop, also while nothing comes.
+pub struct Pipe {
     file: File,
     watch: Arc<Watch>,
 }
@@ -49,17 +48,21 @@ pub struct Stdin {
 /// How long a cancelled verb may still wait for input.
 const WAIT_MILLISECONDS: u16 = 100;
 
-impl Stdin {
+impl Pipe {
+    /// What comes out of `end`.
+    pub fn new(end: OwnedFd, watch: &Arc<Watch>) -> Self {
+        Pipe { file: File::from(end), watch: Arc::clone(watch) }
+    }
+
     /// The standard input of this process.
-    pub fn open(watch: &Arc<Watch>) -> Result<Self> {
+    pub fn stdin(watch: &Arc<Watch>) -> Result<Self> {
         let input = io::stdin();
         let input = input.as_fd().try_clone_to_owned();
-        let file = File::from(input.context(|| "cannot open standard input".into())?);
-        Ok(Stdin { file, watch: Arc::clone(watch) })
+        Ok(Pipe::new(input.context(|| "cannot open standard input".into())?, watch))
     }
 }
 
-impl Read for Stdin {
+impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.watch.check().map_err(|error: Error| io::Error::other(error))?;

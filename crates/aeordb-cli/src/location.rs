@@ -45,15 +45,21 @@ pub fn location(argument: &OsStr) -> Result<Location> {
 /// Reads the path of something that is written, which is always in HEAD.
 pub fn target(argument: &OsStr) -> Result<Target> {
     let bytes = argument.as_bytes();
-    if split(bytes).is_some() {
-        return Err(Error::invalid(format!(
-            "{} names a version, but only HEAD can be written to; a path with a colon must start \
-             with /",
-            shown(bytes)
-        )));
-    }
+    check_no_version(bytes)?;
     let (path, is_directory) = Path::parse_with_slash(bytes)?;
     Ok(Target { path, is_directory })
+}
+
+/// An error if this names a version, where only HEAD can be meant.
+pub fn check_no_version(bytes: &[u8]) -> Result<()> {
+    if split(bytes).is_none() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{} names a version, but only HEAD can be written to; a path with a colon must start \
+         with /",
+        shown(bytes)
+    )))
 }
 
 /// Splits at the colon before the first `:/`, or at the first colon. No version's name has a

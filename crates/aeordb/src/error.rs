@@ -32,6 +32,29 @@ pub enum Error {
     /// Something is already there and will not be replaced.
     #[error("{0} already exists")]
     Exists(String),
+    /// What is put has nothing in it, and would take the place of something: a file system that is
+    /// not mounted, a dump that failed.
+    #[error("{name} is empty, and would take the place of {files} at {path}", files = files_of(*.files))]
+    EmptySource {
+        /// What is put.
+        name: String,
+        /// Where it would land.
+        path: String,
+        /// How many files would go.
+        files: u64,
+    },
+    /// More files would be deleted than were allowed to be.
+    #[error("{deleted} of {} at {path} would be deleted, allowed are {allowed}", files_of(*.files))]
+    TooManyDeletions {
+        /// Where they are.
+        path: String,
+        /// How many would go.
+        deleted: u64,
+        /// How many there are.
+        files: u64,
+        /// How many may go.
+        allowed: u64,
+    },
     /// Another process writes to the database.
     #[error("{path} is being written by {holder}", path = path.display())]
     Locked {
@@ -129,6 +152,10 @@ pub enum Error {
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+fn files_of(count: u64) -> String {
+    if count == 1 { "1 file".into() } else { format!("{count} files") }
 }
 
 fn supplied(supplier: &Option<VersionId>) -> String {

@@ -53,8 +53,7 @@ fn flags_may_stand_after_what_a_verb_takes() {
     else {
         panic!("not put");
     };
-    assert_eq!(put.locals, ["a", "b"].map(PathBuf::from));
-    assert_eq!(put.path, "/to");
+    assert_eq!(put.words, ["a", "b", "/to"]);
     assert!(put.mirror && put.content_type.as_deref() == Some("text/plain"));
 
     let Verb::Ls(ls) = parse("aeordb ls /docs -rl --at v1").verb else { panic!("not ls") };
@@ -98,7 +97,7 @@ fn files_to_import_keep_their_order_however_they_are_given() {
 #[test]
 fn a_lone_dash_is_a_value() {
     let Verb::Put(put) = parse("aeordb put - /x").verb else { panic!("not put") };
-    assert_eq!(put.locals, [PathBuf::from("-")]);
+    assert_eq!(put.words, ["-", "/x"]);
     let Verb::Export(export) = parse("aeordb export --output -").verb else { panic!("not export") };
     assert_eq!(export.output, PathBuf::from("-"));
 }

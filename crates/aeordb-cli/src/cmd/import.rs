@@ -10,7 +10,7 @@ use aeordb::{Error, Result};
 use crate::app::{App, Outcome};
 use crate::args::Import;
 use crate::exit::{self, About, Subject};
-use crate::interrupt::Stdin;
+use crate::interrupt::Pipe;
 use crate::output::is_standard;
 use crate::render;
 
@@ -63,7 +63,7 @@ pub fn check(args: &Import) -> Result<()> {
 /// What is imported, in order.
 pub fn inputs(files: Vec<PathBuf>, watch: &Arc<Watch>) -> Result<Vec<Input>> {
     let input = |file: PathBuf| match is_standard(&file) {
-        true => Ok(Input::Stream(Box::new(Stdin::open(watch)?))),
+        true => Ok(Input::Stream(Box::new(Pipe::stdin(watch)?))),
         false => Ok(Input::File(file)),
     };
     files.into_iter().map(input).collect()

@@ -1,69 +1,202 @@
-//! `put LOCAL... PATH`
+//! `put LOCAL... PATH` and `put --from-command PATH -- COMMAND...`
 
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aeordb::Error;
-use aeordb::db::Database;
+use aeordb::backup::Comparison;
+use aeordb::db::{Database, Options, Reader};
 use aeordb::files::{self, PutOptions, PutReport, Source};
 use aeordb::watch::Watch;
 
-use crate::app::{App, Outcome, cache_directory};
+use crate::app::{App, Opened, Outcome, cache_directory};
 use crate::args::Put;
-use crate::exit::{self, About, Attempt, Subject};
-use crate::interrupt::Stdin;
-use crate::location::{Target, target};
+use crate::cmd::diff;
+use crate::exit::{self, About, Attempt, Failure, Subject};
+use crate::interrupt::Pipe;
+use crate::location::{Target, check_no_version, target};
 use crate::output::is_standard;
 use crate::render;
+use crate::text;
+
+mod command;
+
+/// What is put, and where.
+pub struct Plan {
+    pub from: From,
+    pub target: Target,
+}
+
+/// What is put.
+pub enum From {
+    /// Files and directories, or standard input.
+    Locals(Vec<PathBuf>),
+    /// What this command prints.
+    Command(Vec<OsString>),
+}
+
+impl Plan {
+    /// What was typed; what can be said of it before anything is opened.
+    pub fn of(args: &Put) -> aeordb::Result<Plan> {
+        if let Some(path) = &args.from_command {
+            let target = absolute(path, |path| format!("aeordb put --from-command {path} -- ..."))?;
+            return Ok(Plan { from: From::Command(args.words.clone()), target });
+        }
+        let (path, locals) = args.words.split_last().ok_or_else(|| Error::invalid("no PATH"))?;
+        let target = absolute(path, |path| meant(locals, args.words.last(), path))?;
+        let locals: Vec<PathBuf> = locals.iter().map(PathBuf::from).collect();
+        let streams = locals.iter().filter(|local| is_standard(local)).count();
+        if streams > 1 {
+            return Err(Error::invalid("standard input can be put only once"));
+        }
+        if args.mirror && (locals.len() > 1 || streams > 0) {
+            return Err(Error::invalid("--mirror takes exactly one LOCAL, a directory"));
+        }
+        Ok(Plan { from: From::Locals(locals), target })
+    }
+
+    /// False of what was read from a pipe.
+    pub fn can_be_read_again(&self) -> bool {
+        match &self.from {
+            From::Locals(locals) => !locals.iter().any(|local| is_standard(local)),
+            From::Command(_) => false,
+        }
+    }
+
+    /// The only file or directory that is put, if it is one.
+    pub fn only_local(&self) -> Option<&Path> {
+        match &self.from {
+            From::Locals(locals) => match locals.as_slice() {
+                [local] if !is_standard(local) => Some(local),
+                _ => None,
+            },
+            From::Command(_) => None,
+        }
+    }
+
+    fn sources(&self, watch: &Arc<Watch>) -> aeordb::Result<Vec<Source>> {
+        let locals = match &self.from {
+            From::Locals(locals) => locals,
+            From::Command(words) => {
+                let printed = command::Printed::new(words.clone(), watch);
+                return Ok(vec![Source::Stream(Box::new(printed))]);
+            }
+        };
+        let mut sources = Vec::with_capacity(locals.len());
+        for local in locals {
+            sources.push(match is_standard(local) {
+                true => Source::Stream(Box::new(Pipe::stdin(watch)?)),
+                false => Source::Path(local.clone()),
+            });
+        }
+        Ok(sources)
+    }
+}
+
+/// A place in the database begins with a slash: what does not is most likely one more thing to put.
+fn absolute(path: &OsStr, meant: impl FnOnce(&str) -> String) -> aeordb::Result<Target> {
+    if path.as_bytes().starts_with(b"/") {
+        return target(path);
+    }
+    check_no_version(path.as_bytes())?;
+    let path = path.to_string_lossy();
+    let name = path.strip_prefix("./").unwrap_or(&path);
+    let meant = meant(&text::shell(&format!("/{name}")));
+    let path = text::printable_name(path.as_bytes());
+    Err(Error::invalid(format!("{path} is no PATH, which begins with /; was this meant: {meant}")))
+}
+
+/// The command that was probably meant by one without a PATH.
+fn meant(locals: &[OsString], last: Option<&OsString>, path: &str) -> String {
+    let is_stream = locals.iter().any(|local| is_standard(Path::new(local)));
+    let exists = last.is_some_and(|last| fs::symlink_metadata(last).is_ok());
+    let (end, path) = match exists && !is_stream {
+        true => (last, "/"),
+        false => (None, path),
+    };
+    let words = locals.iter().chain(end).map(|word| text::shell(&word.to_string_lossy()));
+    format!("aeordb put {} {path}", words.collect::<Vec<_>>().join(" "))
+}
 
 pub fn run(app: &mut App, args: &Put) -> Outcome {
-    let target = target(&args.path)?;
-    check(args)?;
+    let plan = Plan::of(args)?;
+    if args.dry_run {
+        let opened = match app.open() {
+            Err(Failure { error: Error::NotFound(_), subject: Subject::Database }) => {
+                Opened::nothing(app.path())?
+            }
+            opened => opened?,
+        };
+        let identity = opened.file_id().to_vec();
+        return dry_run(app, args, &plan, &opened.reader, identity);
+    }
     let database = app.open_or_create()?;
-    let report = app.watched(|_, watch| load(args, &target, &database, None, watch))?;
+    let options = options(args, None);
+    let report = app.watched(|_, watch| load(&plan, &database, &options, watch))?;
     database.close().about(Subject::Database)?;
     ended(app, &report)
 }
 
-/// Puts what was named at `target`; the cache knows the database by `identity`, or by its file.
-pub fn load(
-    args: &Put,
-    target: &Target,
-    database: &Database,
-    identity: Option<String>,
-    watch: &Arc<Watch>,
-) -> Attempt<PutReport> {
-    let options = PutOptions {
+/// How files are put; the cache knows the database by `identity`, or by its file.
+pub fn options(args: &Put, identity: Option<Vec<u8>>) -> PutOptions {
+    PutOptions {
         mirror: args.mirror,
+        max_delete: args.max_delete.unwrap_or_default(),
+        allow_empty: args.allow_empty,
+        outline: args.dry_run,
         rehash: args.rehash,
         content_type: args.content_type.clone(),
         cache: cache_directory(),
         identity,
-    };
-    let mut sources = Vec::with_capacity(args.locals.len());
-    for local in &args.locals {
-        sources.push(match is_standard(local) {
-            true => Source::Stream(Box::new(Stdin::open(watch)?)),
-            false => Source::Path(local.clone()),
-        });
     }
-    files::put(database, sources, &target.path, target.is_directory, &options, watch)
+}
+
+/// Puts what was asked for.
+pub fn load(
+    plan: &Plan,
+    database: &Database,
+    options: &PutOptions,
+    watch: &Arc<Watch>,
+) -> Attempt<PutReport> {
+    let Target { path, is_directory } = &plan.target;
+    files::put(database, plan.sources(watch)?, path, *is_directory, options, watch)
         .about(Subject::Local)
+}
+
+/// Lists what a put would change of HEAD, which `reader` has: it is made beside the database,
+/// without the bytes of files.
+pub fn dry_run(
+    app: &mut App,
+    args: &Put,
+    plan: &Plan,
+    reader: &Reader,
+    identity: Vec<u8>,
+) -> Outcome {
+    app.out.null_terminated(args.null.null);
+    let head = reader.head();
+    let scratch = std::env::temp_dir();
+    let over = Database::over(reader, head, Some(&scratch), &Options::default())?;
+    let options = options(args, Some(identity));
+    let report = app.watched(|_, watch| load(plan, &over, &options, watch))?;
+    let put = over.reader()?;
+    for change in Comparison::of_paths(&head, &report.version).changes(&put, None)? {
+        diff::show(app, &change?)?;
+    }
+    match report.refused {
+        Some(refused) => Err(refused.into()),
+        None => Ok(code(&report)),
+    }
 }
 
 /// Says what was put, and how the program ends.
 pub fn ended(app: &mut App, report: &PutReport) -> Outcome {
     app.report(&render::put(report))?;
-    Ok(if report.unreadable > 0 { exit::UNREADABLE } else { exit::DONE })
+    Ok(code(report))
 }
 
-/// What can be said of the arguments before anything is opened.
-pub fn check(args: &Put) -> aeordb::Result<()> {
-    let streams = args.locals.iter().filter(|local| is_standard(local)).count();
-    if streams > 1 {
-        return Err(Error::invalid("standard input can be put only once"));
-    }
-    if args.mirror && (args.locals.len() > 1 || streams > 0) {
-        return Err(Error::invalid("--mirror takes exactly one LOCAL, a directory"));
-    }
-    Ok(())
+fn code(report: &PutReport) -> u8 {
+    if report.unreadable > 0 { exit::UNREADABLE } else { exit::DONE }
 }

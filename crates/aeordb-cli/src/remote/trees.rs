@@ -12,9 +12,9 @@ use std::thread::JoinHandle;
 use aeordb::backup;
 use aeordb::db::{Database, Options, Reader};
 use aeordb::error::Context;
-use aeordb::files::PutReport;
+use aeordb::files::{PutOptions, PutReport};
 use aeordb::hash::VersionId;
-use aeordb::media::{MemoryMedia, NewFile};
+use aeordb::media::NewFile;
 use aeordb::object::{Name, Path};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
@@ -24,11 +24,12 @@ use super::client::{self, Client, Payload};
 use super::files::is_directory;
 use super::parse;
 use super::place::{Place, url};
-use crate::app::{App, Outcome};
+use crate::app::{App, Opened, Outcome};
 use crate::args::{Get, Put};
 use crate::cmd;
+use crate::cmd::put::Plan;
 use crate::exit::{self, About, Attempt, Failure, Subject};
-use crate::location::{Target, target};
+use crate::location::Target;
 use crate::output::is_standard;
 
 /// How often a put is made when others change the same place meanwhile.
@@ -36,11 +37,9 @@ const ATTEMPTS: usize = 5;
 
 /// A sealed file of what is at a path of the server.
 struct Fetched {
-    reader: Reader,
+    opened: Opened,
     /// The version that it was taken from; `None` if the key may not know.
     from: Option<VersionId>,
-    /// Kept open as long as the reader.
-    _database: Database,
 }
 
 /// Fetches a sealed file to where it has no name, in the first of these directories that takes it.
@@ -54,7 +53,7 @@ fn fetch(client: &Client, url: &str, near: &[PathBuf], watch: &Watch) -> Attempt
     let media = Arc::new(file.into_media().about(Subject::Local)?);
     let name = LocalPath::new(client.base());
     let database = Database::open_media(media, name, &Options::default())?;
-    Ok(Fetched { reader: database.reader()?, from, _database: database })
+    Ok(Fetched { opened: Opened::of(database)?, from })
 }
 
 fn create(directories: &[PathBuf]) -> Result<NewFile> {
@@ -71,9 +70,7 @@ fn create(directories: &[PathBuf]) -> Result<NewFile> {
 
 /// Nothing, for a key that may not read what is there: if something is, the server says so.
 fn nothing(name: &str) -> Result<Fetched> {
-    let (media, name) = (Arc::new(MemoryMedia::new()), LocalPath::new(name));
-    let database = Database::create_media(media, name, [0; 16], &Options::default())?;
-    Ok(Fetched { reader: database.reader()?, from: None, _database: database })
+    Ok(Fetched { opened: Opened::nothing(LocalPath::new(name))?, from: None })
 }
 
 pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
@@ -88,8 +85,9 @@ pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
         let mut near: Vec<PathBuf> = args.local.ancestors().skip(1).map(PathBuf::from).collect();
         near.push(std::env::temp_dir());
         let fetched = fetch(client, &url, &near, watch)?;
-        let part = fetched.reader.head();
-        let mut report = cmd::get::restore(args, &fetched.reader, &part, &place.path, watch)?;
+        let part = fetched.opened.reader.head();
+        let mut report =
+            cmd::get::restore(args, &fetched.opened.reader, &part, &place.path, watch)?;
         report.version = fetched.from.unwrap_or(part);
         Ok(report)
     })?;
@@ -97,47 +95,52 @@ pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
 }
 
 pub fn put(app: &mut App, client: &Client, args: &Put) -> Outcome {
-    cmd::put::check(args)?;
-    let target = target(&args.path)?;
-    let (target, path) = place(client, args, target)?;
-    // What was read from a pipe cannot be read again.
-    let again = !args.locals.iter().any(|local| is_standard(local));
+    let (plan, path) = place(client, Plan::of(args)?)?;
+    if args.dry_run {
+        let url = format!("{}?archive=aeordb&outline", url(&path));
+        let scratch = std::env::temp_dir();
+        let outline =
+            app.watched(|_, watch| fetch(client, &url, std::slice::from_ref(&scratch), watch))?;
+        let identity = client.base().as_bytes().to_vec();
+        return cmd::put::dry_run(app, args, &plan, &outline.opened.reader, identity);
+    }
+    let options = cmd::put::options(args, Some(client.base().as_bytes().to_vec()));
     let report = app.watched(|_, watch| {
         for _ in 1..ATTEMPTS {
-            match attempt(client, args, &target, &path, watch) {
-                Err(Failure { error: Error::Changed { .. }, .. }) if again => {}
+            match attempt(client, &plan, &options, &path, watch) {
+                Err(Failure { error: Error::Changed { .. }, .. }) if plan.can_be_read_again() => {}
                 done => return done,
             }
         }
-        attempt(client, args, &target, &path, watch)
+        attempt(client, &plan, &options, &path, watch)
     })?;
     cmd::put::ended(app, &report)
 }
 
 /// Where it is put, and the path in which something changes then: of one file, its own, so that the
 /// outline of a directory around it is not asked for.
-fn place(client: &Client, args: &Put, target: Target) -> Attempt<(Target, Path)> {
-    let [local] = args.locals.as_slice() else {
-        let path = target.path.clone();
-        return Ok((target, path));
+fn place(client: &Client, plan: Plan) -> Attempt<(Plan, Path)> {
+    let is_file = |local: &&LocalPath| fs::metadata(local).is_ok_and(|found| !found.is_dir());
+    let local = match plan.only_local().filter(is_file) {
+        Some(local) if is_directory(client, &plan.target)? => local,
+        _ => {
+            let path = plan.target.path.clone();
+            return Ok((plan, path));
+        }
     };
-    let is_file = !is_standard(local) && fs::metadata(local).is_ok_and(|found| !found.is_dir());
-    if !is_file || !is_directory(client, &target)? {
-        let path = target.path.clone();
-        return Ok((target, path));
-    }
     let whole = fs::canonicalize(local).context(|| format!("looking at {}", local.display()));
     let whole = whole.about(Subject::Local)?;
     let name = whole.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-    let path = target.path.join(&Name::new(name)?)?;
-    Ok((Target { is_directory: true, ..target }, path))
+    let path = plan.target.path.join(&Name::new(name)?)?;
+    let target = Target { is_directory: true, ..plan.target };
+    Ok((Plan { target, ..plan }, path))
 }
 
 /// Makes the put here, over the outline of what is there, and sends what it comes to.
 fn attempt(
     client: &Client,
-    args: &Put,
-    target: &Target,
+    plan: &Plan,
+    options: &PutOptions,
     path: &Path,
     watch: &Arc<Watch>,
 ) -> Attempt<PutReport> {
@@ -149,10 +152,9 @@ fn attempt(
         Err(failure) if exit::is_denied(&failure.error) => nothing(client.base())?,
         outline => outline?,
     };
-    let from = outline.reader.head();
-    let over = Database::over(&outline.reader, from, Some(&scratch), &Options::default())?;
-    let identity = Some(client.base().to_owned());
-    let mut report = cmd::put::load(args, target, &over, identity, watch)?;
+    let from = outline.opened.reader.head();
+    let over = Database::over(&outline.opened.reader, from, Some(&scratch), &Options::default())?;
+    let mut report = cmd::put::load(plan, &over, options, watch)?;
     if let Some(head) = outline.from.filter(|_| report.version == from) {
         (report.version, report.previous, report.new_bytes) = (head, head, 0);
         return Ok(report);
@@ -213,9 +215,10 @@ mod tests {
     #[test]
     fn a_patch_that_cannot_be_made_fails_the_request_instead_of_ending_it() {
         let nothing = nothing("nothing").unwrap();
-        let head = nothing.reader.head();
+        let head = nothing.opened.reader.head();
         let unknown = VersionId(aeordb::hash::Hash::of(b"no version"));
-        let make = |to| Patch::make(nothing.reader.clone(), head, to, Arc::default()).unwrap();
+        let make =
+            |to| Patch::make(nothing.opened.reader.clone(), head, to, Arc::default()).unwrap();
         let mut sent = Vec::new();
         let error = make(unknown).read_to_end(&mut sent).unwrap_err();
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()), "{error}");

@@ -6,6 +6,7 @@ mod backups;
 mod damage;
 mod desk;
 mod flags;
+mod guards;
 mod json;
 mod manual;
 mod names;

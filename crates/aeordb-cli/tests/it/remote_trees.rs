@@ -230,3 +230,31 @@ fn puts_into_one_place_at_once_all_arrive() {
     });
     assert_eq!(served.ok(&["ls", "/all"]), "part0\npart1\npart2\npart3\n");
 }
+
+#[test]
+fn what_a_put_refuses_here_it_refuses_through_a_server() {
+    let (local, remote) = (Desk::new(), Desk::new());
+    for number in 0..12 {
+        local.write(format!("tree/{number:02}"), "x");
+    }
+    let pair = Pair { local: &local, served: Served::start(&remote, "") };
+    pair.ok(&["put", "tree", "/t"]);
+    pair.run(2, &["put", "tree", "t"]);
+    for number in 0..7 {
+        fs::remove_file(local.path(format!("tree/{number:02}"))).unwrap();
+    }
+    pair.run(17, &["put", "--mirror", "tree", "/t"]);
+    pair.run(17, &["put", "--mirror", "--dry-run", "tree", "/t"]);
+    assert_eq!(pair.ok(&["ls", "/t"]).lines().count(), 12);
+    let dry = pair.ok(&["put", "--mirror", "--dry-run", "--max-delete", "7", "tree", "/t"]);
+    assert_eq!(dry.lines().filter(|line| line.starts_with("D /t/")).count(), 7);
+    assert_eq!(pair.ok(&["ls", "/t"]).lines().count(), 12);
+    pair.ok(&["put", "--mirror", "--max-delete", "7", "tree", "/t"]);
+    pair.run(1, &["put", "--from-command", "/t/07", "--", "sh", "-c", "echo x; exit 1"]);
+    pair.run(17, &["put", "--from-command", "/t/07", "--", "true"]);
+    assert_eq!(pair.ok(&["cat", "/t/07"]), "x");
+    fs::remove_dir_all(local.path("tree")).unwrap();
+    fs::create_dir(local.path("tree")).unwrap();
+    pair.run(17, &["put", "--mirror", "tree", "/t"]);
+    pair.ok(&["put", "--mirror", "--allow-empty", "tree", "/t"]);
+}

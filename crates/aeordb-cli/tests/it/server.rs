@@ -43,7 +43,8 @@ impl<'d> Served<'d> {
 
     pub fn run(&self, arguments: &[&str]) -> Run {
         let mut all = arguments.to_vec();
-        all.extend(["--server", &self.url]);
+        let end = all.iter().position(|word| *word == "--").unwrap_or(all.len());
+        all.splice(end..end, ["--server", self.url.as_str()]);
         let output = self.desk.command(&all).env("AEORDB_API_KEY", &self.key).output().unwrap();
         Run::new(&all, output)
     }

@@ -74,6 +74,11 @@ impl Comparison {
         Ok(Comparison { from: *from, to: *to, renames })
     }
 
+    /// Compares two versions by their paths alone: what was renamed is deleted and added.
+    pub fn of_paths(from: &VersionId, to: &VersionId) -> Self {
+        Comparison { from: *from, to: *to, renames: Renames::default() }
+    }
+
     /// The versions that are compared.
     pub fn versions(&self) -> (VersionId, VersionId) {
         (self.from, self.to)

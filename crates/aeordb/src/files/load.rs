@@ -215,7 +215,9 @@ impl<'a, 'd> Loader<'a, 'd> {
         for chunk in &chunks {
             let end = start + chunk.len as usize;
             let part = bytes.get(start..end).unwrap_or_default();
-            self.writer.entries().append_hashed(Kind::Chunk, chunk.id.0, part)?;
+            if !self.options.outline {
+                self.writer.entries().append_hashed(Kind::Chunk, chunk.id.0, part)?;
+            }
             list.push(self.writer.entries(), *chunk)?;
             start = end;
         }
@@ -253,6 +255,11 @@ impl<'a, 'd> Loader<'a, 'd> {
         }
     }
 
+    /// A file gives way to the directory that is loaded.
+    pub fn replaces_file(&mut self) {
+        self.report.files_deleted += 1;
+    }
+
     fn failed(&mut self, path: &LocalPath, error: &Error) {
         self.watch.warn(format!("{}: not read: {error}", path.display()));
         self.report.unreadable += 1;
@@ -262,12 +269,14 @@ impl<'a, 'd> Loader<'a, 'd> {
     pub fn stream(&mut self, input: impl Read, name: &str) -> Result<FileRecord> {
         let mut list = ListBuilder::new();
         let mut hasher = blake3::Hasher::new();
-        let Loader { writer, chunk_reader, watch, .. } = self;
+        let Loader { writer, chunk_reader, watch, options, .. } = self;
         let size = chunk_reader.read(input, name, |chunk| {
             watch.check()?;
             hasher.update(chunk);
             let id = ChunkId(Hash::of(chunk));
-            writer.entries().append_hashed(Kind::Chunk, id.0, chunk)?;
+            if !options.outline {
+                writer.entries().append_hashed(Kind::Chunk, id.0, chunk)?;
+            }
             let len = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
             watch.advance(0, u64::from(len));
             list.push(writer.entries(), ChunkRef { id, len })

@@ -1,5 +1,6 @@
 //! Local trees in and out.
 
+mod bound;
 mod cache;
 mod count;
 mod get;
@@ -10,6 +11,7 @@ mod read;
 mod scan;
 mod walk;
 
+pub use bound::MaxDelete;
 pub use get::{GetOptions, GetReport, Overwrite, get};
 pub use put::{PutOptions, PutReport, Source, put};
 

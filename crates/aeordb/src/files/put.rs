@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::db::{Database, Writer};
 use crate::error::{Context, Error, Result};
+use crate::files::bound::{MaxDelete, Replaced};
 use crate::files::cache::{CacheFile, Remembered};
 use crate::files::count;
 use crate::files::load::Loader;
@@ -30,6 +31,13 @@ pub enum Source {
 pub struct PutOptions {
     /// Delete what the local tree does not have.
     pub mirror: bool,
+    /// How many of the files at the target may be deleted.
+    pub max_delete: MaxDelete,
+    /// What is empty may take the place of what is not.
+    pub allow_empty: bool,
+    /// Keep no bytes of files: what is put can be compared, not read. It makes a version beside
+    /// HEAD's, and what a bound forbids is in [`PutReport::refused`] instead of an error.
+    pub outline: bool,
     /// Read every file, whatever the cache says.
     pub rehash: bool,
     /// The content type of what is put; else what is replaced keeps its own.
@@ -37,11 +45,11 @@ pub struct PutOptions {
     /// Where the cache of unchanged files is.
     pub cache: Option<PathBuf>,
     /// What the cache knows the database by, where that is not its file id.
-    pub identity: Option<String>,
+    pub identity: Option<Vec<u8>>,
 }
 
 /// What was put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct PutReport {
     /// HEAD now.
     pub version: VersionId,
@@ -71,6 +79,8 @@ pub struct PutReport {
     /// Files that changed while they were read, so that what was put may be neither the old nor
     /// the new: one warning each.
     pub unsettled: u64,
+    /// Why this would not be put, where only an outline of it was made.
+    pub refused: Option<Error>,
 }
 
 impl PutReport {
@@ -89,6 +99,7 @@ impl PutReport {
             skipped: 0,
             unreadable: 0,
             unsettled: 0,
+            refused: None,
         }
     }
 
@@ -132,6 +143,14 @@ pub fn put(
 }
 
 impl Source {
+    /// What errors call it.
+    fn name(&self) -> String {
+        match self {
+            Source::Path(path) => path.display().to_string(),
+            Source::Stream(_) => "the input".into(),
+        }
+    }
+
     fn path(&self) -> Option<PathBuf> {
         match self {
             Source::Path(path) => Some(path.clone()),
@@ -161,8 +180,22 @@ fn put_all(
     let mut caches = Vec::new();
     for source in sources {
         let place = Place { head: &head, target, into, many };
-        let put = put_one(&mut writer, source, &place, options, watch, &mut report)?;
-        let Some((path, item, cache)) = put else { continue };
+        let name = source.name();
+        let (put, deleted) = (report.files, report.files_deleted);
+        let landed = put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        let Some((path, item, cache)) = landed else { continue };
+        let there = object::resolve(&writer, &head.root, &path)?;
+        let replaced = Replaced {
+            source: &name,
+            path: &path.to_string(),
+            put: report.files - put,
+            deleted: report.files_deleted - deleted,
+            files: there.as_ref().map_or(0, |there| there.totals().files),
+        };
+        match replaced.check(options.max_delete, options.allow_empty) {
+            Err(refused) if options.outline => report.refused = report.refused.or(Some(refused)),
+            checked => checked?,
+        }
         if changes.insert(path.clone(), Some(item)).is_some() {
             return Err(Error::invalid(format!("two of the sources would land at {path}")));
         }
@@ -174,7 +207,9 @@ fn put_all(
         writer.set_head(report.version, "put")?;
         report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
     }
-    caches.into_iter().for_each(Remembered::save);
+    if !options.outline {
+        caches.into_iter().for_each(Remembered::save);
+    }
     Ok(report)
 }
 
@@ -241,7 +276,7 @@ fn put_one(
     let old = object::resolve(writer, &place.head.root, &to)?;
     let file_id = writer.database().file_id();
     let identity = [
-        options.identity.as_ref().map_or(file_id.as_slice(), String::as_bytes),
+        options.identity.as_ref().map_or(file_id.as_slice(), Vec::as_slice),
         whole.as_os_str().as_bytes(),
         b"\0",
         to.as_bytes(),
@@ -254,6 +289,9 @@ fn put_one(
             Err(Error::invalid(format!("{to} is not a directory")))
         }
         (Found::Directory, old) => {
+            if matches!(old, Some(Item::File(_) | Item::Symlink(_))) {
+                loader.replaces_file();
+            }
             // The root has no mode and no time of its own.
             let entry = (!to.is_root()).then_some(entry);
             let (directory, remembered) = loader.directory(whole, entry, old, &cache)?;
@@ -306,6 +344,27 @@ fn put_stream(
     report.files += 1;
     report.bytes += record.size;
     let item = Item::File(record);
+    check_empty(&item, old.as_ref(), &to, options, report)?;
     report.count(old.as_ref(), &item);
     Ok((to, item, None))
+}
+
+/// A stream of nothing is what a program that failed leaves: it takes the place of nothing.
+fn check_empty(
+    new: &Item,
+    old: Option<&Item>,
+    path: &Path,
+    options: &PutOptions,
+    report: &mut PutReport,
+) -> Result<()> {
+    let is_empty = |item: &Item| matches!(item, Item::File(record) if record.size == 0);
+    if options.allow_empty || !is_empty(new) || old.is_none_or(is_empty) {
+        return Ok(());
+    }
+    let refused = Error::EmptySource { name: "the input".into(), path: path.to_string(), files: 1 };
+    if !options.outline {
+        return Err(refused);
+    }
+    report.refused = Some(refused);
+    Ok(())
 }

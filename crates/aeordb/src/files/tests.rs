@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::db::{Database, Options};
 use crate::error::Result;
-use crate::files::{GetOptions, GetReport, PutOptions, PutReport, Source, get, put};
+use crate::files::{GetOptions, GetReport, MaxDelete, PutOptions, PutReport, Source, get, put};
 use crate::hash::VersionId;
 use crate::media::MemoryMedia;
 use crate::object::Path;
@@ -50,7 +50,9 @@ impl Desk {
     }
 
     fn mirror(&self, local: &LocalPath) -> PutReport {
-        self.put_with(local, "/", &PutOptions { mirror: true, ..Default::default() }).unwrap()
+        let max_delete = MaxDelete::Percent(100);
+        let options = PutOptions { mirror: true, max_delete, ..Default::default() };
+        self.put_with(local, "/", &options).unwrap()
     }
 
     fn get_with(&self, path: &str, local: &LocalPath, options: &GetOptions) -> Result<GetReport> {
