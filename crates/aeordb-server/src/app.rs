@@ -4,12 +4,12 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aeordb::db::{Committer, Database, Edit, EditReport, Reader};
 use aeordb::error::Result;
 use aeordb::hash::VersionId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::backups::BackupDirectory;
 use crate::cache::Cache;
@@ -34,7 +34,7 @@ const BODIES_LEN_MAX: usize = 256 * 1024 * 1024;
 /// Threads that wait for the writer at once. They are few, so that the rest is there for readers,
 /// however long somebody writes.
 const WRITERS_MAX: usize = 16;
-/// How often it is looked at whether the database's file is where it was.
+/// How often it is looked at whether the database's file is what it was.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long clients may take.
@@ -103,8 +103,8 @@ pub struct App {
     /// Bytes of bodies in memory.
     pub bodies: Places,
     writers: Arc<Semaphore>,
-    /// Whether the database's file was gone from its place, and when that was last looked at.
-    place: Mutex<(bool, Option<Instant>)>,
+    /// True once the database's file is no longer what this server wrote.
+    is_file_lost: AtomicBool,
     /// True once the server is to stop.
     pub stopping: AtomicBool,
 }
@@ -139,7 +139,7 @@ impl App {
             spools: Places::new(SPOOLS_MAX),
             bodies: Places::new(BODIES_LEN_MAX),
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
-            place: Mutex::default(),
+            is_file_lost: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             database,
         }))
@@ -180,26 +180,50 @@ impl App {
         }
     }
 
-    /// Refuses to write once the database's file was removed or replaced: what is committed to it
-    /// then is lost. This is looked at now and then, and found once it stays so.
-    pub fn check_place(&self, max_age: Duration) -> std::result::Result<(), Problem> {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let (is_gone, looked) = &mut *place;
-        if !*is_gone && looked.is_none_or(|looked| looked.elapsed() >= max_age) {
-            *looked = Some(Instant::now());
-            // That it cannot be looked at does not say that it is gone.
-            *is_gone = !self.database.still_at_path().unwrap_or(true);
-            if *is_gone {
-                let detail = "the database file was removed or replaced while it was served: \
-                              nothing is written any more. Save what is needed through this \
-                              server, which still reads it, then start the server again";
-                let file = self.database.path().display().to_string();
-                log::event("read-only", &[("file", file.into()), ("detail", detail.into())]);
-            }
-        }
-        match *is_gone {
+    /// Refuses to write once the database's file is no longer what this server wrote.
+    pub fn check_file(&self) -> std::result::Result<(), Problem> {
+        match self.is_file_lost.load(Relaxed) {
             true => Err(Problem::read_only()),
             false => Ok(()),
+        }
+    }
+
+    /// Looks whether the database's file was removed, replaced or written to by another program:
+    /// what is committed to it then is lost, or harms what is there. Once found it stays so.
+    pub fn look_at_file(&self) -> std::result::Result<(), Problem> {
+        if !self.is_file_lost.load(Relaxed)
+            && let Some(why) = self.why_lost()
+            && !self.is_file_lost.swap(true, Relaxed)
+        {
+            let detail = format!(
+                "{why}. Save what is needed through this server, which still reads what it can, \
+                 then start it again"
+            );
+            let file = self.database.path().display().to_string();
+            log::event("read-only", &[("file", file.into()), ("detail", detail.into())]);
+        }
+        self.check_file()
+    }
+
+    fn why_lost(&self) -> Option<String> {
+        // That it cannot be looked at does not say that it is gone.
+        if !self.database.still_at_path().unwrap_or(true) {
+            let why = "the database file was removed or replaced while it was served: nothing is \
+                       written any more";
+            return Some(why.into());
+        }
+        match self.database.check_writable() {
+            Err(aeordb::Error::ReadOnly { why, .. }) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Looks at the file once a second until the server stops: what became of it is told when it
+    /// happens, and not when the next request meets it.
+    pub async fn watch_file(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        while tokio::time::timeout(LOOK, stopped.wait_for(|stopped| *stopped)).await.is_err() {
+            // What it finds is noted, and told by every request that follows.
+            let _ = self.blocking(|app| app.look_at_file()).await;
         }
     }
 
@@ -209,7 +233,7 @@ impl App {
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
     ) -> std::result::Result<T, Problem> {
-        self.check_place(LOOK)?;
+        self.check_file()?;
         let place = tokio::time::timeout(self.deadlines.turn, self.writer_place()).await;
         let busy = "the database is being written to, by many or for long";
         let place = place.map_err(|_| Problem::busy(busy))??;
@@ -245,7 +269,7 @@ impl App {
 
     /// Makes an edit, together with those of others, durable when this returns.
     pub async fn edit(&self, edit: Edit) -> std::result::Result<EditReport, Problem> {
-        self.check_place(LOOK)?;
+        self.check_file()?;
         let (done, outcome) = oneshot::channel();
         // Whoever asked may be gone.
         self.committer.submit(edit, move |outcome| drop(done.send(outcome)));

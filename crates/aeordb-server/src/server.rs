@@ -121,6 +121,7 @@ impl Server {
             let _inside = runtime.enter();
             let listener = TcpListener::from_std(listener).context(|| "listening".into())?;
             let router = routes::router(&app);
+            runtime.spawn(app.clone().watch_file(stopped.clone()));
             let (app, max) = (app.clone(), config.connections_max);
             runtime.spawn(accept::serve(app, router, listener, max, acceptors, stopped))
         };

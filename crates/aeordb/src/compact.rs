@@ -49,6 +49,8 @@ pub fn compact(path: &LocalPath, options: &Options, watch: &Watch) -> Result<Com
     let new = Arc::new(FileMedia::create_in_place_of(&file)?);
     let report = copy(&old, new.clone(), options, watch)?;
     watch.check()?;
+    // What another program has written there meanwhile is not what was copied.
+    old.check_writable()?;
     new.take_place_of(&file)?;
     Ok(report)
 }

@@ -104,7 +104,7 @@ async fn verify(mut request: Request) -> Answer {
     let Verify { deep } = request.incoming().json().await?;
     start(&request, "verify", Scope::Read, move |app, watch| {
         // It is opened by its path, where nothing or another file may be by now.
-        app.check_place(Duration::ZERO)?;
+        app.look_at_file()?;
         let verified = backup::verify(app.database.path(), deep, watch);
         let report = verified.map_err(|error| match error {
             Error::NotFound(_) | Error::Foreign { .. } => Problem::read_only(),
@@ -117,7 +117,7 @@ async fn verify(mut request: Request) -> Answer {
 async fn collect(mut request: Request) -> Answer {
     let Collect { dry_run } = request.incoming().json().await?;
     start(&request, "gc", Scope::Gc, move |app, watch| {
-        app.check_place(Duration::ZERO)?;
+        app.look_at_file()?;
         app.overlays.expire();
         let report = app.without_reader(|| gc::collect(&app.database, dry_run, watch))?;
         Ok(json::gc(&report, dry_run))

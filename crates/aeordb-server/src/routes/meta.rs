@@ -1,7 +1,5 @@
 //! What there is to know of the server itself.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -50,9 +48,8 @@ async fn ready(request: Request) -> Answer {
     request
         .app
         .blocking(|app| {
-            // What cannot be written to after a failed sync is not ready, though it can be read.
-            app.database.check_writable()?;
-            app.check_place(Duration::ZERO)?;
+            // What cannot be written to is not ready, though it can be read.
+            app.look_at_file()?;
             let head = app.reader()?.head();
             let status = json!({ "status": "ready", "head": head.to_string() });
             let mut response = json_answer(StatusCode::OK, &status);

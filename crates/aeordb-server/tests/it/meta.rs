@@ -166,3 +166,27 @@ fn a_server_whose_file_is_gone_reads_on_and_writes_no_more() {
         house.get("/readyz").problem(503, "read-only");
     }
 }
+
+#[test]
+fn a_backup_copied_over_the_served_file_stays_what_it_is() {
+    for (backup, asked) in [("copy", false), ("copy", true), ("export", false), ("export", true)] {
+        let house = House::new();
+        house.put("/files/a", b"old");
+        house.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
+        let restored = match backup {
+            "copy" => std::fs::read(house.path("data.aeordb")).unwrap(),
+            _ => std::fs::read(house.path("backups/full.aeordb")).unwrap(),
+        };
+        house.put("/files/b", b"newer");
+        // The same inode, with other bytes in it.
+        std::fs::write(house.path("data.aeordb"), &restored).unwrap();
+        if asked {
+            house.get("/readyz").problem(503, "read-only");
+        }
+        house.send("PUT", "/files/c", &[], b"lost").problem(503, "read-only");
+        house.get("/readyz").problem(503, "read-only");
+        house.post("/admin/gc", "{}");
+        let directory = house.close();
+        assert!(std::fs::read(directory.path().join("data.aeordb")).unwrap() == restored);
+    }
+}

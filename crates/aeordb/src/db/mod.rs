@@ -304,11 +304,11 @@ impl Database {
         Ok(appender.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// [`Error::ReadOnly`] if nothing can be written any more. Waits for nobody: while a writer is
-    /// at work, that it can write is taken for granted.
+    /// [`Error::ReadOnly`] if nothing can be written any more: a sync failed, or another program has
+    /// written to the file. Waits for nobody: a writer that is at work finds that by itself.
     pub fn check_writable(&self) -> Result<()> {
         match self.appender.as_ref().map(Mutex::try_lock) {
-            Some(Ok(appender)) => appender.check_usable(),
+            Some(Ok(mut appender)) => appender.check_own(),
             Some(Err(_)) => Ok(()),
             None => self.appender().map(drop),
         }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod compacted;
+mod own;
 mod reserve;
 mod tail;
 mod written;
@@ -10,6 +11,7 @@ use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 
+use own::OwnSlots;
 pub use reserve::Purpose;
 use reserve::Reserve;
 pub use written::Written;
@@ -49,8 +51,9 @@ pub struct Appender {
     end: u64,
     seal: Seal,
     /// Set once a sync failed: what is on the disk is unknown then, and syncing again would only
-    /// pretend that it is known.
+    /// pretend that it is known. Set as well once the file is not this writer's any more.
     latched: Option<String>,
+    own: OwnSlots,
     /// Set when a write failed: nothing is appended before the attempt was rolled back.
     broken: bool,
     /// What opening found is not settled yet: the disk was full.
@@ -71,7 +74,9 @@ impl Appender {
         crew: Arc<Crew>,
         clock: Clock,
     ) -> Result<Self> {
+        let own = OwnSlots::found(&source)?;
         let mut appender = Appender {
+            own,
             packer: Packer::new(crew.clone()),
             index: state.index.clone(),
             end: state.end,
@@ -99,6 +104,7 @@ impl Appender {
 
     /// Prepares for a writer: settles what opening could not, and notes what it needs space for.
     pub fn begin(&mut self, purpose: Purpose) -> Result<()> {
+        self.check_own()?;
         self.settle()?;
         self.reserve.purpose = purpose;
         Ok(())
@@ -136,16 +142,8 @@ impl Appender {
         &self.source
     }
 
-    /// [`Error::ReadOnly`] once nothing can be written until the file is opened again.
-    pub fn check_usable(&self) -> Result<()> {
-        self.usable()
-    }
-
     fn usable(&self) -> Result<()> {
-        if let Some(why) = &self.latched {
-            let what = self.source.name().to_owned();
-            return Err(Error::ReadOnly { what, why: why.clone() });
-        }
+        self.check_latch()?;
         if self.broken {
             let what = self.source.name().to_owned();
             let why = "an earlier write of the same attempt failed".into();
@@ -237,6 +235,7 @@ impl Appender {
         if self.source.file_len()? <= self.end.saturating_add(spared) {
             return Ok(false);
         }
+        self.check_own()?;
         // The reserve goes with it, and is taken again before anybody else does.
         let (name, end) = (self.source.name(), self.end);
         let cut = self.source.media().set_len(end);
@@ -327,6 +326,7 @@ impl Appender {
         if self.unsettled {
             return Ok(());
         }
+        self.check_own()?;
         self.reserve.purpose = Purpose::Growth;
         match self.shorten_next_opening() {
             // What was committed is safe all the same, and the disk is to be closed when full.

@@ -24,6 +24,7 @@ mod golden;
 mod locks;
 mod model;
 mod newer;
+mod own;
 mod stale;
 mod torn;
 mod world;

@@ -177,7 +177,10 @@ impl Appender {
         superblock.sequence = self.next(superblock.sequence.get())?.into();
         let superblock = superblock.sealed();
         let slot = self.state.next_slot;
+        self.check_own()?;
+        self.own.note(slot, None);
         self.write(superblock.as_bytes(), SLOTS[slot])?;
+        self.own.note(slot, superblock.as_bytes().try_into().ok());
         self.sync()?;
         self.state.superblock = superblock;
         self.state.next_slot = 1 - slot;

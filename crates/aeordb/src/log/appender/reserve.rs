@@ -110,6 +110,7 @@ impl Appender {
     }
 
     fn room_for(&mut self, purpose: Purpose, len: u64) -> Result<()> {
+        self.check_own()?;
         let until = self.end + len + self.kept_by(purpose, len);
         let ahead = match purpose {
             Purpose::Growth => (self.end / AHEAD_PART).clamp(AHEAD_LEN.start, AHEAD_LEN.end),
@@ -161,7 +162,7 @@ impl Appender {
         }
         self.reserve.unproven = 0;
         let needed = self.reserve_len();
-        if needed == 0 || self.reserve.to <= self.end + needed {
+        if needed == 0 || self.reserve.to <= self.end + needed || self.check_own().is_err() {
             return;
         }
         // To cut the file where it ends takes the blocks beyond, and nothing else.
