@@ -1,6 +1,5 @@
 //! What all requests share.
 
-use std::fs::File;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -303,16 +302,6 @@ impl App {
         taken.ok_or_else(|| {
             Problem::busy("as many bodies as the server takes in at once are under way")
         })
-    }
-
-    /// Opens a file of the backup directory that is not the database itself.
-    pub fn open_backup(&self, name: &str) -> std::result::Result<File, Problem> {
-        let file = self.backups.open_file(name)?;
-        let metadata = file.metadata().map_err(|error| Problem::internal(&error.to_string()))?;
-        if self.database.is_same_file(&metadata) {
-            return Err(Problem::invalid(format!("'{name}' is the database itself")));
-        }
-        Ok(file)
     }
 
     /// The keys as of now.

@@ -1,11 +1,13 @@
 //! The directory of backups: bare names beneath a handle that is opened once. No link is
-//! followed, nothing outside is reached, nothing is replaced.
+//! followed, nothing outside is reached, nothing is replaced, and what is not a backup is not removed.
+//! A handle leads on to a directory that was renamed or lies under another file system by now, where
+//! nobody would find a backup: it is used only as long as the path leads to it too.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf, absolute};
 
 use aeordb::Error;
 use aeordb::clock;
@@ -23,6 +25,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde_json::{Value, json};
 
 use crate::json;
+use crate::log;
 use crate::outgoing::Source;
 use crate::problem::Problem;
 
@@ -35,6 +38,10 @@ const PIECE_LEN: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct BackupDirectory {
     handle: File,
+    /// Where it was opened.
+    path: PathBuf,
+    /// The database, which is no backup, under whatever name.
+    database: PathBuf,
 }
 
 /// A sealed file of the directory.
@@ -54,8 +61,9 @@ pub struct Backup {
 }
 
 impl BackupDirectory {
-    /// Opens the directory, made with mode 0700 if it is not there.
-    pub fn open(path: &Path) -> aeordb::Result<Self> {
+    /// Opens the directory, made with mode 0700 if it is not there. It must not be the one that
+    /// `database` is in: a key that may remove backups could remove that.
+    pub fn open(path: &Path, database: &Path) -> aeordb::Result<Self> {
         let what = || format!("opening the backup directory {}", path.display());
         match DirBuilder::new().mode(0o700).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -65,11 +73,37 @@ impl BackupDirectory {
         }
         let flags = (OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).bits();
         let handle = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-        Ok(BackupDirectory { handle: handle.context(what)? })
+        let handle = handle.context(what)?;
+        let (path, database) = (absolute(path).context(what)?, absolute(database).context(what)?);
+        let whole = fs::canonicalize(&database).unwrap_or_else(|_| database.clone());
+        let home = whole.parent().map(fs::metadata).and_then(Result::ok);
+        let own = inode(&handle.metadata().context(what)?);
+        if home.is_some_and(|home| inode(&home) == own) {
+            return Err(Error::invalid(format!(
+                "the backup directory {} holds the database itself: another directory is needed, \
+                 --backup-dir names it",
+                path.display()
+            )));
+        }
+        Ok(BackupDirectory { handle, path, database })
     }
 
-    /// The handle as a path: it leads to this very directory, whatever it is called meanwhile.
-    fn path(&self) -> PathBuf {
+    /// An error once the path leads to another directory than the one that was opened.
+    pub fn check_place(&self) -> Result<(), Problem> {
+        let there = fs::metadata(&self.path).map(|found| inode(&found));
+        let own = self.handle.metadata().map(|found| inode(&found)).map_err(io_problem)?;
+        if there.is_ok_and(|there| there == own) {
+            return Ok(());
+        }
+        let detail = "the backup directory was renamed, removed, or hidden by a file system that was \
+                      mounted over it: no backup is kept or read until the server is started again";
+        let path = self.path.display().to_string();
+        log::event("error", &[("file", path.into()), ("detail", detail.into())]);
+        Err(Problem::unavailable(detail))
+    }
+
+    /// The handle as a path.
+    fn handle_path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()))
     }
 
@@ -81,28 +115,35 @@ impl BackupDirectory {
     /// Where a file of this name is, for what makes it itself.
     pub fn place(&self, name: &str) -> Result<PathBuf, Problem> {
         check_name(name)?;
-        Ok(self.path().join(name))
+        if name.starts_with('-') {
+            // Programs that are given the name take it for an option.
+            return Err(Problem::invalid("the name of a new backup does not begin with '-'"));
+        }
+        self.check_place()?;
+        Ok(self.handle_path().join(name))
     }
 
     /// Gives a new file its name.
-    pub fn publish(file: NewFile, name: &str) -> Result<(), Problem> {
+    pub fn publish(&self, file: NewFile, name: &str) -> Result<(), Problem> {
+        self.check_place()?;
         file.publish().map_err(|error| named(error, name))
     }
 
     /// Where files without a name may be made.
     pub fn scratch(&self) -> PathBuf {
-        self.path()
+        self.handle_path()
     }
 
     /// A file without a name, gone when it is closed.
     pub fn spool(&self) -> Result<File, Problem> {
-        let spool = tempfile::tempfile_in(self.path());
+        let spool = tempfile::tempfile_in(self.handle_path());
         Ok(spool.context(|| "making a temporary file beside the backups".into())?)
     }
 
     /// Opens a regular file for reading.
     pub fn open_file(&self, name: &str) -> Result<File, Problem> {
         check_name(name)?;
+        self.check_place()?;
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let beneath = ResolveFlag::RESOLVE_BENEATH
             | ResolveFlag::RESOLVE_NO_SYMLINKS
@@ -122,10 +163,17 @@ impl BackupDirectory {
             Err(errno) => return Err(io_problem(errno.into())),
         };
         match file.metadata() {
+            Ok(metadata) if self.is_database(&metadata) => {
+                Err(Problem::invalid(format!("'{name}' is the database itself")))
+            }
             Ok(metadata) if metadata.is_file() => Ok(file),
             Ok(_) => Err(not_regular(name)),
             Err(error) => Err(io_problem(error)),
         }
+    }
+
+    fn is_database(&self, found: &Metadata) -> bool {
+        fs::metadata(&self.database).is_ok_and(|database| inode(&database) == inode(found))
     }
 
     /// Opens a sealed file.
@@ -182,8 +230,9 @@ impl BackupDirectory {
 
     /// The names of backups after the name `after`, sorted.
     fn names(&self, after: Option<&str>) -> Result<Vec<String>, Problem> {
+        self.check_place()?;
         let mut names = Vec::new();
-        for entry in fs::read_dir(self.path()).map_err(io_problem)? {
+        for entry in fs::read_dir(self.handle_path()).map_err(io_problem)? {
             let name = entry.map_err(io_problem)?.file_name().into_string().unwrap_or_default();
             if check_name(&name).is_ok() && after.is_none_or(|after| name.as_str() > after) {
                 names.push(name);
@@ -193,9 +242,13 @@ impl BackupDirectory {
         Ok(names)
     }
 
-    /// Removes a regular file, be it a whole backup or not.
+    /// Removes a backup, whole or cut off. Other files are somebody's who put them there.
     pub fn remove(&self, name: &str) -> Result<(), Problem> {
-        self.open_file(name)?;
+        if !is_ours(&self.open_file(name)?).map_err(io_problem)? {
+            return Err(Problem::invalid(format!(
+                "'{name}' is no export and no patch, and not what is left of one: it is not removed"
+            )));
+        }
         match unlinkat(&self.handle, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) => self.handle.sync_all().map_err(io_problem),
             Err(Errno::ENOENT) => Err(Problem::not_found(format!("backup '{name}'"))),
@@ -258,6 +311,24 @@ pub struct Newest {
     pub patch: Option<i64>,
     /// Patches that are newer than the newest export.
     pub patches_since: u64,
+}
+
+fn inode(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+/// True if a file begins as an export or a patch does, or not at all: a crash leaves zeros.
+fn is_ours(file: &File) -> io::Result<bool> {
+    let mut head = [0; SUPERBLOCK_LEN];
+    let mut len = 0;
+    while let Some(rest) = head.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, len as u64)? {
+            0 => break,
+            read => len += read,
+        }
+    }
+    let kind = || Superblock::parse("the backup", 0, &head).ok()?.file_kind();
+    Ok(head == [0; SUPERBLOCK_LEN] || kind().is_some_and(|kind| kind != FileKind::Database))
 }
 
 fn size_and_time(file: &File) -> io::Result<(u64, i64)> {

@@ -51,8 +51,8 @@ pub struct DatabaseFacts {
     pub group: aeordb::db::CommitStats,
     /// The syncs of the file.
     pub syncs: aeordb::db::SyncStats,
-    /// The newest files of the backup directory.
-    pub backups: Newest,
+    /// The newest files of the backup directory, if that can be used.
+    pub backups: Option<Newest>,
     /// Now, in nanoseconds since 1970.
     pub now: i64,
     /// Bytes of the file.
@@ -113,7 +113,7 @@ impl Metrics {
     /// How old the backups are: those that were sent, and those of the backup directory, whoever
     /// made them.
     fn backups(&self, text: &mut String, database: &DatabaseFacts) {
-        let Newest { export, patch, patches_since } = database.backups;
+        let Newest { export, patch, patches_since } = database.backups.unwrap_or_default();
         let seconds = |nanoseconds: i64| nanoseconds / 1_000_000_000;
         let last = |sent: &AtomicI64, kept: Option<i64>| {
             sent.load(Relaxed).max(kept.map_or(0, seconds)).to_string()
@@ -138,6 +138,11 @@ impl Metrics {
                 "backup_chain_patches",
                 "Patches in the backup directory that are newer than its newest export.",
                 patches_since.to_string(),
+            ),
+            (
+                "backup_directory_usable",
+                "1 if the backup directory is where it was when the server started.",
+                u8::from(database.backups.is_some()).to_string(),
             ),
         ] {
             family(text, name, "gauge", help, &value);

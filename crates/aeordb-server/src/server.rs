@@ -106,7 +106,7 @@ impl Server {
         let database = Database::open_or_create(&config.database, &Options::default())?;
         let beside = || config.database.with_file_name("backups");
         let backups = config.backup_directory.clone().unwrap_or_else(beside);
-        let backups = BackupDirectory::open(&backups)?;
+        let backups = BackupDirectory::open(&backups, &config.database)?;
         let first_key = FirstKey::make(&database, config.first_key_file.as_deref())?;
         let app = App::new(Arc::new(database), backups, config.deadlines, config.level)?;
         let runtime = Builder::new_multi_thread()

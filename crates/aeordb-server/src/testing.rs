@@ -15,7 +15,11 @@ pub fn app() -> (TempDir, Runtime, Arc<App>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.aeordb");
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
-    let backups = BackupDirectory::open(&directory.path().join("backups")).unwrap();
+    let backups = BackupDirectory::open(
+        &directory.path().join("backups"),
+        &directory.path().join("data.aeordb"),
+    )
+    .unwrap();
     let app = App::new(Arc::new(database), backups, Deadlines::default(), Level::Errors).unwrap();
     (directory, Runtime::new().unwrap(), app)
 }

@@ -18,7 +18,11 @@ fn app() -> (TempDir, Arc<App>, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.aeordb");
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
-    let backups = BackupDirectory::open(&directory.path().join("backups")).unwrap();
+    let backups = BackupDirectory::open(
+        &directory.path().join("backups"),
+        &directory.path().join("data.aeordb"),
+    )
+    .unwrap();
     let deadlines = Deadlines { turn: Duration::from_millis(50), ..Deadlines::default() };
     let app = App::new(Arc::new(database), backups, deadlines, log::Level::Errors).unwrap();
     let (_, key) = app.create_key(new("first")).unwrap();

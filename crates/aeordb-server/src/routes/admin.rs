@@ -14,7 +14,6 @@ use serde::Deserialize;
 use super::files::tag_of;
 use super::{Content, Needs, Route, json_answer};
 use crate::app::App;
-use crate::backups::BackupDirectory;
 use crate::json;
 use crate::keys::Scope;
 use crate::problem::Answer;
@@ -161,7 +160,7 @@ async fn export_file(mut request: Request) -> Answer {
         let reader = app.database.reader()?;
         let version = App::version(&reader, hash.as_deref(), snapshot.as_deref())?;
         let report = backup::export(&reader, &version, &mut file, &seen)?;
-        BackupDirectory::publish(file, &output)?;
+        app.backups.publish(file, &output)?;
         app.metrics.last_export.store(seconds(app), Relaxed);
         Ok(json_answer(StatusCode::CREATED, &json::export(&report, &output)))
     });
@@ -180,7 +179,7 @@ async fn diff_file(mut request: Request) -> Answer {
         let from = reader.resolve(&from)?;
         let to = reader.resolve(to.as_deref().unwrap_or("HEAD"))?;
         let report = backup::diff(&reader, &from, &to, &mut file, &seen)?;
-        BackupDirectory::publish(file, &output)?;
+        app.backups.publish(file, &output)?;
         app.metrics.last_patch.store(seconds(app), Relaxed);
         Ok(json_answer(StatusCode::CREATED, &json::patch(&report, &output)))
     });

@@ -182,7 +182,7 @@ async fn import_any(mut request: Request) -> Answer {
 
 /// A file of the backup directory.
 fn named(app: &App, name: &str) -> Result<Input, Problem> {
-    Ok(Input::Opened(format!("backup '{name}'"), app.open_backup(name)?))
+    Ok(Input::Opened(format!("backup '{name}'"), app.backups.open_file(name)?))
 }
 
 fn is_json(request: &Request) -> bool {

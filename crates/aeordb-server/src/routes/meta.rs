@@ -69,7 +69,7 @@ async fn metrics(request: Request) -> Answer {
                 commits: app.database.sequence(),
                 group: app.commit_stats(),
                 syncs: app.database.sync_stats(),
-                backups: app.backups.newest()?,
+                backups: app.backups.newest().ok(),
                 now: app.database.clock().now(),
                 bytes,
                 history: reader.history_len()?,

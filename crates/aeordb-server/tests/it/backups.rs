@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
+use aeordb_server::{Config, Server};
 use serde_json::Value;
 
 use crate::house::House;
@@ -135,4 +136,81 @@ fn a_patch_lies_on_the_database_until_it_is_taken_away() {
     }
     house.send("POST", "/admin/overlays", &[], &patch).problem(503, "busy");
     assert!(house.backup_names().is_empty());
+}
+
+#[test]
+fn a_backup_directory_that_holds_the_database_is_refused_at_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("home")).unwrap();
+    symlink("home", path("backups")).unwrap();
+    symlink("home/data.aeordb", path("link.aeordb")).unwrap();
+    let start = |database: &str, backups: &str| {
+        let mut config = Config::new(path(database), "127.0.0.1:0".parse().unwrap());
+        config.backup_directory = Some(path(backups));
+        Server::start(config)
+    };
+    for backups in ["home", "backups", "home/../home/."] {
+        let error = start("home/data.aeordb", backups).err().unwrap();
+        assert!(error.to_string().contains("--backup-dir"), "{error}");
+        assert!(!path("home/data.aeordb").exists(), "a refused start has made a database");
+    }
+    let server = start("home/data.aeordb", "elsewhere").unwrap();
+    server.stop().stop();
+    server.run().unwrap();
+    let error = start("link.aeordb", "home").err().unwrap();
+    assert!(error.to_string().contains("--backup-dir"), "{error}");
+}
+
+#[test]
+fn the_database_under_another_name_is_no_backup() {
+    let house = House::with_versions();
+    fs::hard_link(house.path("data.aeordb"), house.path("backups/live.aeordb")).unwrap();
+    house.get("/admin/backups/live.aeordb").problem(400, "invalid");
+    house.send("DELETE", "/admin/backups/live.aeordb", &[], b"").problem(400, "invalid");
+    house.post("/admin/import", r#"{"file": "live.aeordb"}"#).problem(400, "invalid");
+    assert_eq!(house.get("/admin/backups").expect(200).json()["items"], serde_json::json!([]));
+    assert!(house.path("backups/live.aeordb").exists());
+}
+
+#[test]
+fn what_is_neither_a_backup_nor_left_of_one_is_not_removed() {
+    let house = House::with_versions();
+    house.post("/admin/export", r#"{"output": "-full"}"#).problem(400, "invalid");
+    let other = fs::read(house.path("data.aeordb")).unwrap();
+    fs::write(house.path("backups/another.aeordb"), other).unwrap();
+    fs::write(house.path("backups/notes.txt"), "mine").unwrap();
+    for name in ["another.aeordb", "notes.txt"] {
+        house.send("DELETE", &format!("/admin/backups/{name}"), &[], b"").problem(400, "invalid");
+    }
+    // A crash leaves the length without the bytes.
+    fs::write(house.path("backups/zeros"), [0; 5000]).unwrap();
+    house.send("DELETE", "/admin/backups/zeros", &[], b"").expect(204);
+    assert_eq!(house.backup_names(), ["another.aeordb", "notes.txt"]);
+}
+
+#[test]
+fn no_backup_is_made_where_nobody_would_look_for_it() {
+    let house = House::with_versions();
+    house.post("/admin/export", r#"{"output": "a.aeordb"}"#).expect(201);
+    assert!(house.get("/metrics").text().contains("aeordb_backup_directory_usable 1"));
+    fs::rename(house.path("backups"), house.path("old")).unwrap();
+    for made in [false, true] {
+        if made {
+            fs::create_dir(house.path("backups")).unwrap();
+        }
+        house.post("/admin/export", r#"{"output": "b.aeordb"}"#).problem(503, "unavailable");
+        house.get("/admin/backups").problem(503, "unavailable");
+        house.get("/admin/backups/a.aeordb").problem(503, "unavailable");
+        house.send("DELETE", "/admin/backups/a.aeordb", &[], b"").problem(503, "unavailable");
+        let metrics = house.get("/metrics").text();
+        assert!(metrics.contains("aeordb_backup_directory_usable 0"), "{metrics}");
+        assert!(metrics.contains("aeordb_backup_chain_age_seconds +Inf"), "{metrics}");
+    }
+    assert!(house.path("old/a.aeordb").exists() && !house.path("old/b.aeordb").exists());
+    // What needs no backup goes on.
+    house.put("/files/new", b"new");
+    fs::remove_dir(house.path("backups")).unwrap();
+    fs::rename(house.path("old"), house.path("backups")).unwrap();
+    house.get("/admin/backups/a.aeordb").expect(200);
 }
