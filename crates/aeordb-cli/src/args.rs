@@ -418,7 +418,7 @@ pub struct Diff {
 #[derive(Args, Debug)]
 #[command(after_help = help::IMPORT)]
 pub struct Import {
-    /// Exports or patches, in order; - is standard input
+    /// Exports or patches, in order; - is standard input, a FIFO is read as it comes
     #[arg(value_name = "FILE", conflicts_with = "file", required_unless_present = "file")]
     pub files: Vec<PathBuf>,
     /// The same, as a flag; may be repeated

@@ -43,7 +43,7 @@ pub const SERVE: &str = "\
 Makes the database if it is not there. If it has no key yet, one that may do everything is made \
 and shown once. Everything but /healthz needs a key: Authorization: Bearer KEY. GET /openapi.json \
 describes all calls. A port without an address is one of this machine alone. SIGTERM ends the server when it has finished what it accepted, SIGHUP reads \
-the certificate again.
+the certificate again, or ends a server that has none.
 
 Examples:
   aeordb serve --database data.aeordb

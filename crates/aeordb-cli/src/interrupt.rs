@@ -1,17 +1,21 @@
-//! Ctrl-C and SIGTERM stop a long verb at its next safe point; a second one stops the program at
-//! once. A hang-up keeps its ordinary meaning, so that `nohup` works.
+//! Ctrl-C, SIGTERM and a terminal that is closed stop a long verb at its next safe point; a second
+//! signal stops the program at once. A hang-up that `nohup` has the program ignore stays ignored.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 
 use aeordb::error::Context;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
+use aeordb_server::hang_up;
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::exit;
@@ -25,8 +29,9 @@ pub fn survive_size_limit() -> Result<()> {
 
 /// Cancels `watch` on the first signal, ends the process on the second.
 pub fn cancel_on_signal(watch: &Arc<Watch>) -> Result<()> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).context(|| "cannot listen for signals".into())?;
+    let hang_up = (!hang_up::is_ignored()).then_some(SIGHUP);
+    let signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hang_up));
+    let mut signals = signals.context(|| "cannot listen for signals".into())?;
     let watch = Arc::clone(watch);
     std::thread::spawn(move || {
         for (earlier, _) in signals.forever().enumerate() {
@@ -60,6 +65,16 @@ impl Pipe {
         let input = input.as_fd().try_clone_to_owned();
         Ok(Pipe::new(input.context(|| "cannot open standard input".into())?, watch))
     }
+
+    /// What comes from the FIFO at `path`, which may have no writer yet; `None` if it is none.
+    pub fn fifo(path: &Path, watch: &Arc<Watch>) -> Result<Option<Self>> {
+        if !fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+            return Ok(None);
+        }
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let file = opened.context(|| format!("opening {}", path.display()))?;
+        Ok(Some(Pipe { file, watch: Arc::clone(watch) }))
+    }
 }
 
 impl Read for Pipe {
@@ -69,7 +84,10 @@ impl Read for Pipe {
             let mut waited = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
             match poll(&mut waited, PollTimeout::from(WAIT_MILLISECONDS)) {
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return self.file.read(buffer),
+                Ok(_) => match self.file.read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return read,
+                },
                 Err(errno) => return Err(errno.into()),
             }
         }

@@ -20,6 +20,7 @@ mod cache;
 mod comparisons;
 mod connections;
 mod digest;
+pub mod hang_up;
 mod jobs;
 pub mod json;
 pub mod keys;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::accept::{self, TlsFiles};
 use crate::app::{App, Deadlines};
 use crate::backups::BackupDirectory;
+use crate::hang_up;
 use crate::keys::{self, Key, KeyRing, NewKey, Rights};
 use crate::log::{self, Level};
 use crate::routes;
@@ -156,7 +157,8 @@ impl Server {
         Stop(self.stop.clone())
     }
 
-    /// Serves until SIGTERM or SIGINT. SIGHUP reads the certificate again.
+    /// Serves until SIGTERM or SIGINT. SIGHUP reads the certificate again; where there is none it is
+    /// a terminal that was closed, and ends the server as well.
     pub fn run_until_signal(self) -> Result<()> {
         let stop = self.stop();
         let (tls, acceptor) = (self.tls.clone(), self.acceptor.clone());
@@ -165,13 +167,17 @@ impl Server {
             let what = || "listening for signals".to_owned();
             let mut term = signal(SignalKind::terminate()).context(what)?;
             let mut int = signal(SignalKind::interrupt()).context(what)?;
+            let ends = self.tls.is_none() && !hang_up::is_ignored();
             let mut hup = signal(SignalKind::hangup()).context(what)?;
             self.runtime.spawn(async move {
                 loop {
                     tokio::select! {
                         _ = term.recv() => break,
                         _ = int.recv() => break,
-                        _ = hup.recv() => reload(tls.as_ref(), &acceptor),
+                        _ = hup.recv() => match ends {
+                            true => break,
+                            false => reload(tls.as_ref(), &acceptor),
+                        },
                     }
                 }
                 stop.stop();

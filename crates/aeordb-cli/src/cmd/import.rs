@@ -62,9 +62,14 @@ pub fn check(args: &Import) -> Result<()> {
 
 /// What is imported, in order.
 pub fn inputs(files: Vec<PathBuf>, watch: &Arc<Watch>) -> Result<Vec<Input>> {
-    let input = |file: PathBuf| match is_standard(&file) {
-        true => Ok(Input::Stream(Box::new(Pipe::stdin(watch)?))),
-        false => Ok(Input::File(file)),
+    let input = |file: PathBuf| {
+        if is_standard(&file) {
+            return Ok(Input::Stream(Box::new(Pipe::stdin(watch)?)));
+        }
+        Ok(match Pipe::fifo(&file, watch)? {
+            Some(fifo) => Input::Stream(Box::new(fifo)),
+            None => Input::File(file),
+        })
     };
     files.into_iter().map(input).collect()
 }

@@ -57,7 +57,6 @@ fn patches_that_do_not_follow_are_not_read() {
     desk.run(&["ls", "-d", "p1.aeordb", "--with", "p2.aeordb"]).refused(2, "p1.aeordb", "");
     nix::unistd::mkfifo(&desk.path("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
     desk.run(&["ls", "--with", "fifo"]).expect(1);
-    desk.run(&["import", "--file", "fifo"]).expect(1);
     desk.run(&["ls", "--with", "none.aeordb"]).refused(10, "none.aeordb", "check the name");
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -111,7 +111,7 @@ fn stop_a_put(desk: &Desk, signal: Signal) -> std::process::Output {
 
 #[test]
 fn a_signal_stops_a_put_and_leaves_nothing() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let desk = Desk::new();
         let output = stop_a_put(&desk, signal);
         assert_eq!(output.status.code(), Some(130), "{signal}");
@@ -123,6 +123,48 @@ fn a_signal_stops_a_put_and_leaves_nothing() {
     let output = stop_a_put(&desk, Signal::SIGINT);
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(desk.version("HEAD"), desk.version("v1"));
+}
+
+#[test]
+fn a_hang_up_that_was_to_be_ignored_is_ignored() {
+    let desk = Desk::new();
+    let under = Command::new("sh")
+        .args([
+            "-c",
+            "trap '' HUP; exec \"$0\" put - /a -d data.aeordb",
+            env!("CARGO_BIN_EXE_aeordb"),
+        ])
+        .current_dir(desk.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn();
+    let mut child = under.unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&trees::noise(9, 1_000_000)).unwrap();
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGHUP).unwrap();
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_import_reads_a_fifo_and_the_standard_input_by_its_name() {
+    let desk = Desk::with_v1();
+    desk.ok(&["export", "--output", "full.aeordb"]);
+    let full = desk.read("full.aeordb");
+    let fifo = desk.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut importing =
+        desk.command(&["import", "-d", "one", "--file", "fifo", "--promote"]).spawn().unwrap();
+    std::fs::write(&fifo, &full).unwrap();
+    assert!(importing.wait().unwrap().success());
+    assert_eq!(desk.head_of("one"), desk.version("v1"));
+    let words = ["import", "-d", "two", "--file", "/dev/stdin", "--promote"];
+    desk.feed(&words, &full).expect(0);
+    assert_eq!(desk.head_of("two"), desk.version("v1"));
+    // Cut off, it is no backup.
+    let words = ["import", "-d", "three", "--file", "/dev/stdin", "--promote"];
+    desk.feed(&words, &full[..full.len() - 1]).expect(14);
+    assert!(!desk.exists("three"));
 }
 
 #[test]

@@ -81,9 +81,10 @@ fn a_server_makes_the_database_and_a_key_once_and_ends_by_sigterm() {
     assert_eq!(served.signal(Signal::SIGTERM), Some(0));
     assert_eq!(desk.ok(&["cat", "/a.txt"]), "through the server\n");
     let key = served.key.clone();
-    let again = Served::start(&desk, &key);
+    let mut again = Served::start(&desk, &key);
     assert_eq!(again.key, key);
     again.ok(&["ls", "/"]);
+    assert_eq!(again.signal(Signal::SIGHUP), Some(0));
 }
 
 #[test]
