@@ -142,6 +142,7 @@ pub fn get(report: &GetReport) -> Report {
         "failed": report.failed,
         "damaged": report.damaged,
         "newer": report.newer,
+        "lacking": report.lacking,
     });
     let title = if report.failed == 0 { "Get complete." } else { "Get incomplete." };
     Report::new(title, json)
@@ -149,6 +150,7 @@ pub fn get(report: &GetReport) -> Report {
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
         .line_if_any("Not restored", report.failed)
+        .line_if_any("Without mode or time", report.lacking)
         .line("Version", report.version)
 }
 

@@ -48,7 +48,7 @@ pub fn ended(app: &mut App, report: &GetReport) -> Outcome {
     Ok(match report {
         GetReport { damaged: 1.., .. } => exit::DAMAGED,
         GetReport { newer: 1.., .. } => exit::NEWER,
-        GetReport { failed: 1.., .. } => exit::UNREADABLE,
+        GetReport { failed: 1.., .. } | GetReport { lacking: 1.., .. } => exit::UNREADABLE,
         _ => exit::DONE,
     })
 }

@@ -5,6 +5,7 @@
 mod backups;
 mod damage;
 mod desk;
+mod file_systems;
 mod flags;
 mod guards;
 mod json;

@@ -2,9 +2,11 @@
 //!
 //! Nothing is written outside the place that was named: every name is a single component by
 //! construction, and everything is made relative to the open handle of its directory
-//! ([`place`]). What cannot be restored is reported and left out, the rest is restored. Files are
-//! not synced one by one: like tar, a restore that was cut off by a crash is run again.
+//! ([`place`]). What cannot be restored is reported and left out, the rest is restored; what is whole
+//! but for its mode or time stays, and is reported, too. Files are not synced one by one: like tar,
+//! a restore that was cut off by a crash is run again.
 
+mod attributes;
 mod place;
 mod write;
 
@@ -23,6 +25,7 @@ use crate::graph;
 use crate::hash::VersionId;
 use crate::object::{Item, Name, Path, Subdirectory, Symlink};
 use crate::watch::Watch;
+use attributes::{Lacks, System};
 use place::Place;
 use write::{BATCH_FILES_MAX, BATCH_LEN_TARGET, Job};
 
@@ -67,6 +70,8 @@ pub struct GetReport {
     pub damaged: u64,
     /// Those of them that only a newer program reads.
     pub newer: u64,
+    /// Files and directories that were restored without their mode or their time: one warning each.
+    pub lacking: u64,
 }
 
 /// Restores what `path` is in `version` to `local`: a directory's contents into it, a file as it,
@@ -80,6 +85,18 @@ pub fn get(
     options: &GetOptions,
     watch: &Arc<Watch>,
 ) -> Result<GetReport> {
+    get_on(&System::REAL, reader, (version, path), local, options, watch)
+}
+
+/// The same, on a system that may do otherwise than the real one.
+fn get_on(
+    system: &'static System,
+    reader: &Reader,
+    (version, path): (&VersionId, &Path),
+    local: &LocalPath,
+    options: &GetOptions,
+    watch: &Arc<Watch>,
+) -> Result<GetReport> {
     let item = reader
         .item(version, path)?
         .ok_or_else(|| Error::not_found(format!("{path} in version {version}")))?;
@@ -88,17 +105,17 @@ pub fn get(
     let shared = Arc::new(Shared::new(reader, *options, watch));
     match item {
         Item::File(record) => {
-            let (place, name) = single(local, path)?;
+            let (place, name) = single(local, path, system)?;
             let job = Job { filling: shared.fill(place, None), name, path: path.clone(), record };
             write::restore(&shared, &job)?;
         }
         Item::Symlink(link) => {
-            let (place, name) = single(local, path)?;
+            let (place, name) = single(local, path, system)?;
             shared.link(&place, &name, &link)?;
         }
         Item::Directory(directory) => {
             check_free(local, options)?;
-            let place = Place::open_or_make(local)?;
+            let place = Place::open_or_make(local, system)?;
             let walked = Walk::new(shared.clone()).run(place, path.clone(), directory);
             walked.map_err(|error| shared.fatal().take().unwrap_or(error))?;
         }
@@ -107,12 +124,14 @@ pub fn get(
 }
 
 /// Where the one file at `path` lands.
-fn single(local: &LocalPath, path: &Path) -> Result<(Place, Name)> {
+fn single(local: &LocalPath, path: &Path, system: &'static System) -> Result<(Place, Name)> {
     let inside =
         local.as_os_str().as_encoded_bytes().ends_with(b"/") || local.file_name().is_none();
     match path.name() {
-        Some(name) if inside => Place::around(&local.join(std::ffi::OsStr::from_bytes(name))),
-        _ => Place::around(local),
+        Some(name) if inside => {
+            Place::around(&local.join(std::ffi::OsStr::from_bytes(name)), system)
+        }
+        _ => Place::around(local, system),
     }
 }
 
@@ -126,6 +145,11 @@ fn check_free(local: &LocalPath, options: &GetOptions) -> Result<()> {
         true => Err(Error::Exists(local.display().to_string())),
         false => Ok(()),
     }
+}
+
+/// True if one file is larger than the file system can hold: there may be room for others.
+fn is_too_large(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::FileTooLarge)
 }
 
 /// What the walk and the jobs that write files have in common.
@@ -142,6 +166,7 @@ struct Shared {
     failed: AtomicU64,
     damaged: AtomicU64,
     newer: AtomicU64,
+    lacking: AtomicU64,
     /// Directories that are open.
     open: AtomicU64,
 }
@@ -160,6 +185,7 @@ impl Shared {
             failed: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             newer: AtomicU64::new(0),
+            lacking: AtomicU64::new(0),
             open: AtomicU64::new(0),
         }
     }
@@ -179,7 +205,7 @@ impl Shared {
 
     /// Takes note of what could not be restored; [`Error::Interrupted`] if that ends everything.
     fn failed(&self, shown: &LocalPath, error: Error) -> Result<()> {
-        if matches!(error, Error::Interrupted) || error.is_no_space() {
+        if matches!(error, Error::Interrupted) || (error.is_no_space() && !is_too_large(&error)) {
             // The first one counts: what comes after it follows from it.
             self.fatal().get_or_insert(error);
             self.stopped.store(true, Relaxed);
@@ -195,8 +221,17 @@ impl Shared {
         Ok(())
     }
 
+    /// Takes note of what was restored, but for its mode or time.
+    fn lacking(&self, shown: &LocalPath, lacks: &Lacks) {
+        if let Some(told) = lacks.told() {
+            self.lacking.fetch_add(1, Relaxed);
+            self.watch.warn(format!("{}: restored {told}", shown.display()));
+        }
+    }
+
     fn link(&self, place: &Place, name: &Name, link: &Symlink) -> Result<()> {
-        place.link(name, &link.target, link.mtime, self.replace())?;
+        let lacks = place.link(name, &link.target, link.mtime, self.replace())?;
+        self.lacking(&place.path_of(name), &lacks);
         self.done(0);
         Ok(())
     }
@@ -222,6 +257,7 @@ impl Shared {
             failed: self.failed.load(Relaxed),
             damaged: self.damaged.load(Relaxed),
             newer: self.newer.load(Relaxed),
+            lacking: self.lacking.load(Relaxed),
         }
     }
 }
@@ -238,10 +274,8 @@ impl Drop for Filling {
     fn drop(&mut self) {
         self.shared.open.fetch_sub(1, Relaxed);
         let Some(directory) = &self.directory else { return };
-        if let Err(error) = self.place.set_attributes(directory.mode, directory.mtime) {
-            // An error that ends everything is one that the walk meets as well.
-            let _ = self.shared.failed(self.place.path(), error);
-        }
+        let lacks = self.place.set_attributes(directory.mode, directory.mtime);
+        self.shared.lacking(self.place.path(), &lacks);
     }
 }
 

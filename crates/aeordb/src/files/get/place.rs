@@ -11,11 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
-use nix::sys::stat::{fchmod, fstat, fstatat, futimens, mkdirat, utimensat};
-use nix::sys::time::TimeSpec;
+use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
+use super::attributes::{Lacks, System};
 use crate::error::{Context, Error, Result};
 use crate::object::Name;
 
@@ -26,11 +25,12 @@ const PRIVATE: Mode = Mode::S_IRWXU;
 pub struct Place {
     handle: OwnedFd,
     path: PathBuf,
+    system: &'static System,
 }
 
 impl Place {
     /// Opens the directory `path`, or makes it. Its last name must not be a link.
-    pub fn open_or_make(path: &LocalPath) -> Result<Place> {
+    pub fn open_or_make(path: &LocalPath, system: &'static System) -> Result<Place> {
         let what = || format!("opening directory {}", path.display());
         match mkdirat(AT_FDCWD, path, PRIVATE) {
             Ok(()) | Err(Errno::EEXIST) => {}
@@ -39,7 +39,7 @@ impl Place {
             }
         }
         match open(path, directory_flags() | OFlag::O_NOFOLLOW, Mode::empty()) {
-            Ok(handle) => Ok(Place { handle, path: path.into() }),
+            Ok(handle) => Ok(Place { handle, path: path.into(), system }),
             Err(Errno::ELOOP | Errno::ENOTDIR) => {
                 Err(Error::Exists(format!("{}, which is not a directory,", path.display())))
             }
@@ -48,7 +48,7 @@ impl Place {
     }
 
     /// Opens the directory that the file `path` is in, and the file's name.
-    pub fn around(path: &LocalPath) -> Result<(Place, Name)> {
+    pub fn around(path: &LocalPath, system: &'static System) -> Result<(Place, Name)> {
         let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
         let name = Name::new(name)?;
         let parent = match path.parent() {
@@ -57,7 +57,7 @@ impl Place {
         };
         let what = || format!("opening directory {}", parent.display());
         let handle = open(parent, directory_flags(), Mode::empty()).context(what)?;
-        Ok((Place { handle, path: parent.into() }, name))
+        Ok((Place { handle, path: parent.into(), system }, name))
     }
 
     /// The path by which people know it.
@@ -89,7 +89,7 @@ impl Place {
     }
 
     fn entered(&self, name: &Name, handle: OwnedFd) -> Result<Place> {
-        Ok(Place { handle, path: self.path_of(name) })
+        Ok(Place { handle, path: self.path_of(name), system: self.system })
     }
 
     fn open_directory(&self, name: &Name) -> nix::Result<OwnedFd> {
@@ -109,15 +109,12 @@ impl Place {
     /// once it is complete.
     pub fn create(&self, name: &Name, mode: u32, replace: bool) -> Result<NewFile<'_>> {
         let what = || format!("making file {}", self.path_of(name).display());
-        let new = |file, temporary| NewFile {
-            place: self,
-            name: name.clone(),
-            file,
-            temporary,
-            kept: false,
+        let new = |file, own, replaces| {
+            let unkept = Unkept::new(self, own);
+            NewFile { file, unkept, replaces }
         };
         match self.create_new(name, mode) {
-            Ok(file) => return Ok(new(file, None)),
+            Ok(file) => return Ok(new(file, name.clone(), None)),
             Err(Errno::EEXIST) if replace && !self.is_directory(name) => {}
             Err(Errno::EEXIST) => return Err(self.exists(name)),
             Err(errno) => return Err(errno).context(what),
@@ -126,7 +123,7 @@ impl Place {
             let temporary = temporary_name()?;
             match self.create_new(&temporary, mode) {
                 Err(Errno::EEXIST) => {}
-                made => return Ok(new(made.context(what)?, Some(temporary))),
+                made => return Ok(new(made.context(what)?, temporary, Some(name.clone()))),
             }
         }
     }
@@ -144,45 +141,54 @@ impl Place {
         })
     }
 
-    /// Makes the symbolic link `name`. With `replace`, a file or link that is there is removed.
+    /// Makes the symbolic link `name`. With `replace` it takes the place of a file or link that is
+    /// there.
     pub fn link(
         &self,
         name: &Name,
         target: &[u8],
         mtime: Option<i64>,
         replace: bool,
-    ) -> Result<()> {
+    ) -> Result<Lacks> {
         let what = || format!("making link {}", self.path_of(name).display());
-        match symlinkat(target, &self.handle, name.as_bytes()) {
-            Err(Errno::EEXIST) if replace && !self.is_directory(name) => {
-                self.remove(name).context(what)?;
-                symlinkat(target, &self.handle, name.as_bytes()).context(what)?;
-            }
+        let make = |name: &Name| symlinkat(target, &self.handle, name.as_bytes());
+        let timed = |name: &Name| {
+            let mut lacks = Lacks::default();
+            self.system.set_time_of((self.handle.as_fd(), name), mtime, &mut lacks);
+            lacks
+        };
+        match make(name) {
+            Ok(()) => return Ok(timed(name)),
+            Err(Errno::EEXIST) if replace && !self.is_directory(name) => {}
             Err(Errno::EEXIST) => return Err(self.exists(name)),
-            made => made.context(what)?,
+            Err(errno) => return Err(errno).context(what),
         }
-        if let Some(mtime) = mtime {
-            let (accessed, modified) = times(mtime);
-            let flags = UtimensatFlags::NoFollowSymlink;
-            utimensat(&self.handle, name.as_bytes(), &accessed, &modified, flags).context(what)?;
+        loop {
+            let temporary = temporary_name()?;
+            match make(&temporary) {
+                Err(Errno::EEXIST) => {}
+                made => {
+                    made.context(what)?;
+                    let lacks = timed(&temporary);
+                    Unkept::new(self, temporary).rename(name).context(what)?;
+                    return Ok(lacks);
+                }
+            }
         }
-        Ok(())
     }
 
     /// Gives the directory its mode and time.
-    pub fn set_attributes(&self, mode: Option<u32>, mtime: Option<i64>) -> Result<()> {
-        let what = || format!("setting the attributes of {}", self.path.display());
-        set_attributes(&self.handle, mode, mtime).context(what)
+    pub fn set_attributes(&self, mode: Option<u32>, mtime: Option<i64>) -> Lacks {
+        self.system.set(&self.handle, mode, mtime)
     }
 }
 
 /// A file that is removed again unless it is kept.
 pub struct NewFile<'p> {
-    place: &'p Place,
-    name: Name,
     file: File,
-    temporary: Option<Name>,
-    kept: bool,
+    unkept: Unkept<'p>,
+    /// The name of the file whose place it takes.
+    replaces: Option<Name>,
 }
 
 impl NewFile<'_> {
@@ -192,23 +198,48 @@ impl NewFile<'_> {
     }
 
     /// Gives the file its mode, its time and its name.
-    pub fn keep(mut self, mode: u32, mtime: Option<i64>) -> Result<()> {
-        let what = || format!("finishing file {}", self.place.path_of(&self.name).display());
-        set_attributes(&self.file, Some(mode), mtime).context(what)?;
-        if let Some(temporary) = &self.temporary {
-            let handle = &self.place.handle;
-            renameat(handle, temporary.as_bytes(), handle, self.name.as_bytes()).context(what)?;
+    pub fn keep(self, mode: u32, mtime: Option<i64>) -> Result<Lacks> {
+        let NewFile { file, mut unkept, replaces } = self;
+        let (place, own) = (unkept.place, &unkept.name);
+        let shown = place.path_of(replaces.as_ref().unwrap_or(own));
+        let what = || format!("finishing file {}", shown.display());
+        let mut lacks = place.system.set(&file, Some(mode), mtime);
+        let at = (place.handle.as_fd(), own);
+        place.system.close_keeping(file, at, mtime, &mut lacks).context(what)?;
+        match replaces {
+            Some(name) => unkept.rename(&name).context(what)?,
+            None => unkept.kept = true,
         }
+        Ok(lacks)
+    }
+}
+
+/// A name that is removed again unless it is kept.
+struct Unkept<'p> {
+    place: &'p Place,
+    name: Name,
+    kept: bool,
+}
+
+impl<'p> Unkept<'p> {
+    fn new(place: &'p Place, name: Name) -> Self {
+        Unkept { place, name, kept: false }
+    }
+
+    /// Gives what has it the name `name` instead, whatever file or link had that until now.
+    fn rename(mut self, name: &Name) -> nix::Result<()> {
+        let handle = &self.place.handle;
+        renameat(handle, self.name.as_bytes(), handle, name.as_bytes())?;
         self.kept = true;
         Ok(())
     }
 }
 
-impl Drop for NewFile<'_> {
+impl Drop for Unkept<'_> {
     fn drop(&mut self) {
         if !self.kept {
             // Nothing more can be done about it if this fails, too.
-            let _ = self.place.remove(self.temporary.as_ref().unwrap_or(&self.name));
+            let _ = self.place.remove(&self.name);
         }
     }
 }
@@ -222,27 +253,6 @@ fn temporary_name() -> Result<Name> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Relaxed);
     Name::new(format!(".aeordb-{}-{number}", std::process::id()).as_bytes())
-}
-
-fn set_attributes(handle: impl AsFd, mode: Option<u32>, mtime: Option<i64>) -> nix::Result<()> {
-    let handle = handle.as_fd();
-    if let Some(mode) = mode.map(Mode::from_bits_truncate) {
-        // Looking is cheaper than changing, and most files have their mode from the start.
-        let found = Mode::from_bits_truncate(fstat(handle)?.st_mode);
-        if found != mode {
-            fchmod(handle, mode)?;
-        }
-    }
-    match mtime.map(times) {
-        Some((accessed, modified)) => futimens(handle, &accessed, &modified),
-        None => Ok(()),
-    }
-}
-
-/// Leaves the time of the last access alone and sets that of the last modification.
-fn times(mtime: i64) -> (TimeSpec, TimeSpec) {
-    let modified = TimeSpec::new(mtime.div_euclid(1_000_000_000), mtime.rem_euclid(1_000_000_000));
-    (TimeSpec::UTIME_OMIT, modified)
 }
 
 #[cfg(test)]

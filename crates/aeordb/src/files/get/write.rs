@@ -46,7 +46,8 @@ pub fn restore(shared: &Shared, job: &Job) -> Result<()> {
     }
     let mut file = filling.place.create(name, mode, shared.replace())?;
     fill(shared, job, &mut file)?;
-    file.keep(mode, record.mtime)?;
+    let lacks = file.keep(mode, record.mtime)?;
+    shared.lacking(&filling.place.path_of(name), &lacks);
     shared.done(record.size);
     Ok(())
 }

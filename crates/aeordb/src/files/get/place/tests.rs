@@ -17,7 +17,7 @@ fn two() -> (TempDir, Place) {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("outside")).unwrap();
     fs::write(root.path().join("outside/theirs"), "theirs").unwrap();
-    let place = Place::open_or_make(&root.path().join("in")).unwrap();
+    let place = Place::open_or_make(&root.path().join("in"), &System::REAL).unwrap();
     (root, place)
 }
 
@@ -30,7 +30,7 @@ fn outside_is_untouched(root: &TempDir) {
 fn write(place: &Place, file: &str, bytes: &[u8], replace: bool) -> Result<()> {
     let mut new = place.create(&name(file), 0o640, replace)?;
     new.file().write_all(bytes).unwrap();
-    new.keep(0o640, Some(-1))
+    new.keep(0o640, Some(-1)).map(drop)
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_directory_that_is_swapped_for_a_link_while_it_is_filled_stays_the_directory
     write(&below, "theirs", b"ours", true).unwrap();
     below.enter(&name("deeper"), true).unwrap();
     below.link(&name("link"), b"anywhere", Some(5), true).unwrap();
-    below.set_attributes(Some(0o750), Some(7)).unwrap();
+    assert_eq!(below.set_attributes(Some(0o750), Some(7)).told(), None);
     outside_is_untouched(&root);
     assert_eq!(fs::read(root.path().join("in/moved/theirs")).unwrap(), b"ours");
     assert!(root.path().join("in/moved/deeper").is_dir());
@@ -59,7 +59,10 @@ fn links_that_are_there_are_never_followed() {
     assert!(matches!(place.enter(&name("directory"), false), Err(Error::Exists(_))));
     assert!(matches!(write(&place, "file", b"ours", false), Err(Error::Exists(_))));
     assert!(matches!(write(&place, "dangling", b"ours", false), Err(Error::Exists(_))));
-    assert!(matches!(Place::open_or_make(&inside.join("directory")), Err(Error::Exists(_))));
+    assert!(matches!(
+        Place::open_or_make(&inside.join("directory"), &System::REAL),
+        Err(Error::Exists(_))
+    ));
     outside_is_untouched(&root);
     // They are replaced where that is asked for, not what they lead to.
     place.enter(&name("directory"), true).unwrap();
@@ -115,4 +118,16 @@ fn attributes_are_exact_whatever_the_umask_is() {
     let found = fs::metadata(root.path().join("in/file")).unwrap();
     assert_eq!(found.permissions().mode() & 0o7777, 0o666);
     assert_eq!((found.mtime(), found.mtime_nsec()), (-2, 500_000_000));
+}
+
+#[test]
+fn a_link_takes_the_place_of_a_file_in_one_step_or_not_at_all() {
+    let (root, place) = two();
+    write(&place, "file", b"old", false).unwrap();
+    let too_long = vec![b'x'; 5_000];
+    assert!(place.link(&name("file"), &too_long, None, true).is_err());
+    assert_eq!(fs::read(root.path().join("in/file")).unwrap(), b"old");
+    place.link(&name("file"), b"to", None, true).unwrap();
+    assert!(fs::symlink_metadata(root.path().join("in/file")).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 1, "a name was left");
 }
