@@ -115,7 +115,7 @@ fn get_on(
         }
         Item::Directory(directory) => {
             check_free(local, options)?;
-            let place = Place::open_or_make(local, system)?;
+            let place = Place::open_or_make(local, directory.mode, system)?;
             let walked = Walk::new(shared.clone()).run(place, path.clone(), directory);
             walked.map_err(|error| shared.fatal().take().unwrap_or(error))?;
         }
@@ -364,7 +364,7 @@ impl Walk {
         match item {
             Item::Directory(directory) => {
                 let path = level.path.join(&name)?;
-                let place = place.enter(&name, self.shared.replace())?;
+                let place = place.enter(&name, directory.mode, self.shared.replace())?;
                 return self.level(reader, place, path, directory).map(Some);
             }
             Item::Symlink(link) => self.shared.link(place, &name, &link)?,

@@ -18,8 +18,14 @@ use super::attributes::{Lacks, System};
 use crate::error::{Context, Error, Result};
 use crate::object::Name;
 
-/// While it is filled, a directory is its owner's alone.
-const PRIVATE: Mode = Mode::S_IRWXU;
+/// The mode that a directory is made with. One that will get a mode is its owner's alone while it
+/// is filled; one that has none recorded is as any that somebody makes.
+fn mode_while_filled(recorded: Option<u32>) -> Mode {
+    match recorded {
+        Some(_) => Mode::S_IRWXU,
+        None => Mode::S_IRWXU | Mode::S_IRWXG | Mode::S_IRWXO,
+    }
+}
 
 /// An open directory.
 pub struct Place {
@@ -29,10 +35,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// Opens the directory `path`, or makes it. Its last name must not be a link.
-    pub fn open_or_make(path: &LocalPath, system: &'static System) -> Result<Place> {
+    /// Opens the directory `path`, or makes it, for one with this mode. Its last name must not be
+    /// a link.
+    pub fn open_or_make(
+        path: &LocalPath,
+        mode: Option<u32>,
+        system: &'static System,
+    ) -> Result<Place> {
         let what = || format!("opening directory {}", path.display());
-        match mkdirat(AT_FDCWD, path, PRIVATE) {
+        match mkdirat(AT_FDCWD, path, mode_while_filled(mode)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => {
                 return Err(errno).context(|| format!("making directory {}", path.display()));
@@ -70,15 +81,16 @@ impl Place {
         self.path.join(OsStr::from_bytes(name.as_bytes()))
     }
 
-    /// Makes the directory `name` and opens it. With `replace`, one that is there is opened, and a
-    /// file or link that is in its place is removed.
-    pub fn enter(&self, name: &Name, replace: bool) -> Result<Place> {
+    /// Makes the directory `name`, which will get this mode, and opens it. With `replace`, one that
+    /// is there is opened, and a file or link that is in its place is removed.
+    pub fn enter(&self, name: &Name, mode: Option<u32>, replace: bool) -> Result<Place> {
         let what = || format!("making directory {}", self.path_of(name).display());
-        match mkdirat(&self.handle, name.as_bytes(), PRIVATE) {
+        let make = || mkdirat(&self.handle, name.as_bytes(), mode_while_filled(mode));
+        match make() {
             Err(Errno::EEXIST) if replace => match self.open_directory(name) {
                 Err(Errno::ELOOP | Errno::ENOTDIR) => {
                     self.remove(name).context(what)?;
-                    mkdirat(&self.handle, name.as_bytes(), PRIVATE).context(what)?;
+                    make().context(what)?;
                 }
                 opened => return self.entered(name, opened.context(what)?),
             },

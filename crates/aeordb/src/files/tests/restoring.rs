@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path as LocalPath;
 use std::sync::Arc;
 
 use super::{Desk, at, trees};
 use crate::error::Error;
-use crate::files::{GetOptions, Overwrite, get};
+use crate::files::{GetOptions, Overwrite, PutOptions, get};
 use crate::watch::Watch;
 
 /// A desk with `/d/file`, `/link` and `/top`.
@@ -137,4 +138,24 @@ fn long_runs_of_zeros_take_no_space() {
     let found = fs::metadata(place.path().join("out/zeros")).unwrap();
     assert_eq!(found.len(), 20_000_000);
     assert!(found.blocks() * 512 < 1_000_000, "{} blocks", found.blocks());
+}
+
+#[test]
+fn directories_without_a_recorded_mode_are_as_any_that_are_made() {
+    let place = tempfile::tempdir().unwrap();
+    let (local, usual) = (place.path().join("local"), place.path().join("usual"));
+    for directory in [&local, &usual] {
+        fs::create_dir(directory).unwrap();
+    }
+    fs::write(local.join("file"), "x").unwrap();
+    fs::set_permissions(&local, fs::Permissions::from_mode(0o711)).unwrap();
+    let desk = Desk::new();
+    desk.put_with(&local, "/on/the/way", &PutOptions::default()).unwrap();
+    let out = place.path().join("out");
+    desk.get(&out);
+    let mode = |path: &LocalPath| fs::metadata(path).unwrap().mode() & 0o7777;
+    for made in ["", "on", "on/the"] {
+        assert_eq!(mode(&out.join(made)), mode(&usual), "{made:?}");
+    }
+    assert_eq!(mode(&out.join("on/the/way")), 0o711);
 }

@@ -38,7 +38,7 @@ fn close_now(file: OwnedFd) -> nix::Result<()> {
 
 /// Restores `file` and `link` into `in`, with mode 0666 and a time of 1 s; what they lack.
 fn restore(system: &'static System, root: &LocalPath, replace: bool) -> Result<[Lacks; 2]> {
-    let place = Place::open_or_make(&root.join("in"), system)?;
+    let place = Place::open_or_make(&root.join("in"), None, system)?;
     let mut new = place.create(&Name::new(b"file").unwrap(), 0o666, replace)?;
     new.file().write_all(b"whole").unwrap();
     let file = new.keep(0o666, Some(1_000_000_000))?;
@@ -98,7 +98,7 @@ fn a_time_that_is_kept_in_coarse_steps_is_no_lack() {
         TimeSpec::new(time.tv_sec() / 2 * 2, 0)
     }
     let root = tempfile::tempdir().unwrap();
-    let place = Place::open_or_make(root.path(), &COARSE).unwrap();
+    let place = Place::open_or_make(root.path(), None, &COARSE).unwrap();
     assert_eq!(told(&place.set_attributes(None, Some(1_999_999_999))), "");
     assert_eq!(fs::metadata(root.path()).unwrap().mtime(), 0);
 }
@@ -108,7 +108,7 @@ fn a_directory_lacks_each_of_mode_and_time_by_itself() {
     let root = tempfile::tempdir().unwrap();
     let set = |system, name: &str| {
         let path = root.path().join(name);
-        let place = Place::open_or_make(&path, system).unwrap();
+        let place = Place::open_or_make(&path, None, system).unwrap();
         let lacks = place.set_attributes(Some(0o750), Some(1_000_000_000));
         let found = fs::metadata(&path).unwrap();
         (told(&lacks), found.permissions().mode() & 0o7777, found.mtime())

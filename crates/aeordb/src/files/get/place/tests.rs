@@ -17,7 +17,7 @@ fn two() -> (TempDir, Place) {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("outside")).unwrap();
     fs::write(root.path().join("outside/theirs"), "theirs").unwrap();
-    let place = Place::open_or_make(&root.path().join("in"), &System::REAL).unwrap();
+    let place = Place::open_or_make(&root.path().join("in"), None, &System::REAL).unwrap();
     (root, place)
 }
 
@@ -36,12 +36,12 @@ fn write(place: &Place, file: &str, bytes: &[u8], replace: bool) -> Result<()> {
 #[test]
 fn a_directory_that_is_swapped_for_a_link_while_it_is_filled_stays_the_directory() {
     let (root, place) = two();
-    let below = place.enter(&name("below"), false).unwrap();
+    let below = place.enter(&name("below"), Some(0o700), false).unwrap();
     fs::rename(root.path().join("in/below"), root.path().join("in/moved")).unwrap();
     symlink(root.path().join("outside"), root.path().join("in/below")).unwrap();
     write(&below, "file", b"ours", false).unwrap();
     write(&below, "theirs", b"ours", true).unwrap();
-    below.enter(&name("deeper"), true).unwrap();
+    below.enter(&name("deeper"), Some(0o700), true).unwrap();
     below.link(&name("link"), b"anywhere", Some(5), true).unwrap();
     assert_eq!(below.set_attributes(Some(0o750), Some(7)).told(), None);
     outside_is_untouched(&root);
@@ -56,16 +56,16 @@ fn links_that_are_there_are_never_followed() {
     symlink("../outside", inside.join("directory")).unwrap();
     symlink("../outside/theirs", inside.join("file")).unwrap();
     symlink("../outside/new", inside.join("dangling")).unwrap();
-    assert!(matches!(place.enter(&name("directory"), false), Err(Error::Exists(_))));
+    assert!(matches!(place.enter(&name("directory"), Some(0o700), false), Err(Error::Exists(_))));
     assert!(matches!(write(&place, "file", b"ours", false), Err(Error::Exists(_))));
     assert!(matches!(write(&place, "dangling", b"ours", false), Err(Error::Exists(_))));
     assert!(matches!(
-        Place::open_or_make(&inside.join("directory"), &System::REAL),
+        Place::open_or_make(&inside.join("directory"), None, &System::REAL),
         Err(Error::Exists(_))
     ));
     outside_is_untouched(&root);
     // They are replaced where that is asked for, not what they lead to.
-    place.enter(&name("directory"), true).unwrap();
+    place.enter(&name("directory"), Some(0o700), true).unwrap();
     write(&place, "file", b"ours", true).unwrap();
     write(&place, "dangling", b"ours", true).unwrap();
     place.link(&name("file"), b"../outside/theirs", Some(5), true).unwrap();
@@ -103,7 +103,7 @@ fn a_new_file_that_is_not_kept_goes() {
 #[test]
 fn a_directory_is_not_replaced_by_a_file() {
     let (root, place) = two();
-    place.enter(&name("directory"), false).unwrap();
+    place.enter(&name("directory"), Some(0o700), false).unwrap();
     assert!(matches!(write(&place, "directory", b"", true), Err(Error::Exists(_))));
     assert!(matches!(place.link(&name("directory"), b"x", None, true), Err(Error::Exists(_))));
     assert!(root.path().join("in/directory").is_dir());
