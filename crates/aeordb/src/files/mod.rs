@@ -8,6 +8,7 @@ mod load;
 mod old;
 mod put;
 mod read;
+mod rights;
 mod scan;
 mod walk;
 

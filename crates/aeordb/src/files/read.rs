@@ -9,7 +9,8 @@ use std::path::{Path as LocalPath, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::error::{Context, Error, Result};
-use crate::files::scan::{Entry, Found, Stat};
+use crate::files::rights;
+use crate::files::scan::Stat;
 use crate::hash::{ChunkId, Hash};
 use crate::object::chunker;
 use crate::object::{ChunkRef, Item};
@@ -69,11 +70,11 @@ impl Opened {
 
     fn look(file: File, path: &LocalPath) -> Result<Opened> {
         let metadata = file.metadata().context(|| format!("looking at {}", path.display()))?;
-        let entry = Entry::look(path, b"", &metadata);
-        match entry.found {
-            Found::File(before) => Ok(Opened { file, mode: entry.mode, before }),
-            _ => Err(Error::invalid(format!("{} is not a file any more", path.display()))),
+        if !metadata.is_file() {
+            return Err(Error::invalid(format!("{} is not a file any more", path.display())));
         }
+        let mode = rights::of_file(&file, &metadata);
+        Ok(Opened { file, mode, before: Stat::of(&metadata) })
     }
 
     /// What the file looked like, now that `len` bytes were read of it.

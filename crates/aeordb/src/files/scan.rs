@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path as LocalPath, PathBuf};
 
 use crate::error::{Context, Result};
+use crate::files::rights;
 
 /// What decides whether a file is surely the one that was read before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -101,7 +102,7 @@ impl Entry {
             Found::Special("a device")
         };
         let mtime = nanoseconds(metadata.mtime(), metadata.mtime_nsec());
-        Entry { name: name.to_vec(), found, mode: metadata.mode() & 0o7777, mtime }
+        Entry { name: name.to_vec(), found, mode: rights::of_path(path, metadata), mtime }
     }
 }
 
