@@ -1,0 +1,148 @@
+//! The walk through what is restored: directories and links are made in order, files in batches by
+//! the crew.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::place::Place;
+use super::write::{self, BATCH_FILES_MAX, BATCH_LEN_TARGET, Job};
+use super::{Filling, Shared};
+use crate::crew::Ticket;
+use crate::db::Reader;
+use crate::error::Result;
+use crate::graph;
+use crate::object::{Item, Name, Path, Subdirectory};
+
+/// Directories that may be open beside those on the way to where the walk is.
+const OPEN_DIRECTORIES_MAX: u64 = 128;
+
+type Entries<'r> = Box<dyn Iterator<Item = Result<(Name, Item)>> + 'r>;
+
+/// A directory on the way to where the walk is.
+struct Level<'r> {
+    filling: Arc<Filling>,
+    path: Path,
+    entries: Entries<'r>,
+}
+
+/// Makes directories and links itself, in order, and has the crew write files in batches.
+pub struct Walk {
+    shared: Arc<Shared>,
+    under_way: VecDeque<Ticket<Result<()>>>,
+    batch: Vec<Job>,
+    batch_len: u64,
+}
+
+impl Walk {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Walk { shared, under_way: VecDeque::new(), batch: Vec::new(), batch_len: 0 }
+    }
+
+    pub fn run(mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
+        let walked = self.walk(place, path, directory);
+        if walked.is_err() {
+            // Whoever is at a file takes it back; nobody is to be cut off while at it.
+            self.shared.stopped.store(true, Relaxed);
+            self.under_way.drain(..).for_each(|ticket| drop(ticket.wait()));
+        }
+        walked
+    }
+
+    fn walk(&mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
+        let reader = self.shared.reader.clone();
+        let mut levels = vec![self.level(&reader, place, path, directory)?];
+        while let Some(level) = levels.last_mut() {
+            self.shared.check()?;
+            match level.entries.next() {
+                None => drop(levels.pop()),
+                Some(Ok((name, item))) => {
+                    let shown = level.filling.place.path_of(&name);
+                    match self.step(&reader, level, name, item) {
+                        Ok(below) => levels.extend(below),
+                        Err(error) => self.shared.failed(&shown, error)?,
+                    }
+                    self.close_some(levels.len())?;
+                }
+                Some(Err(error)) => {
+                    // What else is in the directory is not known: the iterator has ended.
+                    let shown = level.filling.place.path().to_owned();
+                    self.shared.failed(&shown, error)?;
+                }
+            }
+        }
+        self.submit()?;
+        while !self.under_way.is_empty() {
+            self.wait_next()?;
+        }
+        Ok(())
+    }
+
+    fn level<'r>(
+        &self,
+        reader: &'r Reader,
+        place: Place,
+        path: Path,
+        directory: Subdirectory,
+    ) -> Result<Level<'r>> {
+        let entries: Entries<'r> = Box::new(graph::entries(reader.view(), &directory.root, None)?);
+        self.shared.directories.fetch_add(1, Relaxed);
+        Ok(Level { filling: self.shared.fill(place, Some(directory)), path, entries })
+    }
+
+    /// Restores one entry, or begins to; returns the directory that it is.
+    fn step<'r>(
+        &mut self,
+        reader: &'r Reader,
+        level: &Level<'_>,
+        name: Name,
+        item: Item,
+    ) -> Result<Option<Level<'r>>> {
+        let place = &level.filling.place;
+        match item {
+            Item::Directory(directory) => {
+                let path = level.path.join(&name)?;
+                let place = place.enter(&name, directory.mode, self.shared.replace())?;
+                return self.level(reader, place, path, directory).map(Some);
+            }
+            Item::Symlink(link) => self.shared.link(place, &name, &link)?,
+            Item::File(record) => {
+                let path = level.path.join(&name)?;
+                self.batch_len += record.size;
+                self.batch.push(Job { filling: level.filling.clone(), name, path, record });
+                if self.batch_len >= BATCH_LEN_TARGET || self.batch.len() >= BATCH_FILES_MAX {
+                    self.submit()?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        self.batch_len = 0;
+        let batch = std::mem::take(&mut self.batch);
+        let shared = self.shared.clone();
+        let crew = self.shared.reader.crew().clone();
+        self.under_way.push_back(crew.submit(move || write::restore_all(&shared, batch)));
+        while self.under_way.len() > crew.depth() {
+            self.wait_next()?;
+        }
+        Ok(())
+    }
+
+    fn wait_next(&mut self) -> Result<()> {
+        self.under_way.pop_front().map_or(Ok(()), Ticket::wait)
+    }
+
+    /// Waits until no more directories are open than may be.
+    fn close_some(&mut self, depth: usize) -> Result<()> {
+        let most = OPEN_DIRECTORIES_MAX + depth as u64;
+        if self.shared.open.load(Relaxed) > most {
+            self.submit()?;
+        }
+        while self.shared.open.load(Relaxed) > most && !self.under_way.is_empty() {
+            self.wait_next()?;
+        }
+        Ok(())
+    }
+}
