@@ -256,6 +256,7 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Exists(_), Subject::Output) => {
             "choose another --output, existing files are never overwritten".into()
         }
+        (Error::Exists(what), Subject::Local) if *verb == "get" => in_the_way_hint(what).into(),
         (Error::Exists(_), _) if matches!(*verb, "get" | "mv" | "cp") => {
             "--force replaces it".into()
         }
@@ -326,6 +327,25 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         }
         _ => return None,
     })
+}
+
+/// What helps where something is that `get` would have to put a file or directory.
+fn in_the_way_hint(what: &str) -> &'static str {
+    let is = |which: &str| what.ends_with(which);
+    if is("not empty,") {
+        "name a directory that is new or empty; --force fills this one, and replaces the files of \
+         it that are restored"
+    } else if is("a symbolic link,") {
+        "links are not followed, with --force neither: name what it leads to, or remove it"
+    } else if is("not a directory,") {
+        "what is restored is a directory: name another place, or remove what is there"
+    } else if is("a directory,") {
+        "what is restored is no directory, and replaces none: to put it in there, end LOCAL with /"
+    } else if is("this file system,") {
+        "rename it, or name another place"
+    } else {
+        "--force replaces it"
+    }
 }
 
 /// What helps a server to start.

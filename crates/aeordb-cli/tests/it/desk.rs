@@ -94,6 +94,21 @@ impl Desk {
         command
     }
 
+    /// Runs the program by way of another, which is given it and its arguments.
+    pub fn run_through<S: AsRef<OsStr>>(&self, other: &[&str], arguments: &[S]) -> Run {
+        let own = self.command(arguments);
+        let mut command = Command::new(other[0]);
+        command.args(&other[1..]).arg(own.get_program()).args(own.get_args());
+        for (name, value) in own.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let output = command.current_dir(self.directory.path()).stdin(Stdio::null()).output();
+        Run::new(arguments, output.unwrap())
+    }
+
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Run {
         let output = self.command(arguments).output().unwrap();
         Run::new(arguments, output)

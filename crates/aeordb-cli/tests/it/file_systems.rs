@@ -9,7 +9,11 @@ use std::process::{Command, Stdio};
 use crate::desk::{Desk, line};
 
 /// A file system that is mounted for as long as this lives.
-struct Mounted(PathBuf);
+struct Mounted {
+    directory: PathBuf,
+    /// The device that its image is seen through.
+    device: Option<String>,
+}
 
 impl Mounted {
     /// Mounts with this program and its arguments, of which the last is the directory, which is
@@ -19,7 +23,7 @@ impl Mounted {
         let mut command = Command::new(program);
         command.args(arguments).arg(&directory).stdout(Stdio::null()).stderr(Stdio::null());
         if command.status().is_ok_and(|status| status.success()) {
-            return Some(Mounted(directory));
+            return Some(Mounted { directory, device: None });
         }
         let words = arguments.join(" ");
         // Past what holds back the output of a test that passes.
@@ -35,21 +39,57 @@ impl Mounted {
         Mounted::new("bindfs", &words, desk.path(format!("{name}.seen")))
     }
 
+    /// An exFAT of its own as `name`: it folds case, has no links of either kind and no renames
+    /// that replace nothing.
+    fn exfat(desk: &Desk, name: &str) -> Option<Mounted> {
+        let image = desk.path(format!("{name}.image"));
+        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        let words = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).arg(&image).output().ok()?;
+            let word = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+            output.status.success().then_some(word)
+        };
+        let made = words("mkfs.exfat", &[]).and_then(|_| words("losetup", &["-f", "--show"]));
+        let device = made.unwrap_or_default();
+        let mounted = Mounted::new("mount.exfat-fuse", &[&device], desk.path(name));
+        match mounted {
+            Some(mut mounted) => {
+                mounted.device = Some(device);
+                Some(mounted)
+            }
+            None => {
+                detach(&device);
+                None
+            }
+        }
+    }
+
     fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.0.join(name)
+        self.directory.join(name)
+    }
+
+    fn unmount(&self) {
+        for attempt in [&["umount"][..], &["fusermount3", "-u"], &["umount", "-l"]] {
+            let (program, rest) = attempt.split_first().unwrap();
+            let mut command = Command::new(program);
+            command.args(rest).arg(&self.directory).stdout(Stdio::null()).stderr(Stdio::null());
+            if command.status().is_ok_and(|status| status.success()) {
+                return;
+            }
+        }
     }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        for attempt in [&["umount"][..], &["fusermount3", "-u"], &["umount", "-l"]] {
-            let (program, rest) = attempt.split_first().unwrap();
-            let mut command = Command::new(program);
-            command.args(rest).arg(&self.0).stdout(Stdio::null()).stderr(Stdio::null());
-            if command.status().is_ok_and(|status| status.success()) {
-                return;
-            }
-        }
+        self.unmount();
+        self.device.iter().for_each(|device| detach(device));
+    }
+}
+
+fn detach(device: &str) {
+    if !device.is_empty() {
+        let _ = Command::new("losetup").args(["-d", device]).status();
     }
 }
 
@@ -79,4 +119,86 @@ fn files_are_restored_where_no_mode_can_be_set() {
         desk.run(&["get", "--force", "/tree/b.txt", one.to_str().unwrap()]).expect(3);
         assert_eq!(fs::read(&one).unwrap(), b"beta\n");
     }
+}
+
+#[test]
+fn of_two_names_that_a_file_system_takes_for_one_neither_is_lost_unsaid() {
+    let desk = Desk::new();
+    for (name, bytes) in
+        [("README", "one"), ("readme", "two"), ("Docs/a", "three"), ("docs/b", "4")]
+    {
+        desk.write(format!("tree/{name}"), bytes);
+    }
+    desk.write("tree/docs.txt", "last");
+    desk.ok(&["put", "tree", "/tree"]);
+    let Some(mounted) = Mounted::exfat(&desk, "folded") else { return };
+    let out = mounted.path("out");
+    for force in [&[][..], &["--force"], &["--force"]] {
+        let words = [&["get", "/tree", out.to_str().unwrap()], force].concat();
+        let run = desk.run(&words).expect(3);
+        assert_eq!(line(&run.out(), "Not restored"), "2", "{}", run.err);
+        // What is there is one of the two, under its own name.
+        let whole = |name: &str| fs::read(out.join(name)).unwrap();
+        let listed: Vec<_> =
+            fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(listed.len(), 3, "{listed:?}");
+        let kept = listed.iter().find(|name| name.eq_ignore_ascii_case("readme")).unwrap();
+        assert_eq!(whole("readme"), if kept == "README" { "one" } else { "two" }.as_bytes());
+        assert_eq!(whole("docs.txt"), b"last");
+    }
+    let (readme, other) = (out.join("readMe"), out.join("Docs/a"));
+    let one = ["get", "--force", "/tree/readme", readme.to_str().unwrap()];
+    desk.run(&one).refused(15, "in another spelling", "rename it");
+    assert_eq!(fs::read(other).unwrap(), b"three");
+}
+
+#[test]
+fn a_second_restore_fills_directories_that_keep_their_owner_out() {
+    let desk = Desk::new();
+    desk.write("tree/shut/deep/file", "one");
+    desk.write("tree/shut/other", "two");
+    let modes = [("shut/deep", 0o555), ("shut", 0o500)];
+    let set = |root: &str, name: &str, mode| {
+        let path = desk.path(root).join(name);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    modes.iter().for_each(|(name, mode)| set("tree", name, *mode));
+    desk.ok(&["put", "tree", "/tree"]);
+    // Whoever runs the tests: without the capabilities that open everything.
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let plain = match is_root {
+        true => &["setpriv", "--bounding-set=-dac_override,-dac_read_search"][..],
+        false => &["env"],
+    };
+    for force in [&[][..], &["--force"], &["--force"]] {
+        let words = [&["get", "/tree", "out"], force].concat();
+        let run = desk.run_through(plain, &words).expect(0);
+        assert_eq!(line(&run.out(), "Files"), "2");
+        for (name, expected) in modes {
+            let found = fs::metadata(desk.path("out").join(name)).unwrap();
+            assert_eq!(found.permissions().mode() & 0o7777, expected, "{name}");
+        }
+        // One that its owner cannot even open.
+        set("out", "shut/deep", 0);
+    }
+    // So that they can be removed.
+    for root in ["tree", "out"] {
+        modes.iter().rev().for_each(|(name, _)| set(root, name, 0o755));
+    }
+}
+
+#[test]
+fn a_tree_is_restored_that_is_deeper_than_files_may_be_open() {
+    let desk = Desk::new();
+    let depth = 700;
+    desk.write(format!("tree/{}file", "d/".repeat(depth)), "deep");
+    desk.write(format!("tree/{}z", "d/".repeat(depth / 2)), "half way");
+    desk.write("tree/z", "at the top");
+    desk.ok(&["put", "tree", "/tree"]);
+    let few = ["sh", "-c", "ulimit -n 400 && exec \"$@\"", "sh"];
+    for force in [&[][..], &["--force"]] {
+        let run = desk.run_through(&few, &[&["get", "/tree", "out"], force].concat()).expect(0);
+        assert_eq!(line(&run.out(), "Files"), "3");
+    }
+    assert_eq!(desk.ok(&["put", "--dry-run", "--mirror", "out", "/tree"]), "");
 }

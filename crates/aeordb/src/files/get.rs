@@ -7,6 +7,8 @@
 //! a restore that was cut off by a crash is run again.
 
 mod attributes;
+mod directory;
+mod names;
 mod place;
 mod walk;
 mod write;
@@ -19,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::db::Reader;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::hash::VersionId;
 use crate::object::{Item, Name, Path, Subdirectory, Symlink};
 use crate::watch::Watch;
@@ -109,9 +111,13 @@ fn get_on(
             let (place, name) = single(local, path, system)?;
             shared.link(&place, &name, &link)?;
         }
-        Item::Directory(directory) => {
-            check_free(local, options)?;
+        Item::Directory(mut directory) => {
+            let taken = check_free(local, options)?;
             let place = Place::open_or_make(local, directory.mode, system)?;
+            if taken {
+                // What is restored goes into it, beside what else it holds.
+                (directory.mode, directory.mtime) = place.attributes()?;
+            }
             let walked = Walk::new(shared.clone()).run(place, path.clone(), directory);
             walked.map_err(|error| shared.fatal().take().unwrap_or(error))?;
         }
@@ -131,15 +137,22 @@ fn single(local: &LocalPath, path: &Path, system: &'static System) -> Result<(Pl
     }
 }
 
-/// The place must be free, or an empty directory, unless files may be replaced.
-fn check_free(local: &LocalPath, options: &GetOptions) -> Result<()> {
-    let taken = match fs::read_dir(local) {
-        Ok(mut entries) => entries.next().is_some() && options.overwrite == Overwrite::Refuse,
-        Err(error) => error.kind() != ErrorKind::NotFound,
+/// The place must be free, or an empty directory, unless files may be replaced. True if it is a
+/// directory that holds something.
+fn check_free(local: &LocalPath, options: &GetOptions) -> Result<bool> {
+    let exists = |which| Err(Error::Exists(format!("{}, which is {which},", local.display())));
+    match fs::symlink_metadata(local) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Ok(found) if found.is_symlink() => return exists("a symbolic link"),
+        Ok(found) if !found.is_dir() => return exists("not a directory"),
+        found => found.context(|| format!("looking at {}", local.display()))?,
     };
-    match taken {
-        true => Err(Error::Exists(local.display().to_string())),
-        false => Ok(()),
+    let taken = fs::read_dir(local).map(|mut entries| entries.next().is_some());
+    match (options.overwrite, taken) {
+        (Overwrite::Refuse, Ok(true)) => exists("not empty"),
+        // One that keeps its owner out is opened all the same.
+        (Overwrite::Replace, Err(error)) if error.kind() == ErrorKind::PermissionDenied => Ok(true),
+        (_, taken) => taken.context(|| format!("listing {}", local.display())),
     }
 }
 

@@ -62,6 +62,11 @@ impl Lacks {
         self.0.push(format!("without its time of modification: {why}"));
     }
 
+    /// That neither could be set.
+    pub fn both(why: Errno) -> Lacks {
+        Lacks(vec![format!("without its mode and time: {}", why.desc())])
+    }
+
     fn has_time(&self) -> bool {
         self.0.iter().all(|lack| !lack.starts_with("without its time"))
     }
@@ -157,6 +162,11 @@ impl Lacks {
 fn is_time(found: &FileStat, mtime: i64, ticks: i128) -> bool {
     let found = i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec);
     (0..ticks).contains(&(i128::from(mtime) - found))
+}
+
+/// The time of modification, in nanoseconds since 1970.
+pub fn mtime_of(found: &FileStat) -> i64 {
+    found.st_mtime.saturating_mul(1_000_000_000).saturating_add(found.st_mtime_nsec)
 }
 
 fn mode_of(found: &FileStat) -> Mode {

@@ -4,17 +4,19 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
-use super::attributes::{Lacks, System};
+use super::attributes::{Lacks, System, mtime_of};
+use super::directory::Directory;
+use super::names::Names;
 use crate::error::{Context, Error, Result};
 use crate::object::Name;
 
@@ -29,9 +31,11 @@ fn mode_while_filled(recorded: Option<u32>) -> Mode {
 
 /// An open directory.
 pub struct Place {
-    handle: OwnedFd,
+    directory: Directory,
     path: PathBuf,
     system: &'static System,
+    /// What it held when a name was first found to be there.
+    names: OnceLock<Names>,
 }
 
 impl Place {
@@ -49,13 +53,17 @@ impl Place {
                 return Err(errno).context(|| format!("making directory {}", path.display()));
             }
         }
-        match open(path, directory_flags() | OFlag::O_NOFOLLOW, Mode::empty()) {
-            Ok(handle) => Ok(Place { handle, path: path.into(), system }),
+        match Directory::open_to_fill(AT_FDCWD, path) {
+            Ok(directory) => Ok(Place::new(directory, path.into(), system)),
             Err(Errno::ELOOP | Errno::ENOTDIR) => {
                 Err(Error::Exists(format!("{}, which is not a directory,", path.display())))
             }
             Err(errno) => Err(errno).context(what),
         }
+    }
+
+    fn new(directory: Directory, path: PathBuf, system: &'static System) -> Place {
+        Place { directory, path, system, names: OnceLock::new() }
     }
 
     /// Opens the directory that the file `path` is in, and the file's name.
@@ -67,8 +75,19 @@ impl Place {
             _ => LocalPath::new("."),
         };
         let what = || format!("opening directory {}", parent.display());
-        let handle = open(parent, directory_flags(), Mode::empty()).context(what)?;
-        Ok((Place { handle, path: parent.into(), system }, name))
+        let directory = Directory::open(parent).context(what)?;
+        Ok((Place::new(directory, parent.into(), system), name))
+    }
+
+    /// Closes the directory for a while: there may be too many on the way.
+    pub fn close(&mut self) -> Result<()> {
+        self.directory.close().context(|| format!("looking at {}", self.path.display()))
+    }
+
+    /// Opens the directory again, from one that is in it.
+    pub fn open_above(&mut self, below: &Place) -> Result<()> {
+        let what = || format!("opening directory {} again", self.path.display());
+        self.directory.open_above(&below.directory).context(what)
     }
 
     /// The path by which people know it.
@@ -85,36 +104,53 @@ impl Place {
     /// is there is opened, and a file or link that is in its place is removed.
     pub fn enter(&self, name: &Name, mode: Option<u32>, replace: bool) -> Result<Place> {
         let what = || format!("making directory {}", self.path_of(name).display());
-        let make = || mkdirat(&self.handle, name.as_bytes(), mode_while_filled(mode));
-        match make() {
-            Err(Errno::EEXIST) if replace => match self.open_directory(name) {
-                Err(Errno::ELOOP | Errno::ENOTDIR) => {
-                    self.remove(name).context(what)?;
-                    make().context(what)?;
+        let handle = self.directory.handle().context(what)?;
+        let make = || mkdirat(handle, name.as_bytes(), mode_while_filled(mode));
+        let open = || Directory::open_to_fill(handle, name.as_bytes());
+        let opened = match make() {
+            Err(Errno::EEXIST) if replace => {
+                self.check_spelling(name)?;
+                match open() {
+                    Err(Errno::ELOOP | Errno::ENOTDIR) => {
+                        self.remove(name).context(what)?;
+                        make().and_then(|()| open())
+                    }
+                    opened => opened,
                 }
-                opened => return self.entered(name, opened.context(what)?),
-            },
+            }
             Err(Errno::EEXIST) => return Err(self.exists(name)),
-            made => made.context(what)?,
-        }
-        self.entered(name, self.open_directory(name).context(what)?)
-    }
-
-    fn entered(&self, name: &Name, handle: OwnedFd) -> Result<Place> {
-        Ok(Place { handle, path: self.path_of(name), system: self.system })
-    }
-
-    fn open_directory(&self, name: &Name) -> nix::Result<OwnedFd> {
-        let flags = directory_flags() | OFlag::O_NOFOLLOW;
-        openat(&self.handle, name.as_bytes(), flags, Mode::empty())
+            made => made.and_then(|()| open()),
+        };
+        Ok(Place::new(opened.context(what)?, self.path_of(name), self.system))
     }
 
     fn remove(&self, name: &Name) -> nix::Result<()> {
-        unlinkat(&self.handle, name.as_bytes(), UnlinkatFlags::NoRemoveDir)
+        unlinkat(self.directory.handle()?, name.as_bytes(), UnlinkatFlags::NoRemoveDir)
     }
 
     fn exists(&self, name: &Name) -> Error {
-        Error::Exists(self.path_of(name).display().to_string())
+        let which = if self.is_directory(name) { ", which is a directory," } else { "" };
+        Error::Exists(format!("{}{which}", self.path_of(name).display()))
+    }
+
+    /// An error if what is in the way of `name` has another name, which this file system takes for
+    /// the same: then it is not what is to be replaced.
+    fn check_spelling(&self, name: &Name) -> Result<()> {
+        let names = match self.names.get() {
+            Some(names) => names,
+            None => {
+                let what = || format!("listing {}", self.path.display());
+                let listed = Names::list(self.directory.handle().context(what)?).context(what)?;
+                self.names.get_or_init(|| listed)
+            }
+        };
+        match names.has(name) {
+            true => Ok(()),
+            false => Err(Error::Exists(format!(
+                "{} in another spelling, which is the same name to this file system,",
+                self.path_of(name).display()
+            ))),
+        }
     }
 
     /// Begins the file `name`. With `replace` it takes the place of a file or link that is there
@@ -127,7 +163,9 @@ impl Place {
         };
         match self.create_new(name, mode) {
             Ok(file) => return Ok(new(file, name.clone(), None)),
-            Err(Errno::EEXIST) if replace && !self.is_directory(name) => {}
+            Err(Errno::EEXIST) if replace && !self.is_directory(name) => {
+                self.check_spelling(name)?
+            }
             Err(Errno::EEXIST) => return Err(self.exists(name)),
             Err(errno) => return Err(errno).context(what),
         }
@@ -143,12 +181,13 @@ impl Place {
     fn create_new(&self, name: &Name, mode: u32) -> nix::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode & 0o777);
-        openat(&self.handle, name.as_bytes(), flags, mode).map(File::from)
+        openat(self.directory.handle()?, name.as_bytes(), flags, mode).map(File::from)
     }
 
     fn is_directory(&self, name: &Name) -> bool {
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
-        fstatat(&self.handle, name.as_bytes(), flags).is_ok_and(|found| {
+        let look = |handle| fstatat(handle, name.as_bytes(), flags);
+        self.directory.handle().and_then(look).is_ok_and(|found| {
             SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
         })
     }
@@ -163,15 +202,18 @@ impl Place {
         replace: bool,
     ) -> Result<Lacks> {
         let what = || format!("making link {}", self.path_of(name).display());
-        let make = |name: &Name| symlinkat(target, &self.handle, name.as_bytes());
+        let handle = self.directory.handle().context(what)?;
+        let make = |name: &Name| symlinkat(target, handle, name.as_bytes());
         let timed = |name: &Name| {
             let mut lacks = Lacks::default();
-            self.system.set_time_of((self.handle.as_fd(), name), mtime, &mut lacks);
+            self.system.set_time_of((handle, name), mtime, &mut lacks);
             lacks
         };
         match make(name) {
             Ok(()) => return Ok(timed(name)),
-            Err(Errno::EEXIST) if replace && !self.is_directory(name) => {}
+            Err(Errno::EEXIST) if replace && !self.is_directory(name) => {
+                self.check_spelling(name)?
+            }
             Err(Errno::EEXIST) => return Err(self.exists(name)),
             Err(errno) => return Err(errno).context(what),
         }
@@ -189,9 +231,21 @@ impl Place {
         }
     }
 
-    /// Gives the directory its mode and time.
+    /// The mode and time that the directory had.
+    pub fn attributes(&self) -> Result<(Option<u32>, Option<i64>)> {
+        let what = || format!("looking at {}", self.path.display());
+        let found = self.directory.handle().and_then(fstat).context(what)?;
+        let mode = self.directory.mode_before.unwrap_or(Mode::from_bits_truncate(found.st_mode));
+        Ok((Some(mode.bits()), Some(mtime_of(&found))))
+    }
+
+    /// Gives the directory its mode and time. Without a mode it has the one that it had.
     pub fn set_attributes(&self, mode: Option<u32>, mtime: Option<i64>) -> Lacks {
-        self.system.set(&self.handle, mode, mtime)
+        let mode = mode.or(self.directory.mode_before.map(|mode| mode.bits()));
+        match self.directory.handle() {
+            Ok(handle) => self.system.set(handle, mode, mtime),
+            Err(errno) => Lacks::both(errno),
+        }
     }
 }
 
@@ -216,7 +270,7 @@ impl NewFile<'_> {
         let shown = place.path_of(replaces.as_ref().unwrap_or(own));
         let what = || format!("finishing file {}", shown.display());
         let mut lacks = place.system.set(&file, Some(mode), mtime);
-        let at = (place.handle.as_fd(), own);
+        let at = (place.directory.handle().context(what)?, own);
         place.system.close_keeping(file, at, mtime, &mut lacks).context(what)?;
         match replaces {
             Some(name) => unkept.rename(&name).context(what)?,
@@ -240,7 +294,7 @@ impl<'p> Unkept<'p> {
 
     /// Gives what has it the name `name` instead, whatever file or link had that until now.
     fn rename(mut self, name: &Name) -> nix::Result<()> {
-        let handle = &self.place.handle;
+        let handle = self.place.directory.handle()?;
         renameat(handle, self.name.as_bytes(), handle, name.as_bytes())?;
         self.kept = true;
         Ok(())
@@ -254,10 +308,6 @@ impl Drop for Unkept<'_> {
             let _ = self.place.remove(&self.name);
         }
     }
-}
-
-fn directory_flags() -> OFlag {
-    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC
 }
 
 /// A name that nothing else has, as far as can be known before it is tried.

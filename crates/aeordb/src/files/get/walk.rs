@@ -17,6 +17,10 @@ use crate::object::{Item, Name, Path, Subdirectory};
 /// Directories that may be open beside those on the way to where the walk is.
 const OPEN_DIRECTORIES_MAX: u64 = 128;
 
+/// Directories on the way that are open: a system may allow a process 1,024 files, and a path may
+/// have more names. Those further up are opened again from below.
+const OPEN_LEVELS_MAX: usize = 256;
+
 type Entries<'r> = Box<dyn Iterator<Item = Result<(Name, Item)>> + 'r>;
 
 /// A directory on the way to where the walk is.
@@ -52,14 +56,27 @@ impl Walk {
     fn walk(&mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
         let reader = self.shared.reader.clone();
         let mut levels = vec![self.level(&reader, place, path, directory)?];
+        let filled = self.fill(&reader, &mut levels);
+        while filled.is_err() && !levels.is_empty() {
+            // What ended everything is told, not what follows from it.
+            let _ = self.leave(&mut levels);
+        }
+        filled
+    }
+
+    fn fill<'r>(&mut self, reader: &'r Reader, levels: &mut Vec<Level<'r>>) -> Result<()> {
         while let Some(level) = levels.last_mut() {
             self.shared.check()?;
             match level.entries.next() {
-                None => drop(levels.pop()),
+                None => self.leave(levels)?,
                 Some(Ok((name, item))) => {
                     let shown = level.filling.place.path_of(&name);
-                    match self.step(&reader, level, name, item) {
-                        Ok(below) => levels.extend(below),
+                    match self.step(reader, level, name, item) {
+                        Ok(None) => {}
+                        Ok(Some(below)) => {
+                            levels.push(below);
+                            self.close_above(levels)?;
+                        }
                         Err(error) => self.shared.failed(&shown, error)?,
                     }
                     self.close_some(levels.len())?;
@@ -72,10 +89,33 @@ impl Walk {
             }
         }
         self.submit()?;
-        while !self.under_way.is_empty() {
-            self.wait_next()?;
+        self.wait_all()
+    }
+
+    /// Leaves a directory. The one above it is opened again, if it was closed.
+    fn leave(&mut self, levels: &mut Vec<Level<'_>>) -> Result<()> {
+        let (Some(below), Some(above)) = (levels.pop(), levels.last_mut()) else { return Ok(()) };
+        // One that others have, too, was never closed.
+        let Some(filling) = Arc::get_mut(&mut above.filling) else { return Ok(()) };
+        filling.place.open_above(&below.filling.place).or_else(|error| {
+            above.entries = Box::new(std::iter::empty());
+            self.shared.failed(above.filling.place.path(), error)
+        })
+    }
+
+    /// Closes the directory that is now too far up to stay open.
+    fn close_above(&mut self, levels: &mut [Level<'_>]) -> Result<()> {
+        let far = levels.len().checked_sub(OPEN_LEVELS_MAX + 1);
+        let Some(level) = far.and_then(|far| levels.get_mut(far)) else { return Ok(()) };
+        if Arc::get_mut(&mut level.filling).is_none() {
+            // Files are to be made in it.
+            self.submit()?;
+            self.wait_all()?;
         }
-        Ok(())
+        match Arc::get_mut(&mut level.filling) {
+            Some(filling) => filling.place.close(),
+            None => Ok(()),
+        }
     }
 
     fn level<'r>(
@@ -125,6 +165,13 @@ impl Walk {
         let crew = self.shared.reader.crew().clone();
         self.under_way.push_back(crew.submit(move || write::restore_all(&shared, batch)));
         while self.under_way.len() > crew.depth() {
+            self.wait_next()?;
+        }
+        Ok(())
+    }
+
+    fn wait_all(&mut self) -> Result<()> {
+        while !self.under_way.is_empty() {
             self.wait_next()?;
         }
         Ok(())

@@ -159,3 +159,50 @@ fn directories_without_a_recorded_mode_are_as_any_that_are_made() {
     }
     assert_eq!(mode(&out.join("on/the/way")), 0o711);
 }
+
+#[test]
+fn a_place_that_holds_something_keeps_its_mode_and_time() {
+    let (place, desk) = desk();
+    let out = place.path().join("out");
+    let look = || {
+        let found = fs::metadata(&out).unwrap();
+        (found.mode() & 0o7777, found.mtime(), found.mtime_nsec())
+    };
+    // An empty one becomes the directory.
+    fs::create_dir(&out).unwrap();
+    desk.get_with("/d", &out, &GetOptions::default()).unwrap();
+    let stored = fs::metadata(place.path().join("local/d")).unwrap();
+    assert_eq!(look(), (stored.mode() & 0o7777, stored.mtime(), stored.mtime_nsec()));
+    for (mode, seconds) in [(0o500, 77), (0o1777, 99)] {
+        fs::set_permissions(&out, fs::Permissions::from_mode(mode)).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        fs::File::open(&out).unwrap().set_modified(time).unwrap();
+        desk.get_with("/d", &out, &REPLACE).unwrap();
+        assert_eq!(look(), (mode, seconds as i64, 0));
+    }
+}
+
+#[test]
+fn what_is_in_the_way_is_named_for_what_it_is() {
+    let (place, desk) = desk();
+    let (out, link) = (place.path().join("out"), place.path().join("link"));
+    desk.get(&out);
+    symlink(&out, &link).unwrap();
+    let refused = |path: &str, local: &LocalPath, options| match desk.get_with(path, local, options)
+    {
+        Err(Error::Exists(what)) => what.rsplit('/').next().unwrap().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let plain = &GetOptions::default();
+    assert_eq!(refused("/", &out, plain), "out, which is not empty,");
+    for options in [plain, &REPLACE] {
+        assert_eq!(refused("/", &link, options), "link, which is a symbolic link,");
+        assert_eq!(refused("/", &out.join("top"), options), "top, which is not a directory,");
+        assert_eq!(refused("/top", &out.join("d"), options), "d, which is a directory,");
+    }
+    assert_eq!(refused("/top", &out.join("top"), plain), "top");
+    // A slash says that the link is to be followed.
+    let mut inside = link.into_os_string();
+    inside.push("/");
+    desk.get_with("/", inside.as_ref(), &REPLACE).unwrap();
+}
