@@ -17,7 +17,7 @@ use aeordb::format::seal::{CLOSING_FRAME_LEN, Closing};
 use aeordb::format::superblock::{SUPERBLOCK_LEN, Superblock};
 use aeordb::format::{FRAME_HEADER_LEN, FrameHeader};
 use aeordb::hash::{Hash, VersionId};
-use aeordb::media::NewFile;
+use aeordb::media::{NewFile, sync_directory};
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, OpenHow, ResolveFlag};
@@ -250,7 +250,7 @@ impl BackupDirectory {
             )));
         }
         match unlinkat(&self.handle, name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => self.handle.sync_all().map_err(io_problem),
+            Ok(()) => sync_directory(&self.handle).map_err(io_problem),
             Err(Errno::ENOENT) => Err(Problem::not_found(format!("backup '{name}'"))),
             Err(errno) => Err(io_problem(errno.into())),
         }

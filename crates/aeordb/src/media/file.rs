@@ -5,6 +5,7 @@
 //! anything. Only a file that was created in place of another takes that place.
 
 mod holder;
+pub mod leavings;
 mod new_file;
 mod replacement;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use nix::libc;
 
 pub use holder::lock_holder;
 pub use new_file::NewFile;
-pub use unpublished::TEMPORARY_SUFFIX;
+pub use unpublished::{TEMPORARY_SUFFIX, is_temporary_name, sync_directory};
 
 use super::locks::{self, LOCK_BYTES};
 use super::{Lock, Media};
@@ -57,7 +58,8 @@ impl FileMedia {
     /// Creates an empty file beside `path` that gets this name only when it is published, with
     /// mode 0600. Without a name the system removes it, however the process ends; on a file
     /// system that knows no unnamed files it has a temporary name ending in
-    /// [`TEMPORARY_SUFFIX`], which is removed on drop but not when the process is killed.
+    /// [`TEMPORARY_SUFFIX`], which is removed on drop, or when the process was killed by the next
+    /// that creates a file there.
     ///
     /// [`Error::Exists`] if the name is taken by anything, so that nobody works for hours in
     /// vain; what decides is [`FileMedia::publish`].
@@ -95,7 +97,7 @@ impl FileMedia {
     /// one that leads nowhere. Of several that publish under one name, exactly one succeeds.
     ///
     /// After an error the file is still unpublished, except when the directory could not be
-    /// synced: then the name is there, complete, but may not survive a crash.
+    /// synced: then the name is there, complete, but may not survive a crash, which the error says.
     pub fn publish(&self) -> Result<()> {
         let mut unpublished = self.unpublished();
         let Some(waiting) = unpublished.as_ref() else {
@@ -103,6 +105,7 @@ impl FileMedia {
         };
         self.file.sync_all().context(|| format!("syncing {}", self.path.display()))?;
         waiting.give_name(&self.file, &self.path)?;
+        leavings::release(&self.file);
         match unpublished.take() {
             Some(named) => named.sync_directory(&self.path),
             None => Ok(()),

@@ -12,7 +12,7 @@ pub mod simulated;
 #[cfg(test)]
 mod tests;
 
-pub use file::{FileMedia, NewFile, lock_holder};
+pub use file::{FileMedia, NewFile, is_temporary_name, lock_holder, sync_directory};
 pub use locks::LOCK_BYTES;
 pub use memory::MemoryMedia;
 #[cfg(any(test, feature = "testing"))]

@@ -18,7 +18,7 @@ use super::unpublished::{
     REPEATED_LEN_MAX, TEMPORARY_SUFFIX, Unpublished, knows_no_unnamed, open_directory_of,
     owner_only, unnamed,
 };
-use super::{FileMedia, uninterrupted};
+use super::{FileMedia, leavings, uninterrupted};
 use crate::error::{Context, Error, Result};
 use crate::hash::Hash;
 
@@ -68,6 +68,7 @@ impl FileMedia {
         self.file.sync_all().context(|| format!("syncing the new {}", self.path.display()))?;
         old.check_replaceable()?;
         waiting.take_place(&self.file).context(|| format!("replacing {}", self.path.display()))?;
+        leavings::release(&self.file);
         match unpublished.take() {
             Some(named) => named.sync_directory(&self.path),
             None => Ok(()),
@@ -120,7 +121,11 @@ impl Unpublished {
             Err(errno) => return Err(errno).context(creating),
         }
         match if without_name { unnamed(&directory) } else { Err(Errno::EOPNOTSUPP) } {
-            Ok(file) => return Ok((file, Unpublished { directory, name, temporary: None })),
+            Ok(file) => {
+                // It has the temporary name for a moment before it takes the other's place.
+                leavings::hold(&file).context(creating)?;
+                return Ok((file, Unpublished { directory, name, temporary: None }));
+            }
             Err(errno) if knows_no_unnamed(errno) => {}
             Err(errno) => return Err(errno).context(creating),
         }
@@ -128,6 +133,7 @@ impl Unpublished {
         let created =
             uninterrupted(|| fcntl::openat(&directory, temporary.as_os_str(), flags, owner_only()));
         let file = File::from(created.context(creating)?);
+        leavings::hold(&file).context(creating)?;
         Ok((file, Unpublished { directory, name, temporary: Some(temporary) }))
     }
 

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{self, AT_FDCWD, AtFlags, OFlag};
 use nix::libc;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{self, Mode};
 use nix::unistd::{self, UnlinkatFlags};
 
+use super::leavings;
 use crate::error::{Context, Error, Result};
 
 /// What the name of a file ends in that was not published yet. One that a killed process left
@@ -23,8 +24,12 @@ pub const TEMPORARY_SUFFIX: &str = ".aeordb-tmp";
 
 /// Bytes of the final name that a temporary name repeats: the rest of 255 is for the additions.
 pub(super) const REPEATED_LEN_MAX: usize = 200;
+/// Hexadecimal digits that make a temporary name another.
+const NUMBER_LEN: usize = 16;
 /// Random names that are tried before it is someone else's fault that all of them exist.
 const ATTEMPTS: usize = 64;
+
+const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 
 /// Where a created file is and what it shall be called. The directory is held open, so that it
 /// may be renamed while the file is written.
@@ -68,20 +73,20 @@ impl Unpublished {
     }
 
     fn with_temporary_name(path: &Path, directory: File, name: OsString) -> Result<(File, Self)> {
-        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let mut created = Err(Errno::EEXIST);
+        let creating = || format!("creating {}", path.display());
+        leavings::remove_left(&directory, is_temporary_name);
         for _ in 0..ATTEMPTS {
             let temporary = temporary_name(&name);
-            created = super::uninterrupted(|| {
-                fcntl::openat(&directory, temporary.as_os_str(), flags, owner_only())
-            })
-            .map(|file| (file, temporary));
-            if !matches!(created, Err(Errno::EEXIST)) {
-                break;
+            match super::uninterrupted(|| create_new(&directory, &temporary)) {
+                Err(Errno::EEXIST) => continue,
+                Ok(file) if !leavings::hold(&file).context(creating)? => continue,
+                created => {
+                    let file = created.context(creating)?;
+                    return Ok((file, Unpublished { directory, name, temporary: Some(temporary) }));
+                }
             }
         }
-        let (file, temporary) = created.context(|| format!("creating {}", path.display()))?;
-        Ok((File::from(file), Unpublished { directory, name, temporary: Some(temporary) }))
+        Err(Errno::EEXIST).context(creating)
     }
 
     /// Gives `file` its name, which must be free; `path` is for the error.
@@ -117,7 +122,12 @@ impl Unpublished {
                 renamed => return renamed,
             }
         }
-        self.link_and_unlink(temporary)
+        match self.link_and_unlink(temporary) {
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => {
+                self.take_and_rename(temporary)
+            }
+            linked => linked,
+        }
     }
 
     /// What does the same as a rename without replacing where there is none: a link is never
@@ -129,13 +139,33 @@ impl Unpublished {
         Ok(())
     }
 
+    /// What does the same where there are no links either: the name, which must be free, is taken
+    /// by an empty file of ours, and only that is renamed over.
+    fn take_and_rename(&self, temporary: &OsStr) -> nix::Result<()> {
+        let (directory, name) = (&self.directory, self.name.as_os_str());
+        let taken = create_new(directory, name)?;
+        let is_ours = || {
+            let (own, found) = (stat::fstat(&taken)?, stat::fstatat(directory, name, NO_FOLLOW)?);
+            Ok((own.st_dev, own.st_ino, 0) == (found.st_dev, found.st_ino, found.st_size))
+        };
+        if !is_ours()? {
+            return Err(Errno::EEXIST);
+        }
+        let renamed = fcntl::renameat(directory, temporary, directory, name);
+        if renamed.is_err() && is_ours() == Ok(true) {
+            self.remove_name(name);
+        }
+        renamed
+    }
+
     /// Makes the name survive a crash.
     pub(super) fn sync_directory(&self, path: &Path) -> Result<()> {
-        match self.directory.sync_all() {
-            // Some file systems have nothing to sync in a directory, and say so.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-            synced => synced.context(|| format!("syncing the directory of {}", path.display())),
-        }
+        sync_directory(&self.directory).context(|| {
+            let path = path.display();
+            format!(
+                "{path} is there, whole, but may be gone after a power cut: syncing its directory"
+            )
+        })
     }
 
     /// Leaves nothing behind.
@@ -149,6 +179,25 @@ impl Unpublished {
         // There is nobody to tell, and the name says by itself that it can be removed.
         let _ = unistd::unlinkat(&self.directory, temporary, UnlinkatFlags::NoRemoveDir);
     }
+}
+
+/// Makes the names in a directory survive a crash.
+pub fn sync_directory(directory: &File) -> io::Result<()> {
+    match directory.sync_all() {
+        Err(error) if has_nothing_to_sync(&error) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// True if the error says that this file system has nothing to sync in a directory.
+fn has_nothing_to_sync(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS))
+}
+
+/// Creates a file of a name that must be free.
+fn create_new(directory: &File, name: &OsStr) -> nix::Result<File> {
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    fcntl::openat(directory, name, flags, owner_only()).map(File::from)
 }
 
 /// The directory that `path` is in.
@@ -200,6 +249,19 @@ fn temporary_name(name: &OsStr) -> OsString {
     temporary
 }
 
+/// True for the names of files that are not published yet.
+pub fn is_temporary_name(name: &OsStr) -> bool {
+    let middle = || {
+        let rest = name.as_bytes().strip_prefix(b".")?;
+        let rest = rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes())?;
+        let (rest, number) = rest.split_last_chunk::<NUMBER_LEN>()?;
+        Some((rest.strip_suffix(b".")?, number))
+    };
+    middle().is_some_and(|(repeated, number)| {
+        !repeated.is_empty() && number.iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,19 +275,87 @@ mod tests {
     }
 
     #[test]
-    fn linking_replaces_nothing_and_leaves_one_name() {
+    fn temporary_names_are_told_from_others() {
+        let is = |name: &str| is_temporary_name(OsStr::new(name));
+        assert!(is(".new.0123456789abcdef.aeordb-tmp"));
+        assert!(is_temporary_name(&temporary_name(OsStr::new("a.b c"))));
+        for other in [
+            "new.0123456789abcdef.aeordb-tmp",
+            ".0123456789abcdef.aeordb-tmp",
+            "..0123456789abcdef.aeordb-tmp",
+            ".new.0123456789abcdef",
+            ".new.123456789abcdef.aeordb-tmp",
+            ".new.0123456789abcdeg.aeordb-tmp",
+            ".new.aeordb-tmp",
+            ".aeordb-tmp",
+            "",
+        ] {
+            assert!(!is(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn no_way_to_a_name_replaces_what_has_it_and_each_leaves_one_name() {
+        type Way = fn(&Unpublished, &OsStr) -> nix::Result<()>;
+        let ways: [Way; 3] =
+            [Unpublished::rename, Unpublished::link_and_unlink, Unpublished::take_and_rename];
+        for way in ways {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("new");
+            let (_file, unpublished) = Unpublished::create_named(&path).unwrap();
+            let temporary = unpublished.temporary.clone().unwrap();
+            fs::write(folder.path().join(&temporary), "whole").unwrap();
+
+            fs::write(&path, "").unwrap();
+            assert_eq!(way(&unpublished, &temporary), Err(Errno::EEXIST));
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("nowhere", &path).unwrap();
+            assert_eq!(way(&unpublished, &temporary), Err(Errno::EEXIST));
+            fs::remove_file(&path).unwrap();
+            way(&unpublished, &temporary).unwrap();
+
+            let names: Vec<_> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
+            assert_eq!(names, ["new"]);
+            assert_eq!(fs::read(&path).unwrap(), b"whole");
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_taken_is_given_back_if_nothing_can_be_renamed_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new");
         let (_file, unpublished) = Unpublished::create_named(&path).unwrap();
         let temporary = unpublished.temporary.clone().unwrap();
+        fs::remove_file(folder.path().join(&temporary)).unwrap();
+        assert_eq!(unpublished.take_and_rename(&temporary), Err(Errno::ENOENT));
+        assert!(fs::symlink_metadata(&path).is_err());
+    }
 
-        fs::write(&path, "there first").unwrap();
-        assert_eq!(unpublished.link_and_unlink(&temporary), Err(Errno::EEXIST));
-        fs::remove_file(&path).unwrap();
-        unpublished.link_and_unlink(&temporary).unwrap();
+    #[test]
+    fn only_an_error_that_says_there_is_nothing_to_sync_is_none() {
+        let is = |number| has_nothing_to_sync(&io::Error::from_raw_os_error(number));
+        assert!(is(libc::EINVAL) && is(libc::EOPNOTSUPP) && is(libc::ENOSYS));
+        assert!(!is(libc::EIO) && !is(libc::ENOSPC) && !is(libc::EACCES));
+    }
 
-        let names: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["new"]);
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_makes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".old.0123456789abcdef.aeordb-tmp");
+        let theirs = folder.path().join(".old.aeordb-tmp");
+        for path in [&left, &theirs] {
+            fs::write(path, "half").unwrap();
+        }
+        let (file, living) = Unpublished::create_named(&folder.path().join("a")).unwrap();
+        let (_other, _) = Unpublished::create_named(&folder.path().join("b")).unwrap();
+        assert!(!left.exists() && theirs.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        // Its maker is gone.
+        drop(file);
+        let (_file, _) = Unpublished::create_named(&folder.path().join("c")).unwrap();
+        assert!(!folder.path().join(living.temporary.unwrap()).exists());
     }
 }
