@@ -202,3 +202,69 @@ fn a_tree_is_restored_that_is_deeper_than_files_may_be_open() {
     }
     assert_eq!(desk.ok(&["put", "--dry-run", "--mirror", "out", "/tree"]), "");
 }
+
+/// Names in a directory, sorted.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_output_is_made_where_nothing_can_be_linked_and_replaces_nothing() {
+    let desk = Desk::with_v2();
+    let Some(mounted) = Mounted::exfat(&desk, "plain") else { return };
+    let at = |name: &str| mounted.path(name).to_str().unwrap().to_owned();
+    let (full, patch, both) = (at("full"), at("patch"), at("both"));
+    let commands = [
+        &["export", "v1", "--output", &full][..],
+        &["diff", "--from", "v1", "--to", "v2", "--output", &patch],
+        &["combine", &full, &patch, "--output", &both],
+    ];
+    for command in commands {
+        desk.ok(command);
+        desk.run(command).refused(15, "already exists", "never overwritten");
+    }
+    let (new, imported) = (at("new"), at("imported"));
+    desk.ok(&["put", "tree", "/", "--database", &new]);
+    desk.ok(&["put", "tree", "/again", "--database", &new]);
+    desk.ok(&["import", "--file", &full, "--file", &patch, "--promote", "--database", &imported]);
+    desk.ok(&["compact", "--database", &new]);
+    for made in [&full, &both, &new, &imported] {
+        desk.ok(&["verify", "--deep", "--database", made]);
+    }
+    assert_eq!(names(&mounted.directory), ["both", "full", "imported", "new", "patch"]);
+}
+
+#[test]
+fn what_a_killed_command_left_behind_is_removed_by_the_next() {
+    let desk = Desk::with_v1();
+    let Some(mounted) = Mounted::exfat(&desk, "killed") else { return };
+    let new = mounted.path("new").to_str().unwrap().to_owned();
+    let put = ["put", "-", "/file", "--database", &new];
+    let left =
+        || names(&mounted.directory).into_iter().filter(|name| name != "new").collect::<Vec<_>>();
+    let mut killed = desk.command(&put).stdin(Stdio::piped()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    while left().is_empty() && began.elapsed().as_secs() < 60 {
+        std::thread::yield_now();
+    }
+    let export = mounted.path("export").to_str().unwrap().to_owned();
+    // What somebody is at is nobody's business.
+    desk.ok(&["export", "--output", &export]);
+    fs::remove_file(&export).unwrap();
+    assert_eq!(left().len(), 1, "{:?}", left());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(left().len(), 1, "{:?}", left());
+    // Nobody takes it for a file of somebody's.
+    let run = desk.run(&["put", mounted.directory.to_str().unwrap(), "/mounted"]).expect(0);
+    assert_eq!(line(&run.out(), "Files"), "0");
+    assert_eq!(line(&run.out(), "Skipped"), "1");
+    assert!(run.err.contains("skipped: it is a temporary file of aeordb"), "{}", run.err);
+    desk.feed(&put, b"whole").expect(0);
+    assert_eq!(left(), [""; 0]);
+    assert_eq!(desk.ok(&["cat", "/file", "--database", &new]), "whole");
+}

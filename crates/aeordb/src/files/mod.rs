@@ -10,6 +10,7 @@ mod put;
 mod read;
 mod rights;
 mod scan;
+mod temporary;
 mod walk;
 
 pub use bound::MaxDelete;

@@ -14,6 +14,7 @@ use crate::files::cache::Known;
 use crate::files::old::OldEntries;
 use crate::files::read::{ReadFile, SMALL_LEN_MAX, Wanted, read_small};
 use crate::files::scan::{self, Entry, Found, Names, Scanned, Stat};
+use crate::files::temporary;
 use crate::hash::{DirectoryId, Hash};
 use crate::limits::DEPTH_MAX;
 use crate::object::{FileRecord, Item, Name, Symlink};
@@ -172,6 +173,10 @@ impl<'w> Walk<'w> {
         };
         let old = listing.old.find(store, &entry.name)?;
         match entry.found.clone() {
+            Found::File(_) | Found::Symlink(_) if temporary::is(&entry.name) => {
+                self.skip(&path, "it is a temporary file of aeordb");
+                self.gone(name, old);
+            }
             Found::File(stat) if self.options.database == Some((stat.device, stat.inode)) => {
                 self.skip(&path, "it is the database itself");
                 self.gone(name, old);

@@ -5,12 +5,14 @@
 //! Only the list of its names tells.
 
 use std::collections::HashSet;
+use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::AsFd;
 
 use rustix::fs::Dir;
 
+use crate::files::temporary;
 use crate::object::Name;
 
 /// Names, each as a number: there may be millions.
@@ -21,14 +23,19 @@ pub struct Names {
 }
 
 impl Names {
-    /// Those that the directory has now.
-    pub fn list(directory: impl AsFd) -> io::Result<Names> {
-        let mut names = Names::default();
+    /// Those that the directory has now, and those among them that a killed `get` may have left
+    /// there.
+    pub fn list(directory: impl AsFd) -> io::Result<(Names, Vec<CString>)> {
+        let (mut names, mut left) = (Names::default(), Vec::new());
         for entry in Dir::read_from(directory)? {
-            let number = names.state.hash_one(entry?.file_name().to_bytes());
-            names.numbers.insert(number);
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            names.numbers.insert(names.state.hash_one(name));
+            if temporary::is_left(name) {
+                left.push(entry.file_name().into());
+            }
         }
-        Ok(names)
+        Ok((names, left))
     }
 
     /// True if this very name is among them.
@@ -49,7 +56,7 @@ mod tests {
         for name in ["README", "caf\u{e9}"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let names = Names::list(File::open(folder.path()).unwrap()).unwrap();
+        let (names, _) = Names::list(File::open(folder.path()).unwrap()).unwrap();
         let has = |name: &str| names.has(&Name::new(name.as_bytes()).unwrap());
         assert!(has("README") && has("caf\u{e9}"));
         assert!(!has("readme") && !has("cafe\u{301}") && !has("README ") && !has("new"));

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
@@ -18,6 +17,8 @@ use super::attributes::{Lacks, System, mtime_of};
 use super::directory::Directory;
 use super::names::Names;
 use crate::error::{Context, Error, Result};
+use crate::files::temporary;
+use crate::media::file::leavings;
 use crate::object::Name;
 
 /// The mode that a directory is made with. One that will get a mode is its owner's alone while it
@@ -140,7 +141,12 @@ impl Place {
             Some(names) => names,
             None => {
                 let what = || format!("listing {}", self.path.display());
-                let listed = Names::list(self.directory.handle().context(what)?).context(what)?;
+                let handle = self.directory.handle().context(what)?;
+                let (listed, left) = Names::list(handle).context(what)?;
+                for name in left {
+                    // It is in nobody's way, and `put` passes it over.
+                    let _ = leavings::remove_if_left(handle, name.as_c_str());
+                }
                 self.names.get_or_init(|| listed)
             }
         };
@@ -170,9 +176,10 @@ impl Place {
             Err(errno) => return Err(errno).context(what),
         }
         loop {
-            let temporary = temporary_name()?;
+            let temporary = temporary::name()?;
             match self.create_new(&temporary, mode) {
                 Err(Errno::EEXIST) => {}
+                Ok(file) if !leavings::hold(&file).context(what)? => {}
                 made => return Ok(new(made.context(what)?, temporary, Some(name.clone()))),
             }
         }
@@ -218,7 +225,7 @@ impl Place {
             Err(errno) => return Err(errno).context(what),
         }
         loop {
-            let temporary = temporary_name()?;
+            let temporary = temporary::name()?;
             match make(&temporary) {
                 Err(Errno::EEXIST) => {}
                 made => {
@@ -308,13 +315,6 @@ impl Drop for Unkept<'_> {
             let _ = self.place.remove(&self.name);
         }
     }
-}
-
-/// A name that nothing else has, as far as can be known before it is tried.
-fn temporary_name() -> Result<Name> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Relaxed);
-    Name::new(format!(".aeordb-{}-{number}", std::process::id()).as_bytes())
 }
 
 #[cfg(test)]

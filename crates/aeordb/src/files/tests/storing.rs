@@ -68,6 +68,20 @@ fn what_has_no_content_is_skipped_and_said() {
 }
 
 #[test]
+fn temporary_files_of_ours_are_passed_over_and_said() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir(&local).unwrap();
+    for name in [".aeordb-7-0", ".d.aeordb.0123456789abcdef.aeordb-tmp", ".aeordb-notes"] {
+        fs::write(local.join(name), "x").unwrap();
+    }
+    symlink("to", local.join(".aeordb-7-1")).unwrap();
+    fs::create_dir(local.join(".aeordb-7-2")).unwrap();
+    let report = Desk::new().put(&local);
+    assert_eq!((report.files, report.directories, report.skipped), (1, 2, 3));
+}
+
+#[test]
 fn mirroring_removes_what_a_skipped_entry_has_taken_the_place_of() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("entry");

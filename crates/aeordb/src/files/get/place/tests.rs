@@ -131,3 +131,26 @@ fn a_link_takes_the_place_of_a_file_in_one_step_or_not_at_all() {
     assert!(fs::symlink_metadata(root.path().join("in/file")).unwrap().is_symlink());
     assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 1, "a name was left");
 }
+
+#[test]
+fn what_a_killed_restore_left_is_removed_and_what_a_living_one_makes_is_not() {
+    let (root, place) = two();
+    let at = |name: &str| root.path().join("in").join(name);
+    write(&place, "file", b"old", false).unwrap();
+    let (nobody, own) = (2_000_000_000_u32, std::process::id());
+    let left = [format!(".aeordb-{nobody}-0"), format!(".aeordb-{own}-9000000")];
+    let theirs = [format!(".aeordb-1-{nobody}"), ".aeordb-notes".into(), ".aeordb-1".into()];
+    for name in left.iter().chain(&theirs) {
+        fs::write(at(name), "half").unwrap();
+    }
+    // One that another restore of this process is at.
+    let mut new = place.create(&name("file"), 0o600, true).unwrap();
+    new.file().write_all(b"new").unwrap();
+    let again = Place::open_or_make(&root.path().join("in"), None, &System::REAL).unwrap();
+    write(&again, "file", b"newer", true).unwrap();
+    new.keep(0o600, None).unwrap();
+    assert_eq!(fs::read(at("file")).unwrap(), b"new");
+    assert!(left.iter().all(|name| !at(name).exists()));
+    assert!(theirs.iter().all(|name| at(name).exists()));
+    assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 4);
+}
