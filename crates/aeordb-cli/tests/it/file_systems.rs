@@ -113,6 +113,10 @@ fn files_are_restored_where_no_mode_can_be_set() {
     let time = |path: PathBuf| fs::metadata(path).unwrap().mtime_nsec();
     assert_eq!(time(out.join("b.txt")), time(desk.path("tree/b.txt")));
     assert_eq!(time(out.join("docs")), time(desk.path("tree/docs")));
+    // A database has its mode already.
+    let database = mounted.path("database").to_str().unwrap().to_owned();
+    desk.ok(&["put", "tree", "/", "--database", &database]);
+    desk.ok(&["compact", "--database", &database]);
     // One file that was asked for alone, and one that is replaced.
     let one = mounted.path("one");
     for _ in 0..2 {

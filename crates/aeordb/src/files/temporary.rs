@@ -32,7 +32,12 @@ pub fn is(name: &[u8]) -> bool {
 /// True if `get` made what has this name, in a process that is not there any more. One with the
 /// number of this process was another's, unless this one holds it.
 pub fn is_left(name: &[u8]) -> bool {
-    maker(name).is_some_and(|maker| maker == Pid::this() || kill(maker, None) == Err(Errno::ESRCH))
+    is_gone(name) || maker(name) == Some(Pid::this())
+}
+
+/// True if the process that made what has this name is surely not there any more.
+pub fn is_gone(name: &[u8]) -> bool {
+    maker(name).is_some_and(|maker| kill(maker, None) == Err(Errno::ESRCH))
 }
 
 /// The process that a name of `get` is of.

@@ -2,8 +2,9 @@
 //! anew and never through a link. So what is made stays in the directory that was opened, whatever
 //! somebody does to the names above it meanwhile.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::OnceLock;
@@ -145,7 +146,7 @@ impl Place {
                 let (listed, left) = Names::list(handle).context(what)?;
                 for name in left {
                     // It is in nobody's way, and `put` passes it over.
-                    let _ = leavings::remove_if_left(handle, name.as_c_str());
+                    let _ = remove_left(handle, &name);
                 }
                 self.names.get_or_init(|| listed)
             }
@@ -253,6 +254,16 @@ impl Place {
             Ok(handle) => self.system.set(handle, mode, mtime),
             Err(errno) => Lacks::both(errno),
         }
+    }
+}
+
+/// Removes what a killed restore left. Nobody can hold a link: there the process decides.
+fn remove_left(directory: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+    match leavings::remove_if_left(directory, name) {
+        Err(Errno::ELOOP) if temporary::is_gone(name.to_bytes()) => {
+            unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)
+        }
+        removed => removed,
     }
 }
 

@@ -13,9 +13,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 use nix::NixPath;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::Dir;
 
@@ -37,18 +38,16 @@ pub fn release(file: &File) {
     let _ = lock(file, libc::F_UNLCK);
 }
 
-fn lock(file: &File, kind: libc::c_int) -> io::Result<()> {
-    if let Some(wanted) = system_lock(&MAKER, kind)? {
-        uninterrupted(|| fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)))?;
-    }
-    Ok(())
+fn lock(file: impl AsFd, kind: libc::c_int) -> nix::Result<()> {
+    let wanted = system_lock(&MAKER, kind).ok().flatten().ok_or(Errno::EINVAL)?;
+    uninterrupted(|| fcntl(&file, FcntlArg::F_OFD_SETLK(&wanted))).map(drop)
 }
 
-/// Removes the file `name` if it is nobody's.
-pub fn remove_if_left<P: NixPath + ?Sized>(directory: impl AsFd, name: &P) -> io::Result<()> {
+/// Removes the file `name` if it is nobody's. [`Errno::ELOOP`] if it is a link.
+pub fn remove_if_left<P: NixPath + ?Sized>(directory: impl AsFd, name: &P) -> nix::Result<()> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = File::from(openat(&directory, name, flags, Mode::empty())?);
-    if file.metadata()?.is_file() {
+    let file = openat(&directory, name, flags, Mode::empty())?;
+    if SFlag::from_bits_truncate(fstat(&file)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG {
         lock(&file, libc::F_WRLCK)?;
         unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir)?;
     }

@@ -41,7 +41,8 @@ impl FileMedia {
         Ok(media)
     }
 
-    /// Gives the file the owner and mode of another.
+    /// Gives the file the owner and mode of another, where these differ: some file systems let
+    /// nobody set them.
     fn own_as(&self, other: &fs::Metadata) -> Result<()> {
         let path = self.path.display();
         let own = self.file.metadata().context(|| format!("examining the new {path}"))?;
@@ -53,8 +54,16 @@ impl FileMedia {
                 )
             })?;
         }
-        let mode = fs::Permissions::from_mode(other.mode() & 0o7777);
-        self.file.set_permissions(mode).context(|| format!("giving the new {path} its mode"))
+        // The owner may have changed it: some bits are lost with that.
+        let own = self.file.metadata().context(|| format!("examining the new {path}"))?;
+        let mode = other.mode() & 0o7777;
+        if own.mode() & 0o7777 != mode {
+            let permissions = fs::Permissions::from_mode(mode);
+            self.file.set_permissions(permissions).context(|| {
+                format!("giving the new {path} the mode of the old one ({mode:04o})")
+            })?;
+        }
+        Ok(())
     }
 
     /// Makes this file, which was created for that, durable and puts it in the place of `old`, in

@@ -143,6 +143,8 @@ fn what_a_killed_restore_left_is_removed_and_what_a_living_one_makes_is_not() {
     for name in left.iter().chain(&theirs) {
         fs::write(at(name), "half").unwrap();
     }
+    let link = format!(".aeordb-{nobody}-1");
+    std::os::unix::fs::symlink("to", at(&link)).unwrap();
     // One that another restore of this process is at.
     let mut new = place.create(&name("file"), 0o600, true).unwrap();
     new.file().write_all(b"new").unwrap();
@@ -151,6 +153,7 @@ fn what_a_killed_restore_left_is_removed_and_what_a_living_one_makes_is_not() {
     new.keep(0o600, None).unwrap();
     assert_eq!(fs::read(at("file")).unwrap(), b"new");
     assert!(left.iter().all(|name| !at(name).exists()));
+    assert!(fs::symlink_metadata(at(&link)).is_err());
     assert!(theirs.iter().all(|name| at(name).exists()));
     assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 4);
 }
