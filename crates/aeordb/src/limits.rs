@@ -19,6 +19,9 @@ pub const FILE_LEN_MAX: u64 = i64::MAX as u64;
 pub const VALUE_LEN_MAX: usize = 24 * 1024;
 /// Deepest nesting of directories: every level takes two bytes of a path at least.
 pub const DEPTH_MAX: usize = PATH_LEN_MAX / 2;
+/// Deepest nesting of directories that a walk goes into. What is deeper than a path can say may be
+/// in databases from before that was refused, and must be kept and collected like anything else.
+pub const WALK_DEPTH_MAX: usize = 8 * DEPTH_MAX;
 
 /// Smallest chunk that the chunker cuts (the last chunk of a file may be smaller).
 pub const CHUNK_LEN_MIN: usize = 16 * 1024;
@@ -62,6 +65,9 @@ pub const DELTA_PREFIX_LEN_MAX: usize = 64 * 1024 * 1024;
 pub const DELTA_REFERENCES_MAX: usize = 65_535;
 /// Most nodes that a delta may have as its context.
 pub const DELTA_CONTEXT_MAX: usize = 4096;
+/// Most chunks of a file that is compressed against an old one, and of that: they are gone through
+/// in their order. A file of a terabyte has so many.
+pub const DELTA_FILE_CHUNKS_MAX: u64 = 16 * 1024 * 1024;
 /// Most entries of a delta.
 pub const DELTA_ENTRIES_MAX: usize = 65_535;
 /// Most bytes of the list of changes of a patch, in one part of it.

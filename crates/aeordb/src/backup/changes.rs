@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::db::Reader;
 use crate::error::Result;
-use crate::graph::{Differ, Step};
+use crate::graph::{Changed, Differ};
 use crate::hash::{Hash, VersionId};
 use crate::object::{Item, Path, Version};
 use crate::store::ReadEntries;
@@ -238,9 +238,6 @@ fn one_sided<S: ReadEntries>(
     Ok(())
 }
 
-/// A path, what was there and what is there.
-type Changed = (Path, Option<Item>, Option<Item>);
-
 /// Every path whose item differs, in the order of paths.
 pub(super) fn steps<'s, S: ReadEntries>(
     store: &'s S,
@@ -258,13 +255,9 @@ fn steps_after<'s, S: ReadEntries>(
     after: Option<&Path>,
 ) -> Result<impl Iterator<Item = Result<Changed>> + use<'s, S>> {
     let (from, to) = (Version::read(store, from)?, Version::read(store, to)?);
-    let mut differ = Differ::new(store, Some(&from.root), store, Some(&to.root), &Path::root())?;
+    let mut differ = Differ::new(store, Some(&from.root), store, Some(&to.root));
     differ.seek_after(after.iter().flat_map(|path| path.components()))?;
-    Ok(differ.filter_map(|step| match step {
-        Ok(Step::Item { path, before, after }) => Some(Ok((path, before, after))),
-        Ok(Step::Node { .. }) => None,
-        Err(error) => Some(Err(error)),
-    }))
+    Ok(differ.paths())
 }
 
 /// A directory whose entries changed has not itself changed.

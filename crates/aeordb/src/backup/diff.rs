@@ -10,10 +10,11 @@ use crate::db::Reader;
 use crate::error::Result;
 use crate::format::seal::Closing;
 use crate::graph::{Bitmap, Differ, Step};
-use crate::hash::{Hash, Kind, ListId, VersionId};
+use crate::hash::{Kind, ListId, VersionId};
+use crate::limits::DELTA_FILE_CHUNKS_MAX;
 use crate::log::View;
 use crate::log::sealed::SealedWriter;
-use crate::object::{FileRecord, Item, ListReader, Path, list};
+use crate::object::{ChunkRef, FileRecord, Item, list};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -77,7 +78,8 @@ pub(super) fn write(
     let Plan { mut seen, mut chunks, deleted, .. } = plan;
     let mut deltas = Deltas::new(reader, watch);
     let mut moved_from = None;
-    for step in steps(reader, from, to)? {
+    let mut steps = steps(reader, from, to)?;
+    while let Some(step) = steps.next() {
         watch.check()?;
         match step? {
             Step::Node { hash, bytes, near } => {
@@ -85,35 +87,36 @@ pub(super) fn write(
                     deltas.node(&mut out, hash, &bytes, near.or(moved_from))?;
                 }
             }
-            Step::Item { path, before, after: Some(Item::Directory(_)) } => {
+            Step::Item { name, before, after: Some(Item::Directory(_)) } => {
                 moved_from = match before {
                     Some(Item::Directory(_)) => None,
-                    _ => deleted.of_directory(&path),
+                    _ => deleted.of_directory(&steps.path_of(&name)?),
                 };
             }
-            Step::Item { path, before, after: Some(Item::File(record)) } => {
+            Step::Item { name, before, after: Some(Item::File(record)) } => {
                 let view = reader.view();
-                for node in list_nodes(view, &record)? {
-                    if seen.insert(place(view, Kind::List, &node)?.number) {
-                        let bytes = view.read(Kind::List, &node)?;
-                        out.push(Kind::List, node, &bytes)?;
-                    }
-                }
                 let old = match &before {
                     Some(Item::File(old)) => Some(old),
-                    _ => deleted.of_file(&path, &record),
+                    _ => deleted.of_file(&steps.path_of(&name)?, &record),
                 };
-                match old {
-                    Some(old) if old.content == record.content => {}
-                    Some(old) if base == Base::Whole => {
-                        deltas.file(&mut out, &mut chunks, old, &record)?;
+                let old = old.filter(|old| base == Base::Whole && can_refer(&record, old));
+                let node = |id: &ListId| {
+                    watch.check()?;
+                    let new = seen.insert(place(view, Kind::List, &id.0)?.number);
+                    if new {
+                        out.push(Kind::List, id.0, &view.read(Kind::List, &id.0)?)?;
                     }
-                    _ => {
-                        for chunk in ListReader::new(view, &record.content, record.size, 0)? {
-                            let (_, chunk) = chunk?;
-                            chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
-                        }
+                    Ok(new)
+                };
+                let chunk = |chunk: &ChunkRef| {
+                    if old.is_none() {
+                        chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
                     }
+                    Ok(())
+                };
+                list::verify_list(view, &record.content, record.size, node, chunk)?;
+                if let Some(old) = old.filter(|old| old.content != record.content) {
+                    deltas.file(&mut out, &mut chunks, old, &record)?;
                 }
             }
             Step::Item { .. } => {}
@@ -155,18 +158,13 @@ fn steps<'r>(
 ) -> Result<Differ<'r, View, View>> {
     let (from, to) = (reader.version(from)?, reader.version(to)?);
     let view = reader.view();
-    Differ::new(view, Some(&from.root), view, Some(&to.root), &Path::root())
+    Ok(Differ::new(view, Some(&from.root), view, Some(&to.root)))
 }
 
-/// The nodes of a file's chunk list.
-fn list_nodes(view: &View, record: &FileRecord) -> Result<Vec<Hash>> {
-    let mut nodes = Vec::new();
-    let node = |id: &ListId| {
-        nodes.push(id.0);
-        Ok(())
-    };
-    list::verify_list(view, &record.content, record.size, node, |_| Ok(()))?;
-    Ok(nodes)
+/// Whether the chunks of a file are gone through one by one to compress each against a part of an
+/// old file. A list that repeats itself may unfold to more than can be gone through.
+fn can_refer(new: &FileRecord, old: &FileRecord) -> bool {
+    new.content.chunks().max(old.content.chunks()) <= DELTA_FILE_CHUNKS_MAX
 }
 
 /// What a first pass over the difference finds out.
@@ -191,27 +189,29 @@ impl<'r> Plan<'r> {
 
     fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
         let view = self.reader.view();
-        for step in steps(self.reader, from, to)? {
+        let mut steps = steps(self.reader, from, to)?;
+        while let Some(step) = steps.next() {
             watch.check()?;
-            let Step::Item { path, before, after } = step? else { continue };
+            let Step::Item { name, before, after } = step? else { continue };
             if let (Some(gone), None) = (&before, &after) {
-                self.deleted.add(&path, gone);
+                self.deleted.add(&steps.path_of(&name)?, gone);
             }
             if let Some(Item::File(old)) = &before {
-                for node in list_nodes(view, old)? {
-                    self.seen.insert(place(view, Kind::List, &node)?.number);
-                }
-                for chunk in ListReader::new(view, &old.content, old.size, 0)? {
-                    let (_, chunk) = chunk?;
+                let Plan { seen, chunks, base, .. } = self;
+                let node = |id: &ListId| {
+                    watch.check()?;
+                    Ok(seen.insert(place(view, Kind::List, &id.0)?.number))
+                };
+                let chunk = |chunk: &ChunkRef| {
                     // One that is not here is in no new file either.
-                    let place = match self.base {
+                    let place = match base {
                         Base::Whole => Some(place(view, Kind::Chunk, &chunk.id.0)?),
                         Base::Nodes => view.locate(&chunk.id.0)?,
                     };
-                    if let Some(place) = place {
-                        self.chunks.exclude(&place);
-                    }
-                }
+                    place.iter().for_each(|place| chunks.exclude(place));
+                    Ok(())
+                };
+                list::verify_list(view, &old.content, old.size, node, chunk)?;
             }
             if let Some(Item::File(new)) = &after {
                 self.bytes += new.size;

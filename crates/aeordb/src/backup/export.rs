@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Bitmap, Differ, Step};
 use crate::hash::{Hash, Kind, ListId, VersionId};
 use crate::log::sealed::SealedWriter;
-use crate::object::{ChunkRef, Item, Path, Version, list};
+use crate::object::{ChunkRef, Item, Version, list};
 use crate::store::{Place, ReadEntries};
 use crate::watch::Watch;
 
@@ -63,7 +63,7 @@ fn write(
     let view = reader.view();
     let mut nodes = Bitmap::new(view.number_limit());
     let mut chunks = LiveChunks::new(reader);
-    let mut differ = Differ::new(view, None, view, Some(&root), &Path::root())?;
+    let mut differ = Differ::new(view, None, view, Some(&root));
     while let Some(step) = differ.next() {
         watch.check()?;
         match step? {
@@ -74,10 +74,12 @@ fn write(
             }
             Step::Item { after: Some(Item::File(record)), .. } => {
                 let node = |id: &ListId| {
-                    if nodes.insert(place(view, Kind::List, &id.0)?.number) {
+                    watch.check()?;
+                    let new = nodes.insert(place(view, Kind::List, &id.0)?.number);
+                    if new {
                         out.push(Kind::List, id.0, &view.read(Kind::List, &id.0)?)?;
                     }
-                    Ok(())
+                    Ok(new)
                 };
                 let chunk = |chunk: &ChunkRef| {
                     if !with_chunks {

@@ -90,10 +90,14 @@ pub fn graft(
     writer.entries().flush()?;
     let copied = copy::copy(&mut writer, &mut stream, watch)?;
     writer.entries().flush()?;
-    graph::prove(writer.entries(), &target, Some(&here), watch).map_err(|error| match error {
-        Error::NotFound(_) => Error::Incomplete { version: target, missing: 1, supplier: None },
-        other => other,
-    })?;
+    let (written, crew) = (writer.entries().snapshot(), database.crew());
+    let proved = graph::prove(&written, &target, Some(&here), crew, watch);
+    proved
+        .map_err(|error| match error {
+            Error::NotFound(_) => Error::Incomplete { version: target, missing: 1, supplier: None },
+            other => other,
+        })?
+        .check_paths(&target)?;
     let mut chain = Chain::default();
     chain.push(file, copied);
     chain.check(&writer)?;

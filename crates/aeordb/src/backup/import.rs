@@ -191,13 +191,18 @@ fn check_base(
 /// Proves that the version that the last file leads to is complete.
 fn prove(writer: &mut Writer<'_>, last: &Head, known: &VersionId, watch: &Watch) -> Result<()> {
     let (version, supplier) = (last.target, last.base);
-    graph::prove(writer.entries(), &version, Some(known), watch).map_err(|error| match error {
-        Error::Incomplete { version, missing, .. } => {
-            Error::Incomplete { version, missing, supplier }
-        }
-        Error::NotFound(_) => Error::Incomplete { version, missing: 1, supplier },
-        other => other,
-    })
+    // All of it is written: the copy has seen to that.
+    let (written, crew) = (writer.entries().snapshot(), writer.database().crew());
+    let proved = graph::prove(&written, &version, Some(known), crew, watch);
+    proved
+        .map_err(|error| match error {
+            Error::Incomplete { version, missing, .. } => {
+                Error::Incomplete { version, missing, supplier }
+            }
+            Error::NotFound(_) => Error::Incomplete { version, missing: 1, supplier },
+            other => other,
+        })?
+        .check_paths(&version)
 }
 
 /// The version that the changes of the files start from.

@@ -1,6 +1,7 @@
 //! What the verbs promise together, over trees that are made up.
 
 mod chains;
+mod contents;
 mod cost;
 mod grafting;
 mod hostile;

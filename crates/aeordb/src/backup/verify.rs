@@ -249,8 +249,8 @@ pub(crate) fn verify_database(
     Ok(report)
 }
 
-/// First bytes of a block's hash, and its table.
-type Tagged = (u64, Vec<TableEntry>);
+/// First bytes of a block's hash, its table, and which of its chunks can be none.
+type Tagged = (u64, Vec<TableEntry>, Vec<u16>);
 
 /// The checks of a database's frames. One thread reads, the crew decodes.
 struct Checks<'a> {
@@ -299,13 +299,18 @@ impl Checks<'_> {
             at,
             self.crew.submit(move || {
                 let block = source.raw_block(at, None)?;
+                let mut uncut = Vec::new();
                 if deep {
                     let decoded = block.decode(at)?;
-                    for ordinal in 0..block.head.entries.len() {
-                        decoded.verified(ordinal, at)?;
+                    for (entry, ordinal) in block.head.entries.iter().zip(0u16..) {
+                        let bytes = decoded.verified(ordinal.into(), at)?;
+                        if !copy::can_be(entry.kind, &bytes) {
+                            uncut.push(ordinal);
+                        }
                     }
                 }
-                Ok((crate::format::first_u64(&block.hash), block.head.entries.clone()))
+                let tag = crate::format::first_u64(&block.hash);
+                Ok((tag, block.head.entries.clone(), uncut))
             }),
         ));
         while self.under_way.len() > self.crew.depth() {
@@ -317,7 +322,7 @@ impl Checks<'_> {
     fn take_next(&mut self) -> Result<()> {
         let Some((at, ticket)) = self.under_way.pop_front() else { return Ok(()) };
         match ticket.wait() {
-            Ok((tag, entries)) => {
+            Ok((tag, entries, uncut)) => {
                 self.report.entries += entries.len() as u64;
                 for (entry, ordinal) in entries.into_iter().zip(0u16..) {
                     // Dead entries of a block that lives are in no index.
@@ -328,6 +333,9 @@ impl Checks<'_> {
                         });
                         if let Some(place) = place {
                             self.found.insert(place.number);
+                            if uncut.contains(&ordinal) {
+                                self.report.damage(at, copy::uncut(&entry.hash));
+                            }
                         }
                     });
                     self.report.keep(at, found)?;
@@ -391,11 +399,17 @@ fn prove_versions(reader: &Reader, report: &mut VerifyReport, watch: &Watch) -> 
     };
     // What a version that was proved has as well need not be looked at again.
     let mut proved: Option<VersionId> = None;
+    let mut prover = graph::Prover::new(reader.view(), reader.crew(), watch);
     for version in versions {
-        let result = graph::prove(reader.view(), &version, proved.as_ref(), watch);
+        let result = prover.prove(&version, proved.as_ref()).map(drop);
         if result.is_ok() {
             proved = Some(version);
             report.versions += 1;
+        }
+        // What a version rests on may have been found broken already.
+        let known = |at: u64| report.damages.iter().any(|damage| at > 0 && damage.offset == at);
+        if matches!(&result, Err(Error::Damaged { offset, .. }) if known(*offset)) {
+            continue;
         }
         let result = result.map_err(|error| match error {
             Error::Damaged { what, offset, detail } => {
@@ -471,12 +485,7 @@ fn verify_sealed(
                 if deep {
                     under_way.push_back((
                         at,
-                        crew.submit(move || {
-                            let decoded = block.decode(at)?;
-                            let count = block.head.entries.len();
-                            (0..count)
-                                .try_for_each(|ordinal| decoded.verified(ordinal, at).map(drop))
-                        }),
+                        crew.submit(move || copy::check_block(at, &block).map(drop)),
                     ));
                 }
             }

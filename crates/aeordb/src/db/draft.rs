@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use crate::db::Writer;
 use crate::error::{Error, Result};
+use crate::graph;
 use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::object::tree;
 use crate::object::{self, Item, Path, Subdirectory, Totals, Version};
@@ -107,7 +108,8 @@ impl<'w, 'd> Draft<'w, 'd> {
     }
 
     /// Puts `item` at `path` in place of whatever is there, or removes what is there. Missing
-    /// parents are made; [`Error::Invalid`] if one of them is not a directory.
+    /// parents are made; [`Error::Invalid`] if one of them is not a directory, or if a directory is
+    /// put so deep that what is in it could not be named.
     pub fn set(&mut self, path: &Path, item: Option<Item>) -> Result<()> {
         if path.is_root() {
             return match item {
@@ -122,6 +124,9 @@ impl<'w, 'd> Draft<'w, 'd> {
                 Some(Item::Directory(_)) => break,
                 Some(_) => return Err(Error::invalid(format!("{directory} is not a directory"))),
             }
+        }
+        if let Some(Item::Directory(directory)) = &item {
+            graph::check_paths_below(&*self.writer, path, directory)?;
         }
         let gone: Vec<Path> = self.below(path).map(|(below, _)| below.clone()).collect();
         for below in gone {

@@ -56,11 +56,17 @@ impl Uploaded {
             None => Err(Error::Interrupted),
         };
         for (content, size) in &self.files {
-            list::verify_list(writer, content, *size, |id| here(&id.0), |chunk| here(&chunk.id.0))
-                .map_err(|error| match error {
-                    Error::NotFound(_) => Error::Interrupted,
-                    other => other,
-                })?;
+            list::verify_list(
+                writer,
+                content,
+                *size,
+                |id| here(&id.0).map(|()| true),
+                |chunk| here(&chunk.id.0),
+            )
+            .map_err(|error| match error {
+                Error::NotFound(_) => Error::Interrupted,
+                other => other,
+            })?;
         }
         Ok(())
     }

@@ -67,12 +67,13 @@ impl<'a, 'd> Loader<'a, 'd> {
         Loader { writer, options, watch, report, loading, chunk_reader }
     }
 
-    /// Loads the contents of the directory `path` over what the database has at its place; without
-    /// `entry` it has no mode and no time of its own. What is remembered is to be saved once the
+    /// Loads the contents of the directory `path` over what the database has at its place, a path of
+    /// `path_len` bytes; without `entry` it has no mode and no time of its own. What is remembered is to be saved once the
     /// result is committed.
     pub fn directory(
         &mut self,
         path: PathBuf,
+        path_len: usize,
         entry: Option<Entry>,
         old: Option<Item>,
         cache: &CacheFile,
@@ -81,7 +82,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         let known = if self.options.rehash { Known::nothing() } else { cache.known() };
         let mut remembered = cache.remember(database.clock().now());
         let own = fs::metadata(database.path()).ok().map(|own| (own.dev(), own.ino()));
-        let walk = WalkOptions { mirror: self.options.mirror, database: own };
+        let walk = WalkOptions { mirror: self.options.mirror, database: own, path_len };
         let start = Loading { entry, old, editor: None, key: Vec::new() };
         let root = start.existing().map(|directory| directory.root);
         let mut walk = Walk::new(path, root, walk, known, database.crew(), self.watch)?;

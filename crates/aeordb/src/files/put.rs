@@ -294,7 +294,8 @@ fn put_one(
             }
             // The root has no mode and no time of its own.
             let entry = (!to.is_root()).then_some(entry);
-            let (directory, remembered) = loader.directory(whole, entry, old, &cache)?;
+            let path_len = if to.is_root() { 0 } else { to.as_bytes().len() };
+            let (directory, remembered) = loader.directory(whole, path_len, entry, old, &cache)?;
             Ok(Some((to, Item::Directory(directory), Some(remembered))))
         }
         (Found::File(_), Some(Item::Directory(_))) => {

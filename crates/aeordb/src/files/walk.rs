@@ -16,7 +16,7 @@ use crate::files::read::{ReadFile, SMALL_LEN_MAX, Wanted, read_small};
 use crate::files::scan::{self, Entry, Found, Names, Scanned, Stat};
 use crate::files::temporary;
 use crate::hash::{DirectoryId, Hash};
-use crate::limits::DEPTH_MAX;
+use crate::limits::{DEPTH_MAX, PATH_LEN_MAX};
 use crate::object::{FileRecord, Item, Name, Symlink};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
@@ -73,6 +73,8 @@ pub struct WalkOptions {
     pub mirror: bool,
     /// Device and inode of the database, which is passed over.
     pub database: Option<(u64, u64)>,
+    /// Bytes of the path that the start has in the database.
+    pub path_len: usize,
 }
 
 /// A walk through one local tree.
@@ -171,6 +173,14 @@ impl<'w> Walk<'w> {
                 return Ok(());
             }
         };
+        let path_len = self.options.path_len + listing.key_of(&entry.name).len();
+        if path_len > PATH_LEN_MAX {
+            self.skip(
+                &path,
+                &format!("its path has {path_len} bytes, the limit is {PATH_LEN_MAX}"),
+            );
+            return Ok(());
+        }
         let old = listing.old.find(store, &entry.name)?;
         match entry.found.clone() {
             Found::File(_) | Found::Symlink(_) if temporary::is(&entry.name) => {

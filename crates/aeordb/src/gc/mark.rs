@@ -10,7 +10,7 @@ use crate::graph::{Differ, Step};
 use crate::hash::{DirectoryId, Hash, Kind, ListId, VersionId};
 use crate::log::recover::Root;
 use crate::object::tree::{self, Difference, SystemMap};
-use crate::object::{ChunkRef, FileRecord, Item, Path, Version, list};
+use crate::object::{ChunkRef, FileRecord, Item, Version, list};
 use crate::store::{Bitmap, Place, ReadEntries};
 use crate::watch::Watch;
 
@@ -111,16 +111,17 @@ struct Marker<'a, S, V> {
 }
 
 impl<S: ReadEntries, V: FnMut(&Reached<'_>) -> Result<()>> Marker<'_, S, V> {
-    /// Marks an entry. That it is missing is damage: nothing may be given up over it.
-    fn mark(&self, kind: Kind, hash: &Hash, chunk_len: u32) -> Result<()> {
+    /// Marks an entry; true if it was not marked before. That it is missing is damage: nothing may
+    /// be given up over it.
+    fn mark(&self, kind: Kind, hash: &Hash, chunk_len: u32) -> Result<bool> {
         let place = self.store.locate(hash)?.ok_or_else(|| {
             let detail = format!("{} {hash} is missing: nothing was changed", kind.name());
             Error::damaged(self.name.display().to_string(), 0, detail)
         })?;
         if !self.live.borrow_mut().insert(place.number) {
-            return Ok(());
+            return Ok(false);
         }
-        (self.visit.borrow_mut())(&Reached { kind, hash, place, chunk_len })
+        (self.visit.borrow_mut())(&Reached { kind, hash, place, chunk_len }).map(|()| true)
     }
 
     fn is_marked(&self, hash: &Hash) -> Result<bool> {
@@ -147,8 +148,8 @@ impl<S: ReadEntries, V: FnMut(&Reached<'_>) -> Result<()>> Marker<'_, S, V> {
         if *id != Version::empty().id() {
             self.mark(Kind::Version, &id.0, 0)?;
         }
-        let (store, root) = (self.store, Path::root());
-        let mut differ = Differ::new(store, before, store, Some(&version.root), &root)?;
+        let store = self.store;
+        let mut differ = Differ::new(store, before, store, Some(&version.root));
         while let Some(step) = differ.next() {
             self.watch.check()?;
             match step? {
@@ -172,8 +173,11 @@ impl<S: ReadEntries, V: FnMut(&Reached<'_>) -> Result<()>> Marker<'_, S, V> {
     }
 
     fn file(&self, record: &FileRecord) -> Result<()> {
-        let node = |id: &ListId| self.mark(Kind::List, &id.0, 0);
-        let chunk = |chunk: &ChunkRef| self.mark(Kind::Chunk, &chunk.id.0, chunk.len);
+        let node = |id: &ListId| {
+            self.watch.check()?;
+            self.mark(Kind::List, &id.0, 0)
+        };
+        let chunk = |chunk: &ChunkRef| self.mark(Kind::Chunk, &chunk.id.0, chunk.len).map(drop);
         list::verify_list(self.store, &record.content, record.size, node, chunk)
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::hash::{DirectoryId, Hash, Kind};
-use crate::limits::DEPTH_MAX;
+use crate::limits::WALK_DEPTH_MAX;
 use crate::object::tree::{self, Difference, Directories};
 use crate::object::{Item, Name, Path};
 use crate::store::ReadEntries;
@@ -23,11 +23,11 @@ pub enum Step {
         /// The node of the first tree at the same place.
         near: Option<Hash>,
     },
-    /// A path whose item differs; at least one of the two is there. A directory comes before what
+    /// A name whose item differs; at least one of the two is there. A directory comes before what
     /// differs below it.
     Item {
-        /// The path.
-        path: Path,
+        /// The name in the directory that is gone through: [`Differ::path_of`] has the path.
+        name: Name,
         /// What the first tree has there.
         before: Option<Item>,
         /// What the second tree has there.
@@ -36,32 +36,82 @@ pub enum Step {
 }
 
 struct Level<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> {
-    path: Path,
+    /// The directory's name; none for those that are compared.
+    name: Option<Name>,
     diff: tree::Diff<'s, Directories, A, B>,
 }
 
-/// Iterates over what differs.
+/// Directories that are compared next: the name of both, and their roots.
+type Next = (Option<Name>, Hash, Hash);
+
+/// A path, what was there and what is there.
+pub type Changed = (Path, Option<Item>, Option<Item>);
+
+/// Iterates over what differs. Paths are made for those who ask for them: a tree may be deeper than
+/// a path can say.
 pub struct Differ<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> {
     stores: (&'s A, &'s B),
+    /// Where the directories stand.
+    at: Path,
     levels: Vec<Level<'s, A, B>>,
     /// The directories of the last item: entered at the next step unless skipped.
-    next: Option<(Path, Hash, Hash)>,
+    next: Option<Next>,
 }
 
 impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
     /// Compares a directory of one store with a directory of another (or the same); `None` is a
-    /// directory that is not there. Both stand at `path`.
+    /// directory that is not there.
     pub fn new(
         store_a: &'s A,
         a: Option<&DirectoryId>,
         store_b: &'s B,
         b: Option<&DirectoryId>,
-        path: &Path,
-    ) -> Result<Self> {
+    ) -> Self {
         let root =
             |id: Option<&DirectoryId>| id.map_or(tree::empty_root(Kind::Directory), |id| id.0);
-        let next = Some((path.clone(), root(a), root(b)));
-        Ok(Differ { stores: (store_a, store_b), levels: Vec::new(), next })
+        let next = Some((None, root(a), root(b)));
+        Differ { stores: (store_a, store_b), at: Path::root(), levels: Vec::new(), next }
+    }
+
+    /// Says that the directories that are compared stand at `path`.
+    pub fn at(mut self, path: &Path) -> Self {
+        self.at = path.clone();
+        self
+    }
+
+    /// The path of what is called so in the directory that is gone through.
+    pub fn path_of(&self, name: &Name) -> Result<Path> {
+        let above = self.levels.iter().filter_map(|level| level.name.as_ref());
+        self.at.join_all(above.chain([name]))
+    }
+
+    /// How many directories hold the item that was given last, those that are compared included.
+    pub fn depth(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Every path whose item differs, in order. Ends after an error.
+    pub fn paths(mut self) -> impl Iterator<Item = Result<Changed>> {
+        std::iter::from_fn(move || {
+            loop {
+                match self.next()? {
+                    Ok(Step::Node { .. }) => {}
+                    Ok(Step::Item { name, before, after }) => {
+                        let path = self.path_of(&name);
+                        if path.is_err() {
+                            self.end();
+                        }
+                        return Some(path.map(|path| (path, before, after)));
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        })
+    }
+
+    fn end(&mut self) {
+        self.levels.clear();
+        self.next = None;
     }
 
     /// Passes over what is below the item that was given last.
@@ -74,7 +124,7 @@ impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
     /// come before the first step.
     pub fn seek_after<'n>(&mut self, names: impl IntoIterator<Item = &'n [u8]>) -> Result<()> {
         for name in names {
-            let Some((path, a, b)) = self.next.clone() else { break };
+            let Some((_, a, b)) = self.next.clone() else { break };
             self.enter()?;
             let Some(level) = self.levels.last_mut().filter(|_| a != b) else { break };
             level.diff.seek_after(name)?;
@@ -82,27 +132,26 @@ impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
             let after = tree::get::<Directories, B>(self.stores.1, &b, name)?;
             let (before, after) = (decode(before)?, decode(after)?);
             if before.is_some() || after.is_some() {
-                let path = path.join(&Name::new(name)?)?;
-                self.next = below(&path, before.as_ref(), after.as_ref());
+                self.next = below(&Name::new(name)?, before.as_ref(), after.as_ref());
             }
         }
         Ok(())
     }
 
     fn enter(&mut self) -> Result<()> {
-        if let Some((path, a, b)) = self.next.take() {
+        if let Some((name, a, b)) = self.next.take() {
             if a == b {
                 return Ok(());
             }
-            if self.levels.len() >= DEPTH_MAX {
+            if self.levels.len() >= WALK_DEPTH_MAX {
                 return Err(Error::Limit {
-                    what: format!("the depth of {path}"),
-                    limit: DEPTH_MAX as u64,
+                    what: "the depth of a tree".into(),
+                    limit: WALK_DEPTH_MAX as u64,
                     found: self.levels.len() as u64 + 1,
                 });
             }
             let diff = tree::diff(self.stores.0, &a, self.stores.1, &b)?;
-            self.levels.push(Level { path, diff });
+            self.levels.push(Level { name, diff });
         }
         Ok(())
     }
@@ -119,10 +168,10 @@ impl<'s, A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Differ<'s, A, B> {
                     return Ok(Some(Step::Node { hash, bytes, near }));
                 }
                 Some(Difference::Entry { key, before, after }) => {
-                    let path = level.path.join(&Name::new(&key)?)?;
+                    let name = Name::new(&key)?;
                     let (before, after) = (decode(before)?, decode(after)?);
-                    self.next = below(&path, before.as_ref(), after.as_ref());
-                    return Ok(Some(Step::Item { path, before, after }));
+                    self.next = below(&name, before.as_ref(), after.as_ref());
+                    return Ok(Some(Step::Item { name, before, after }));
                 }
             }
         }
@@ -134,7 +183,7 @@ fn decode(value: Option<Bytes>) -> Result<Option<Item>> {
 }
 
 /// The directories to compare below an item.
-fn below(path: &Path, before: Option<&Item>, after: Option<&Item>) -> Option<(Path, Hash, Hash)> {
+fn below(name: &Name, before: Option<&Item>, after: Option<&Item>) -> Option<Next> {
     let root = |item: Option<&Item>| match item {
         Some(Item::Directory(directory)) => Some(directory.root.0),
         _ => None,
@@ -142,7 +191,7 @@ fn below(path: &Path, before: Option<&Item>, after: Option<&Item>) -> Option<(Pa
     let empty = tree::empty_root(Kind::Directory);
     match (root(before), root(after)) {
         (None, None) => None,
-        (a, b) => Some((path.clone(), a.unwrap_or(empty), b.unwrap_or(empty))),
+        (a, b) => Some((Some(name.clone()), a.unwrap_or(empty), b.unwrap_or(empty))),
     }
 }
 
@@ -152,8 +201,7 @@ impl<A: ReadEntries + ?Sized, B: ReadEntries + ?Sized> Iterator for Differ<'_, A
     fn next(&mut self) -> Option<Self::Item> {
         let step = self.step();
         if step.is_err() {
-            self.levels.clear();
-            self.next = None;
+            self.end();
         }
         step.transpose()
     }

@@ -1,12 +1,15 @@
 //! Versions as a graph: one differ, of which a walk is the case with nothing to compare with; and
 //! the proof that everything a version reaches is there.
 
+mod contents;
 mod differ;
 mod proof;
+mod reach;
 
 pub use crate::store::Bitmap;
-pub use differ::{Differ, Step};
-pub use proof::{missing, prove};
+pub use differ::{Changed, Differ, Step};
+pub use proof::{Prover, missing, prove};
+pub use reach::check_paths_below;
 
 use crate::error::Result;
 use crate::hash::DirectoryId;
@@ -36,10 +39,10 @@ pub fn walk<'s, S: ReadEntries + ?Sized>(
     root: &DirectoryId,
     after: &[&[u8]],
 ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'s, S>> {
-    let mut steps = Differ::new(store, None, store, Some(root), path)?;
-    steps.seek_after(after.iter().copied())?;
-    Ok(steps.filter_map(|step| match step {
-        Ok(Step::Item { path, after: Some(item), .. }) => Some(Ok((path, item))),
+    let mut differ = Differ::new(store, None, store, Some(root)).at(path);
+    differ.seek_after(after.iter().copied())?;
+    Ok(differ.paths().filter_map(|step| match step {
+        Ok((path, _, Some(item))) => Some(Ok((path, item))),
         Ok(_) => None,
         Err(error) => Some(Err(error)),
     }))

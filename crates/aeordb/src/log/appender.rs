@@ -388,6 +388,10 @@ impl ReadEntries for Appender {
         }
     }
 
+    fn len_of(&self, place: &Place, kind: Kind, hash: &Hash) -> Result<u64> {
+        layers::len_of(&self.source, self.below.as_ref(), place, kind, hash)
+    }
+
     fn number_limit(&self) -> u64 {
         layers::number_limit(&self.index, self.below.as_ref())
     }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::hash::Hash;
+use crate::hash::{Hash, Kind};
 use crate::log::View;
 use crate::log::index::Index;
+use crate::log::source::Source;
 use crate::store::{Place, ReadEntries};
 
 /// What a log lies on.
@@ -55,4 +56,18 @@ pub fn locate(index: &Index, below: Option<&Below>, hash: &Hash) -> Result<Optio
 /// Every dense number of the file with this index, and of those below it, is below this.
 pub fn number_limit(index: &Index, below: Option<&Below>) -> u64 {
     index.number_limit() + below.map_or(0, |below| below.numbers)
+}
+
+/// The length of the entry at `place`, in the file that is read from `source` or below it.
+pub fn len_of(
+    source: &Source,
+    below: Option<&Below>,
+    place: &Place,
+    kind: Kind,
+    hash: &Hash,
+) -> Result<u64> {
+    match below {
+        Some(below) if !below.carries(place) => below.view.len_of(place, kind, hash),
+        _ => source.len_of(place, kind, hash),
+    }
 }

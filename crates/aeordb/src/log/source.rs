@@ -20,6 +20,8 @@ use crate::store::Place;
 const CHUNK_CACHE_LEN: u64 = 16 * 1024 * 1024;
 /// Decoded blocks of tree nodes that are kept, in bytes.
 const TREE_CACHE_LEN: u64 = 16 * 1024 * 1024;
+/// Tables of blocks that are kept: walks ask for the lengths of neighbours.
+const TABLES_MAX: usize = 16;
 /// Index pages that are kept, in bytes.
 const PAGE_CACHE_LEN: usize = 8 * 1024 * 1024;
 
@@ -145,6 +147,7 @@ pub struct Source {
     media: Arc<dyn Media>,
     name: String,
     blocks: [BlockCache; 2],
+    tables: Cache<u64, Arc<BlockHead>>,
     pages: Cache<(u64, u64), Bytes>,
     loners: Loners,
     syncs: Mutex<SyncStats>,
@@ -182,6 +185,7 @@ impl Source {
             media,
             name: name.into(),
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
+            tables: Cache::new(TABLES_MAX),
             pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
             loners: Loners::default(),
             syncs: Mutex::default(),
@@ -341,6 +345,25 @@ impl Source {
         }
     }
 
+    /// The length of the entry at `place`, as the table of its block says: it must be of `kind` and
+    /// have this name.
+    pub fn len_of(&self, place: &Place, kind: Kind, hash: &Hash) -> Result<u64> {
+        let table = self.tables.get_or_insert_with(&place.block, || {
+            let header = self.block_header(place.block, Some(place.tag))?;
+            self.table(place.block, &header).map(Arc::new)
+        })?;
+        match table.entries.get(usize::from(place.ordinal)) {
+            Some(entry) if entry.hash == *hash && entry.kind == kind => Ok(entry.len.into()),
+            Some(entry) if entry.hash == *hash => {
+                Err(Error::not_found(format!("{} {hash}", kind.name())))
+            }
+            _ => {
+                let detail = format!("{} {hash} is not where the index says", kind.name());
+                Err(self.damaged(place.block, detail))
+            }
+        }
+    }
+
     /// Page `page` of a run, checked, from the pages that are kept.
     pub fn page(&self, run: &RunRef, page: u64) -> Result<Bytes> {
         let key = (run.offset.get(), page);
@@ -358,6 +381,7 @@ impl Source {
     /// Forgets what was decoded: bytes that it came from may have been released.
     pub fn forget(&self) {
         self.blocks.iter().for_each(Cache::clear);
+        self.tables.clear();
         self.pages.clear();
     }
 }

@@ -57,6 +57,23 @@ pub fn chunks(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Whether a chunk can stand in a file where `next` are the first bytes of the chunk after it, or
+/// the file ends with it if there are none: whether the chunker ends a chunk here and nowhere
+/// before. Two bytes of `next` decide. `window` is room to work in.
+pub fn is_cut(chunk: &[u8], next: &[u8], window: &mut Vec<u8>) -> bool {
+    let next = next.split_at_checked(NEXT_LEN).map_or(next, |(start, _)| start);
+    if next.is_empty() || chunk.len() == CHUNK_LEN_MAX {
+        return cut(chunk, true) == Some(chunk.len());
+    }
+    window.clear();
+    window.extend_from_slice(chunk);
+    window.extend_from_slice(next);
+    cut(window, true) == Some(chunk.len())
+}
+
+/// Bytes after a cut that a cut depends on: they are looked at in pairs.
+const NEXT_LEN: usize = 2;
+
 /// Cuts a stream that arrives in pieces of any size; the cuts do not depend on the pieces.
 #[derive(Default)]
 pub struct Chunker {

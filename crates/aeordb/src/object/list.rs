@@ -39,7 +39,7 @@ const _: () = assert!(ENTRIES_MAX * (HASH_LEN + 9 + 9) < NODE_LEN_MAX);
 const _: () = assert!(INLINE_CHUNKS_MAX < ENTRIES_MIN);
 
 /// One chunk of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChunkRef {
     /// The chunk.
     pub id: ChunkId,
@@ -48,7 +48,7 @@ pub struct ChunkRef {
 }
 
 /// A node as its parent's entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ListChild {
     /// The node.
     pub id: ListId,

@@ -90,6 +90,20 @@ impl Path {
         Ok(Path(path.into()))
     }
 
+    /// The path that these names lead to from here; `Invalid` if it gets too long.
+    pub fn join_all<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> Result<Path> {
+        let mut path = if self.is_root() { Vec::new() } else { self.0.to_vec() };
+        for name in names {
+            path.push(b'/');
+            path.extend_from_slice(name.as_bytes());
+        }
+        if path.is_empty() {
+            return Ok(Path::root());
+        }
+        check_len(&path, path.len())?;
+        Ok(Path(path.into()))
+    }
+
     /// True if `other` is this path or below it.
     pub fn contains(&self, other: &Path) -> bool {
         match other.0.strip_prefix(&*self.0) {

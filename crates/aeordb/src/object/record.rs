@@ -40,7 +40,7 @@ impl Totals {
 }
 
 /// Where a file's bytes are.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Content {
     /// Up to `INLINE_CHUNKS_MAX` chunks, in file order; none for the empty file.
     Inline(Vec<ChunkRef>),

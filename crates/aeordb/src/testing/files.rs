@@ -94,7 +94,16 @@ pub fn import(data: &[u8]) {
         match imported {
             Ok(report) => {
                 assert_eq!(reader.head(), report.version);
-                assert!(graph::prove(reader.view(), &report.version, None, &Watch::new()).is_ok());
+                assert!(
+                    graph::prove(
+                        reader.view(),
+                        &report.version,
+                        None,
+                        reader.crew(),
+                        &Watch::new()
+                    )
+                    .is_ok()
+                );
                 let _ = look(&database);
             }
             Err(_) => assert_eq!(Some(reader.head()), head),

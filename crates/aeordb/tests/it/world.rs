@@ -11,7 +11,7 @@ use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::clock::Clock;
 use aeordb::db::{Database, HistoryEntry, Options, Reader, Snapshot, Writer};
 use aeordb::gc;
-use aeordb::graph::{self, Differ};
+use aeordb::graph::Differ;
 use aeordb::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
 use aeordb::media::SimulatedDisk;
 use aeordb::media::simulated::{Failure, Fault, Operation};
@@ -166,8 +166,8 @@ fn read_version(
 ) -> Result<DirectoryId> {
     let root = reader.version(version)?.root;
     let view = reader.view();
-    for step in Differ::new(view, before, view, Some(&root), &Path::root())? {
-        if let graph::Step::Item { path, after: Some(Item::File(record)), .. } = step? {
+    for step in Differ::new(view, before, view, Some(&root)).paths() {
+        if let (path, _, Some(Item::File(record))) = step? {
             let bytes = read_all(reader, &record)?;
             assert_eq!(Hash::of(&bytes), record.content_hash, "wrong bytes of {path}");
         }

@@ -35,6 +35,7 @@ pub(super) fn file(
     let mut place: Option<(u64, u64)> = None;
     let mut slice = Slice::new();
     for chunk in ListReader::new(view, &new.content, new.size, 0)? {
+        deltas.watch.check()?;
         let (start, chunk) = chunk?;
         let len = u64::from(chunk.len);
         if let Some(at) = anchors.get(&chunk.id.0) {

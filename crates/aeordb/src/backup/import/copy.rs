@@ -18,6 +18,7 @@ use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
 use crate::log::source::RawBlock;
 use crate::log::stream::{Delta, Part, StreamReader};
+use crate::object::chunker;
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -262,6 +263,7 @@ pub fn check_block(at: u64, block: &RawBlock) -> Result<Vec<Named>> {
         }
         entries.push((entry.kind, entry.hash, decoded.verified(ordinal, at)?));
     }
+    check_cuts(at, &entries)?;
     // Two entries of one name in a block would make a copy of it a block that no packer writes.
     let mut names: Vec<_> = entries.iter().map(|(_, hash, _)| hash).collect();
     names.sort_unstable();
@@ -269,6 +271,22 @@ pub fn check_block(at: u64, block: &RawBlock) -> Result<Vec<Named>> {
         return Err(Error::damaged("", at, "a block with two entries of one name"));
     }
     Ok(entries)
+}
+
+/// Whether this can be an entry of its kind, as far as its bytes tell: the chunker ends no chunk
+/// before its end. That it ends there is proved where it is used.
+pub fn can_be(kind: Kind, bytes: &[u8]) -> bool {
+    kind != Kind::Chunk || chunker::is_cut(bytes, &[], &mut Vec::new())
+}
+
+/// What is wrong with a chunk that can be none.
+pub fn uncut(hash: &Hash) -> String {
+    format!("chunk {hash} is none: its bytes make more than one")
+}
+
+fn check_cuts(at: u64, entries: &[Named]) -> Result<()> {
+    let wrong = entries.iter().find(|(kind, _, bytes)| !can_be(*kind, bytes));
+    wrong.map_or(Ok(()), |(_, hash, _)| Err(Error::damaged("", at, uncut(hash))))
 }
 
 /// Decodes a delta against what `store` has. Of those that refer to much, one at a time: the others
@@ -287,5 +305,9 @@ fn decode_within<S: ReadEntries>(large: &Mutex<()>, delta: &Delta, store: &S) ->
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     };
-    decode(delta, &read)
+    let decoded = decode(delta, &read)?;
+    if let Decoded::Entries(entries) = &decoded {
+        check_cuts(delta.at, entries)?;
+    }
+    Ok(decoded)
 }

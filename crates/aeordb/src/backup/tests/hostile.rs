@@ -18,7 +18,7 @@ use crate::store::ReadEntries;
 use crate::store::memory::MemoryStore;
 
 /// Everything that a patch is made of, to be changed before it is written.
-struct Forge {
+pub(super) struct Forge {
     base: VersionId,
     target: VersionId,
     entries: Vec<(Kind, Vec<u8>)>,
@@ -33,8 +33,7 @@ impl Forge {
         let view = reader.view();
         let [from, to] = [base, target].map(|id| reader.version(&id).unwrap());
         let mut entries = vec![(Kind::Version, to.encode())];
-        let root = Path::root();
-        for step in Differ::new(view, Some(&from.root), view, Some(&to.root), &root).unwrap() {
+        for step in Differ::new(view, Some(&from.root), view, Some(&to.root)) {
             match step.unwrap() {
                 Step::Node { bytes, .. } => entries.push((Kind::Directory, bytes.to_vec())),
                 Step::Item { after: Some(Item::File(record)), .. } => {
@@ -56,7 +55,7 @@ impl Forge {
     }
 
     /// A patch from the empty version to a tree in a store; what it promises to change is a lie.
-    fn from_nothing(
+    pub(super) fn from_nothing(
         store: &MemoryStore,
         root: DirectoryId,
         entries: Vec<(Kind, Vec<u8>)>,
@@ -76,6 +75,22 @@ impl Forge {
 
     fn seal(&self) -> Vec<u8> {
         self.seal_with(|_| ())
+    }
+
+    /// Writes its entries as a full export of the target.
+    pub(super) fn seal_as_full(&self, totals: Totals) -> Vec<u8> {
+        let mut out = Vec::new();
+        let crew = Arc::new(crate::crew::Crew::new(1));
+        let mut writer = SealedWriter::new(&mut out, crew, None, &self.target).unwrap();
+        for (kind, bytes) in &self.entries {
+            writer.push(*kind, kind.hash(bytes), bytes).unwrap();
+        }
+        let counts = |closing: &mut Closing| {
+            closing.files = totals.files.into();
+            closing.directories = totals.directories.into();
+        };
+        writer.finish(counts).unwrap();
+        out
     }
 
     /// Writes it, with more frames before its own.
@@ -125,7 +140,7 @@ fn refused(database: &Database, bytes: &[u8], what: &str) -> Error {
     error
 }
 
-fn damaged(database: &Database, bytes: &[u8], what: &str) {
+pub(super) fn damaged(database: &Database, bytes: &[u8], what: &str) {
     let error = refused(database, bytes, what);
     assert!(matches!(error, Error::Damaged { .. }), "{what}: {error}");
 }

@@ -26,7 +26,10 @@ fn merge(
     assert_eq!(merged.version, report.version);
     let reader = database.reader().unwrap();
     assert_eq!(reader.head(), report.version);
-    assert!(crate::graph::prove(reader.view(), &report.version, None, &Watch::new()).is_ok());
+    assert!(
+        crate::graph::prove(reader.view(), &report.version, None, reader.crew(), &Watch::new())
+            .is_ok()
+    );
     (tree_of(&reader, &report.version), merged, database)
 }
 

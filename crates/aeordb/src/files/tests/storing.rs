@@ -82,6 +82,27 @@ fn temporary_files_of_ours_are_passed_over_and_said() {
 }
 
 #[test]
+fn what_would_have_too_long_a_path_is_skipped_and_said() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir_all(local.join("n".repeat(250)).join("d")).unwrap();
+    fs::write(local.join("n".repeat(250)).join("d/file"), "x").unwrap();
+    fs::write(local.join("f"), "y").unwrap();
+    let desk = Desk::new();
+    let watch = Watch::new();
+    // What is at most 4,096 bytes long is stored: the directory is, the file in it is not.
+    let target = at(&format!("{}/{}", format!("/{}", "t".repeat(239)).repeat(16), "u"));
+    assert_eq!(target.as_bytes().len(), 3842);
+    let sources = vec![Source::Path(local)];
+    let report =
+        put(&desk.database, sources, &target, false, &PutOptions::default(), &watch).unwrap();
+    assert_eq!((report.files, report.skipped), (1, 1));
+    let warnings = watch.take_warnings();
+    assert!(warnings[0].contains("its path has 4100 bytes, the limit is 4096"), "{warnings:?}");
+    assert_eq!(desk.cat(&format!("{target}/f")), b"y");
+}
+
+#[test]
 fn mirroring_removes_what_a_skipped_entry_has_taken_the_place_of() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("entry");

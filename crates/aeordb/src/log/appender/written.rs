@@ -13,6 +13,7 @@ use crate::log::source::Source;
 use crate::store::{Place, ReadEntries};
 
 /// The entries that are written, as of one moment.
+#[derive(Clone)]
 pub struct Written {
     pub(super) source: Arc<Source>,
     pub(super) index: Arc<Index>,
@@ -38,6 +39,10 @@ impl ReadEntries for Written {
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
         log::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
+    }
+
+    fn len_of(&self, place: &Place, kind: Kind, hash: &Hash) -> Result<u64> {
+        layers::len_of(&self.source, self.below.as_ref(), place, kind, hash)
     }
 
     fn number_limit(&self) -> u64 {

@@ -31,7 +31,7 @@ fn verify(store: &MemoryStore, content: &Content, size: u64) -> Result<(u64, Vec
         size,
         |_| {
             nodes += 1;
-            Ok(())
+            Ok(true)
         },
         |chunk| {
             chunks.push(*chunk);
@@ -99,8 +99,9 @@ fn equal_chunks_over_and_over_still_make_bounded_nodes() {
         let mut store = MemoryStore::new();
         let chunks = vec![ChunkRef { id, len: LEN_MAX }; 200_000];
         let (content, size) = build(&mut store, &chunks);
-        assert_eq!(verify(&store, &content, size).unwrap().1.len(), chunks.len());
         assert!(store.len() < 20, "equal nodes are stored once");
+        let (nodes, found) = verify(&store, &content, size).unwrap();
+        assert!(nodes < 20 && !found.is_empty(), "and gone through once");
     }
 }
 
