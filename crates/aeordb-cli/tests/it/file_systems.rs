@@ -98,15 +98,20 @@ fn files_are_restored_where_no_mode_can_be_set() {
     let desk = Desk::new();
     desk.write("tree/docs/a.txt", "alpha\n");
     desk.write("tree/b.txt", "beta\n");
-    fs::set_permissions(desk.path("tree/b.txt"), fs::Permissions::from_mode(0o666)).unwrap();
+    for (name, mode) in [("tree", 0o755), ("tree/docs", 0o777), ("tree/b.txt", 0o666)] {
+        fs::set_permissions(desk.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
     desk.ok(&["put", "tree", "/tree"]);
     let Some(mounted) = Mounted::bindfs(&desk, "modes", &["--chmod-deny"]) else { return };
     let out = mounted.path("out");
-    let run = desk.run(&["get", "/tree", out.to_str().unwrap()]).expect(3);
+    let usual = ["sh", "-c", "umask 022 && exec \"$@\"", "sh"];
+    let run = desk.run_through(&usual, &["get", "/tree", out.to_str().unwrap()]).expect(3);
     assert!(run.out().starts_with("Get complete."), "{}", run.out());
     assert_eq!(line(&run.out(), "Files"), "2");
-    // One file, the two directories, which were their owner's alone while they were filled.
-    assert_eq!(line(&run.out(), "Without mode or time"), "3");
+    // The two that the umask took rights from.
+    assert_eq!(line(&run.out(), "Without mode or time"), "2");
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(out.clone()), mode(out.join("docs"))), (0o755, 0o755));
     assert!(run.err.contains("b.txt: restored without its mode 0666: "), "{}", run.err);
     assert_eq!(fs::read(out.join("docs/a.txt")).unwrap(), b"alpha\n");
     assert_eq!(fs::read(out.join("b.txt")).unwrap(), b"beta\n");

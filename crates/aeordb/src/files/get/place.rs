@@ -22,13 +22,13 @@ use crate::files::temporary;
 use crate::media::file::leavings;
 use crate::object::Name;
 
-/// The mode that a directory is made with. One that will get a mode is its owner's alone while it
-/// is filled; one that has none recorded is as any that somebody makes.
+/// The mode that a directory is made with, from which the system takes the umask. While it is filled
+/// only its owner makes names in it; what is recorded it has from the start as far as it can, since
+/// some file systems let nobody change it. One that has none recorded is as any that somebody makes.
 fn mode_while_filled(recorded: Option<u32>) -> Mode {
-    match recorded {
-        Some(_) => Mode::S_IRWXU,
-        None => Mode::S_IRWXU | Mode::S_IRWXG | Mode::S_IRWXO,
-    }
+    const OTHERS_WRITE: u32 = 0o022;
+    let mode = recorded.map_or(0o777, |mode| mode & !OTHERS_WRITE | Mode::S_IRWXU.bits());
+    Mode::from_bits_truncate(mode & 0o777)
 }
 
 /// An open directory.
