@@ -118,14 +118,12 @@ impl Unpublished {
             let (directory, name) = (&self.directory, self.name.as_os_str());
             let flags = fcntl::RenameFlags::RENAME_NOREPLACE;
             match fcntl::renameat2(directory, temporary, directory, name, flags) {
-                Err(Errno::EINVAL | Errno::ENOSYS) => {}
+                Err(errno) if knows_no_such_thing(errno) => {}
                 renamed => return renamed,
             }
         }
         match self.link_and_unlink(temporary) {
-            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => {
-                self.take_and_rename(temporary)
-            }
+            Err(errno) if knows_no_such_thing(errno) => self.take_and_rename(temporary),
             linked => linked,
         }
     }
@@ -216,10 +214,19 @@ pub(super) fn open_directory_of(path: &Path) -> Result<File> {
     }
 }
 
+/// True if the error may say that the file system has no renames that replace nothing, or no links:
+/// what is tried next says itself whether it is forbidden.
+fn knows_no_such_thing(errno: Errno) -> bool {
+    matches!(errno, Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL)
+}
+
 /// True if the error says that there is no such thing here, or in other words: directory, option or
 /// flag not known.
 pub(super) fn knows_no_unnamed(errno: Errno) -> bool {
-    matches!(errno, Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL)
+    matches!(
+        errno,
+        Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL
+    )
 }
 
 pub(super) fn owner_only() -> Mode {
