@@ -127,7 +127,7 @@ impl App {
     }
 
     /// Shows something that did not stop the verb.
-    fn warn(&mut self, warning: &str) {
+    pub fn warn(&mut self, warning: &str) {
         if self.global.json {
             self.out.message(&json!({"type": "warning", "detail": warning}).to_string());
         } else {

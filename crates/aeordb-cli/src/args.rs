@@ -101,6 +101,7 @@ pub enum Verb {
     Promote(Promote),
     Info(Info),
     Verify(Verify),
+    Salvage(Salvage),
     Gc(Gc),
     Compact(Compact),
     Serve(Serve),
@@ -506,6 +507,19 @@ pub struct Verify {
     /// What a patch is for, or the patches of a full export; may be repeated, in order
     #[arg(long = "with", value_name = "FILE")]
     pub with: Vec<PathBuf>,
+}
+
+/// Make a new database of what is sound in a damaged one
+#[derive(Args, Debug)]
+#[command(after_help = help::SALVAGE)]
+pub struct Salvage {
+    /// The database to create
+    #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
+    pub output: PathBuf,
+    /// A full export or another database that may have what is missing; may be repeated
+    #[arg(long = "from", num_args = 1.., value_name = "FILE")]
+    pub others: Vec<PathBuf>,
 }
 
 /// Give the space back that no kept version needs

@@ -11,7 +11,7 @@ const VERBS: &[(&[&str], &str)] = &[
         "`aeordb put LOCAL /PATH` loads files, `aeordb snapshot create NAME` names what there is",
     ),
     (
-        &["restore", "extract", "checkout", "download", "recover", "switch", "unpack"],
+        &["restore", "extract", "checkout", "download", "switch", "unpack"],
         "`aeordb get VERSION:/PATH LOCAL` writes files; `aeordb promote VERSION` makes an earlier \
          version HEAD again",
     ),
@@ -57,8 +57,13 @@ const VERBS: &[(&[&str], &str)] = &[
         "nothing to do: a lock ends with the process that holds it",
     ),
     (
-        &["repair", "rebuild-index", "repack", "migrate", "upgrade", "rewrite", "recreate"],
-        "`aeordb verify --deep` says what is damaged; an index that is gets made anew by itself",
+        &["repair", "recover", "rescue", "rebuild-index", "repack", "migrate", "upgrade"],
+        "`aeordb verify --deep` says what is damaged, `aeordb salvage --output NEW.aeordb` makes a \
+         database of what is sound; an index that is damaged gets made anew by itself",
+    ),
+    (
+        &["rewrite", "recreate"],
+        "`aeordb compact` makes the file anew, `aeordb salvage` a new one of what is sound",
     ),
     (&["server", "daemon", "web", "ui"], "`aeordb serve`"),
     (&["password", "passwd", "token", "user"], "`aeordb key create`"),

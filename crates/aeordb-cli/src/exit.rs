@@ -204,6 +204,7 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
     let Scene { verb, database, sealed } = scene;
     let database = text::shell(database);
     let looks = matches!(*verb, "verify" | "info");
+    let salvage = format!("`aeordb salvage --database {database} --output NEW.aeordb`");
     Some(match (error, subject) {
         (error, Subject::Serving) if serving_hint(error).is_some() => return serving_hint(error),
         (Error::Io { what, source }, _) if what.starts_with("asking ") => {
@@ -285,12 +286,17 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Damaged { .. }, Subject::Backup) => "fetch the file again, or examine it with \
              `aeordb verify --deep --database FILE`"
             .into(),
-        (Error::Damaged { .. }, _) if looks => "restore from a backup with \
+        (Error::Damaged { .. }, _) if *verb == "salvage" => "restore from a backup with \
              `aeordb import --database NEW.aeordb --file BACKUP --promote`"
             .into(),
-        (Error::Damaged { .. }, _) => {
-            format!("`aeordb verify --deep --database {database}` says which files that hits")
-        }
+        (Error::Damaged { .. }, _) if looks => format!(
+            "restore from a backup with `aeordb import --database NEW.aeordb --file BACKUP \
+             --promote`, or save what is sound with {salvage}"
+        ),
+        (Error::Damaged { .. }, _) => format!(
+            "`aeordb verify --deep --database {database}` says which files that hits, {salvage} \
+             saves what is sound"
+        ),
         (Error::Newer { .. }, _) => {
             "install a newer aeordb; `aeordb --version` says which this is".into()
         }

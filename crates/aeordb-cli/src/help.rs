@@ -296,6 +296,24 @@ Examples:
   aeordb verify --deep backup.aeordb
   aeordb verify --database p2.aeordb --with full.aeordb --with p1.aeordb";
 
+pub const SALVAGE: &str = "\
+Reads the damaged file from front to back and never writes to it. Every entry that has its hash goes \
+to the new database, and every version that HEAD, snapshots and history name is kept: whole, or \
+without what it has lost, under the same name. An export is salvaged the same way.
+
+What is lost is listed, a line each: LOST, the version, and the path. A directory that is listed has \
+lost what was in it, or names that nobody knows. The exit code is 0 if nothing is lost, 3 if something \
+is, and 14 if there is nothing to save; then no new database is made. --from names files that may \
+have what is missing: an entry is the same wherever it lies.
+
+Keys of a server are kept only if the last commit is sound: an earlier one would bring revoked keys \
+back.
+
+Examples:
+  aeordb salvage --database damaged.aeordb --output rescued.aeordb
+  aeordb salvage --database damaged.aeordb --output rescued.aeordb --from full.aeordb
+  aeordb verify --deep rescued.aeordb";
+
 pub const GC: &str = "\
 Keeps what HEAD, snapshots and the kept history reach, versions that were imported but not \
 promoted among them. Readers are not disturbed; what they still hold is released next time.

@@ -2,6 +2,7 @@
 //! that the manual shows are literal: scripts look for them.
 
 mod merge;
+mod salvage;
 
 use aeordb::Error;
 use aeordb::backup::{ExportReport, ImportReport, Info, ListedChange, PatchReport, VerifyReport};
@@ -12,6 +13,7 @@ use aeordb::gc::GcReport;
 use aeordb_server::json;
 use serde_json::{Map, Value};
 
+pub use self::salvage::salvage;
 use crate::exit;
 use crate::text;
 

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod log;
 pub mod media;
 pub mod object;
+pub mod salvage;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -23,6 +23,7 @@ mod mv;
 mod promote;
 pub mod put;
 pub mod rm;
+mod salvage;
 pub mod serve;
 pub mod snapshot;
 pub mod stat;
@@ -52,6 +53,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Promote(args) => promote::run(app, &args),
         Verb::Info(args) => info::run(app, args),
         Verb::Verify(args) => verify::run(app, &args),
+        Verb::Salvage(args) => salvage::run(app, &args),
         Verb::Gc(args) => gc::run(app, &args),
         Verb::Compact(args) => compact::run(app, &args),
         Verb::Serve(args) => serve::run(app, args),
@@ -94,6 +96,7 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Promote(_) => "promote",
         Verb::Info(_) => "info",
         Verb::Verify(_) => "verify",
+        Verb::Salvage(_) => "salvage",
         Verb::Gc(_) => "gc",
         Verb::Compact(_) => "compact",
         Verb::Serve(_) => "serve",

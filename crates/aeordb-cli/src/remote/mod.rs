@@ -55,6 +55,10 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
                        then compact the file";
             Err(Error::invalid(why).into())
         }
+        Verb::Salvage(_) => {
+            let why = "salvage reads a file of this machine: name it with --database FILE";
+            Err(Error::invalid(why).into())
+        }
         Verb::Combine(_) | Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) => {
             let verb = crate::cmd::name(&verb);
             Err(Error::invalid(format!("{verb} needs no server")).into())

@@ -102,6 +102,7 @@ fn every_other_report_is_one_object() {
         &["gc"],
         &["compact", "--dry-run"],
         &["compact"],
+        &["salvage", "--output", "rescued.aeordb"],
         &["snapshot", "delete", "v1"],
     ] {
         desk.json(verb);

@@ -17,6 +17,7 @@ mod readers;
 mod refusals;
 mod remote;
 mod remote_trees;
+mod salvage;
 mod server;
 mod server_manual;
 mod serving;

@@ -108,6 +108,7 @@ fn a_database_of_a_newer_program_is_opened_by_no_verb() {
         &["info", "data.aeordb"],
         &["gc"],
         &["compact"],
+        &["salvage", "--output", "rescued.aeordb"],
         &["serve", "--listen", "127.0.0.1:0"],
     ] {
         assert_newer(desk.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));

@@ -32,6 +32,7 @@ fn a_missing_database_is_named_with_the_way_to_make_one() {
         &["gc"],
         &["compact"],
         &["compact", "--dry-run"],
+        &["salvage", "--output", "r.aeordb"],
     ] {
         desk.run(verb).refused(10, "data.aeordb", "aeordb put LOCAL /");
         assert!(desk.entries().is_empty(), "{verb:?} left {:?}", desk.entries());
@@ -59,7 +60,7 @@ fn an_existing_output_is_never_overwritten() {
     let database = desk.read("data.aeordb");
     let before = desk.entries();
     for output in ["file", "directory", "dangling", "link", "hard", "data.aeordb"] {
-        for verb in [&["export"][..], &["diff", "--from", "v1"]] {
+        for verb in [&["export"][..], &["diff", "--from", "v1"], &["salvage"]] {
             let run = desk.run(&[verb, &["--output", output]].concat());
             run.refused(15, output, "--output");
         }

@@ -5,7 +5,7 @@ use crate::desk::Desk;
 
 /// A desk with a database after a first load, or after that and more loads, and where its bytes
 /// can be damaged so that the last commit is lost.
-fn desks() -> Vec<(&'static str, Desk)> {
+pub fn desks() -> Vec<(&'static str, Desk)> {
     let first = Desk::new();
     first.write("tree/x", "hi\n");
     first.ok(&["put", "tree", "/"]);

@@ -25,6 +25,7 @@ pub use journal::{HistoryEntry, Snapshot};
 pub use reader::{FileReader, Reader};
 pub use upload::{Upload, Uploads};
 pub use writer::Writer;
+pub(crate) use writer::check_snapshot_name;
 
 use crate::clock::Clock;
 use crate::crew::Crew;
@@ -381,7 +382,7 @@ impl Database {
 }
 
 /// 16 bytes that no other file has.
-fn random_id() -> Result<[u8; 16]> {
+pub(crate) fn random_id() -> Result<[u8; 16]> {
     let mut id = [0; 16];
     let mut source =
         std::fs::File::open("/dev/urandom").context(|| "opening /dev/urandom".into())?;

@@ -224,7 +224,7 @@ impl Drop for Writer<'_> {
 }
 
 /// Names that can be typed, listed and put into a URL, and that nothing else can be mistaken for.
-fn check_snapshot_name(name: &str) -> Result<()> {
+pub(crate) fn check_snapshot_name(name: &str) -> Result<()> {
     let refuse = |why: &str| Err(Error::invalid(format!("snapshot name '{name}' {why}")));
     if name.is_empty() || name.len() > SNAPSHOT_NAME_LEN_MAX {
         return refuse("must have 1 to 255 bytes");

@@ -193,6 +193,12 @@ impl Appender {
         self.drain(true)
     }
 
+    /// Writes the blocks that are under way, so that entries of those that were added as they are
+    /// are found.
+    pub fn write_under_way(&mut self) -> Result<()> {
+        self.drain(true)
+    }
+
     fn drain(&mut self, all: bool) -> Result<()> {
         while let Some(packed) = self.packer.next(all) {
             let written = packed.and_then(|packed| self.write_block(packed));

@@ -25,6 +25,7 @@ mod locks;
 mod model;
 mod newer;
 mod own;
+mod salvage;
 mod stale;
 mod torn;
 mod world;

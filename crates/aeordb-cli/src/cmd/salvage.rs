@@ -1,0 +1,65 @@
+//! `salvage --output F [--from F...]`
+
+use aeordb::db::Options;
+use aeordb::salvage::{self, LOST_MAX, SalvageReport};
+use aeordb::{Error, Result};
+
+use crate::app::{App, Outcome};
+use crate::args::Salvage;
+use crate::exit::{self, Failure, Subject};
+use crate::output::is_standard;
+use crate::render;
+
+pub fn run(app: &mut App, args: &Salvage) -> Outcome {
+    if is_standard(&args.output) {
+        return Err(Error::invalid("salvage makes a database, which is a file: name one").into());
+    }
+    let (path, options) = (app.path().to_owned(), Options::default());
+    let report = app.watched(|_, watch| {
+        salvage::salvage(&path, &args.output, &args.others, &options, watch).map_err(|error| {
+            let subject = match &error {
+                Error::Exists(_) => Subject::Output,
+                Error::NotFound(_) if path.exists() => Subject::Nothing,
+                _ => Subject::Database,
+            };
+            Failure { error, subject }
+        })
+    })?;
+    app.report(&render::salvage(&report, &args.output.to_string_lossy()))?;
+    if !app.global.json {
+        list(app, &report)?;
+    }
+    warn(app, &report);
+    Ok(if report.is_complete() { exit::DONE } else { exit::UNREADABLE })
+}
+
+/// Lists what is lost.
+fn list(app: &mut App, report: &SalvageReport) -> Result<()> {
+    for lost in &report.lost {
+        app.out.bytes(format!("LOST {} ", lost.version).as_bytes())?;
+        app.out.name(lost.path.as_bytes())?;
+        app.out.end()?;
+    }
+    Ok(())
+}
+
+/// Says what no path can say.
+fn warn(app: &mut App, report: &SalvageReport) {
+    if report.more_lost {
+        app.warn(&format!("more is lost than the {LOST_MAX} paths that are listed"));
+    }
+    if !report.head_is_last {
+        app.warn("nothing is left of what was HEAD: HEAD is an earlier version now");
+    }
+    if report.names_lacking {
+        app.warn(
+            "the last commit is lost, and other bytes with it: there may have been later versions \
+             and names, which nobody knows",
+        );
+    }
+    if report.system_lost {
+        app.warn(
+            "keys of a server are lost, if there were any: `aeordb key create` makes new ones",
+        );
+    }
+}
