@@ -198,5 +198,5 @@ pub fn ended(app: &mut App, report: &PutReport) -> Outcome {
 }
 
 fn code(report: &PutReport) -> u8 {
-    if report.unreadable > 0 { exit::UNREADABLE } else { exit::DONE }
+    if report.unreadable + report.unsettled > 0 { exit::UNREADABLE } else { exit::DONE }
 }

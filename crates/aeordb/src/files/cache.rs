@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path as LocalPath, PathBuf};
 
 use crate::files::scan::Stat;
@@ -20,9 +21,6 @@ const BLOCK_LEN_TARGET: usize = 64 * 1024;
 const BLOCK_LEN_MAX: usize = 128 * 1024;
 /// Longest key, in bytes.
 const KEY_LEN_MAX: usize = 16 * 1024;
-/// A file that changed this shortly before it was looked at may change again without its times
-/// saying so: the clocks of file systems tick this coarsely at worst, in nanoseconds.
-const RACY: i64 = 100_000_000;
 
 /// The key of what is called `name` in the directory with the key `directory`. Names are parted by
 /// a byte that is in none and below all others, so that keys ascend as the walk goes.
@@ -54,12 +52,28 @@ impl CacheFile {
     /// Begins a new cache. `started`: the time at which the tree is looked at.
     pub fn remember(&self, started: i64) -> Remembered {
         let begin = |path: &PathBuf| {
-            fs::create_dir_all(path.parent()?).ok()?;
-            let mut file = BufWriter::new(File::create(path.with_extension("tmp")).ok()?);
+            own_directory(path.parent()?)?;
+            let temporary = path.with_extension("tmp");
+            // One that a killed run left may be readable for others.
+            let _ = fs::remove_file(&temporary);
+            let mut options = File::options();
+            let created = options.write(true).create_new(true).mode(0o600).open(temporary);
+            let mut file = BufWriter::new(created.ok()?);
             file.write_all(MAGIC).ok()?;
             Some((path.clone(), file))
         };
         Remembered { file: self.0.as_ref().and_then(begin), block: Vec::new(), started }
+    }
+}
+
+/// Makes a directory that is its owner's alone: names and sizes of files that others may not read
+/// are in it.
+fn own_directory(path: &LocalPath) -> Option<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).ok()?;
+    let mode = fs::metadata(path).ok()?.mode();
+    match mode & 0o077 {
+        0 => Some(()),
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)).ok(),
     }
 }
 
@@ -141,10 +155,11 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Remembers a file, unless its times are too fresh to be trusted. Keys ascend.
-    pub fn push(&mut self, key: &[u8], stat: &Stat, hash: &Hash) {
+    /// Remembers a file, unless it changed within `tick` nanoseconds before the start, so that its
+    /// times might not tell of another change. Keys ascend.
+    pub fn push(&mut self, key: &[u8], stat: &Stat, tick: i64, hash: &Hash) {
         let changed = stat.mtime.max(stat.ctime);
-        if key.len() > KEY_LEN_MAX || changed.saturating_add(RACY) >= self.started {
+        if key.len() > KEY_LEN_MAX || changed.saturating_add(tick) >= self.started {
             return;
         }
         let mut encoder = Encoder::new(&mut self.block);

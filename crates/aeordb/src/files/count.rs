@@ -2,32 +2,47 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use crate::files::beneath::Tree;
+use crate::files::scan::{self, Entry, Found, Scanned};
 use crate::watch::Watch;
 
 /// Counts files and bytes at and below `paths` and says what to expect, unless `done` comes first.
 /// What cannot be looked at is not counted.
 pub fn count(paths: &[PathBuf], done: &AtomicBool, watch: &Watch) {
     let (mut files, mut bytes) = (0u64, 0u64);
-    let mut waiting = Vec::new();
     for path in paths {
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => waiting.push(path.clone()),
+            Ok(found) if found.is_dir() => {}
             Ok(found) => (files, bytes) = (files + 1, bytes + found.len()),
             Err(_) => {}
         }
-    }
-    while let Some(directory) = waiting.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Some(tree) = fs::canonicalize(path).ok().and_then(|path| Tree::open(&path).ok()) else {
+            continue;
+        };
+        let (tree, mut waiting) = (Arc::new(tree), vec![PathBuf::new()]);
+        while let Some(directory) = waiting.pop() {
+            let take = |entry: Entry| match entry.found {
+                Found::Directory => waiting.push(scan::join(&directory, &entry.name)),
+                Found::File(stat) => (files, bytes) = (files + 1, bytes + stat.size),
+                Found::Symlink(_) => files += 1,
+                Found::Special(_) | Found::Unreadable(_) => {}
+            };
+            let scanned = scan::scan(&tree, &directory);
             if done.load(Relaxed) {
                 return;
             }
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => waiting.push(entry.path()),
-                Ok(found) if found.is_file() => (files, bytes) = (files + 1, bytes + found.len()),
-                Ok(found) if found.is_symlink() => files += 1,
-                _ => {}
+            match scanned {
+                Ok(Scanned::Few(entries)) => entries.into_iter().for_each(take),
+                Ok(Scanned::Many(names)) => {
+                    (0..names.pages())
+                        .take_while(|_| !done.load(Relaxed))
+                        .flat_map(|page| names.page(page))
+                        .for_each(take);
+                }
+                Err(_) => {}
             }
         }
     }

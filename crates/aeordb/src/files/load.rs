@@ -2,16 +2,18 @@
 //! the leaves up. A directory that did not change is not written, and of one that did only what
 //! changed is held.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
 
 use crate::db::Writer;
 use crate::error::{Error, Result};
+use crate::files::beneath::Tree;
 use crate::files::cache::{self, CacheFile, Known, Remembered};
+use crate::files::clocks::Clocks;
 use crate::files::put::{PutOptions, PutReport};
-use crate::files::read::{Opened, ReadFile, Seen, Small, Wanted};
+use crate::files::read::{ATTEMPTS, Opened, ReadFile, Seen, Small, Wanted};
 use crate::files::scan::Entry;
 use crate::files::walk::{Event, Walk, WalkOptions};
 use crate::hash::{ChunkId, DirectoryId, Hash, Kind};
@@ -113,13 +115,14 @@ impl<'a, 'd> Loader<'a, 'd> {
                 self.loading.push(Loading { entry: Some(entry), old, editor: None, key });
             }
             Event::Same { name, stat, hash } => {
-                remembered.push(&self.key(&name), &stat, &hash);
+                remembered.push(&self.key(&name), &stat, walk.clocks.tick(&stat), &hash);
                 self.advance(1, stat.size);
                 self.report.files_unchanged += 1;
             }
             Event::Item { name, item, stat, old } => {
                 if let (Item::File(record), Some(stat)) = (&*item, stat) {
-                    remembered.push(&self.key(&name), &stat, &record.content_hash);
+                    let tick = walk.clocks.tick(&stat);
+                    remembered.push(&self.key(&name), &stat, tick, &record.content_hash);
                 }
                 let totals = item.totals();
                 self.advance(totals.files, totals.bytes);
@@ -127,10 +130,10 @@ impl<'a, 'd> Loader<'a, 'd> {
             }
             Event::Small => {
                 if let Some(read) = walk.next_read() {
-                    self.small(read, remembered)?;
+                    self.small(read, &walk.clocks, remembered)?;
                 }
             }
-            Event::Large(wanted) => self.large(wanted, remembered)?,
+            Event::Large(wanted) => self.large(wanted, &walk.clocks, remembered)?,
             Event::Gone { name, item } => {
                 self.report.files_deleted += item.totals().files;
                 self.edit(name.as_bytes(), None)?;
@@ -202,12 +205,18 @@ impl<'a, 'd> Loader<'a, 'd> {
         Ok(None)
     }
 
-    fn small(&mut self, read: ReadFile, remembered: &mut Remembered) -> Result<()> {
+    fn small(
+        &mut self,
+        read: ReadFile,
+        clocks: &Clocks,
+        remembered: &mut Remembered,
+    ) -> Result<()> {
         let ReadFile { wanted, outcome } = read;
         let Small { bytes, hash, chunks, seen } = match outcome {
-            Ok(small) => small,
+            Ok(Some(small)) => small,
+            Ok(None) => return self.large(wanted, clocks, remembered),
             Err(error) => {
-                self.failed(&wanted.path, &error);
+                self.failed(&wanted.path(), &error);
                 return Ok(());
             }
         };
@@ -225,34 +234,46 @@ impl<'a, 'd> Loader<'a, 'd> {
         let content = list.finish(self.writer.entries())?;
         self.watch.advance(0, bytes.len() as u64);
         let record = FileRecord::new(bytes.len() as u64, hash, content);
-        self.store(wanted, record, &seen, remembered)
+        self.store(wanted, record, &seen, clocks, remembered)
     }
 
-    fn large(&mut self, wanted: Wanted, remembered: &mut Remembered) -> Result<()> {
-        match self.read(&wanted.path)? {
-            Ok((record, seen)) => self.store(wanted, record, &seen, remembered),
+    fn large(
+        &mut self,
+        wanted: Wanted,
+        clocks: &Clocks,
+        remembered: &mut Remembered,
+    ) -> Result<()> {
+        match self.read(&wanted.tree, &wanted.below)? {
+            Ok((record, seen)) => self.store(wanted, record, &seen, clocks, remembered),
             Err(error) => {
-                self.failed(&wanted.path, &error);
+                self.failed(&wanted.path(), &error);
                 Ok(())
             }
         }
     }
 
-    /// Stores the bytes of the file `path` in pieces. The inner error is that of the file, the
-    /// outer one of the database.
-    fn read(&mut self, path: &LocalPath) -> Result<Result<(FileRecord, Seen)>> {
-        let opened = match Opened::open(path) {
-            Ok(opened) => opened,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut input = Input { file: &opened.file, failed: false };
-        match self.stream(&mut input, &path.display().to_string()) {
-            Ok(record) => {
-                let seen = opened.seen(record.size);
-                Ok(Ok((record, seen)))
+    /// Stores the bytes of a file in pieces; those of one that changes meanwhile again. The inner
+    /// error is that of the file, the outer one of the database.
+    fn read(&mut self, tree: &Tree, below: &LocalPath) -> Result<Result<(FileRecord, Seen)>> {
+        let name = tree.path_of(below).display().to_string();
+        let mut last = None;
+        let mut attempt = 1;
+        loop {
+            let mut opened = match Opened::open(tree, below) {
+                Ok(opened) => opened,
+                Err(error) => return Ok(Err(error)),
+            };
+            let record = match self.stream(&mut opened, &name) {
+                Ok(record) => record,
+                Err(error) if opened.failed() => return Ok(Err(error)),
+                Err(error) => return Err(error),
+            };
+            let seen = opened.seen(record.size, last == Some(record.content_hash));
+            if seen.settled || attempt == ATTEMPTS {
+                return Ok(Ok((record, seen)));
             }
-            Err(error) if input.failed => Ok(Err(error)),
-            Err(error) => Err(error),
+            attempt += 1;
+            last = Some(record.content_hash);
         }
     }
 
@@ -291,11 +312,14 @@ impl<'a, 'd> Loader<'a, 'd> {
         wanted: Wanted,
         mut record: FileRecord,
         seen: &Seen,
+        clocks: &Clocks,
         remembered: &mut Remembered,
     ) -> Result<()> {
-        self.finish(&wanted.path, &mut record, seen, wanted.old.as_deref());
-        if seen.settled {
-            remembered.push(&self.key(&wanted.name), &seen.stat, &record.content_hash);
+        self.finish(&wanted.path(), &mut record, seen, wanted.old.as_deref());
+        // One whose length lies may be another without its times saying so.
+        if seen.settled && seen.stat.size == record.size {
+            let tick = clocks.tick(&seen.stat);
+            remembered.push(&self.key(&wanted.name), &seen.stat, tick, &record.content_hash);
         }
         self.settle(&wanted.name, &Item::File(record), wanted.old.as_deref())
     }
@@ -339,7 +363,8 @@ impl<'a, 'd> Loader<'a, 'd> {
         old: Option<&Item>,
         many: bool,
     ) -> Result<Option<FileRecord>> {
-        match self.read(path)? {
+        let (tree, below) = Tree::around(path)?;
+        match self.read(&tree, &below)? {
             Ok((mut record, seen)) => {
                 self.finish(path, &mut record, &seen, old);
                 Ok(Some(record))
@@ -350,19 +375,5 @@ impl<'a, 'd> Loader<'a, 'd> {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// A file that says whether it failed: else the database did.
-struct Input<'f> {
-    file: &'f File,
-    failed: bool,
-}
-
-impl Read for Input<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer);
-        self.failed = read.is_err();
-        read
     }
 }

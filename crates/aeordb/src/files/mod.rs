@@ -1,7 +1,9 @@
 //! Local trees in and out.
 
+mod beneath;
 mod bound;
 mod cache;
+mod clocks;
 mod count;
 mod get;
 mod load;

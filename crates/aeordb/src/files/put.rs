@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -13,7 +14,8 @@ use crate::files::bound::{MaxDelete, Replaced};
 use crate::files::cache::{CacheFile, Remembered};
 use crate::files::count;
 use crate::files::load::Loader;
-use crate::files::scan::{Entry, Found};
+use crate::files::rights;
+use crate::files::scan::{Entry, Facts, Found};
 use crate::hash::VersionId;
 use crate::object::{self, Item, Name, Path, Symlink, Version};
 use crate::watch::Watch;
@@ -255,7 +257,11 @@ fn put_one(
     })?;
     let whole = fs::canonicalize(&path).context(what)?;
     let name = whole.file_name().map(|name| name.as_bytes().to_vec());
-    let entry = Entry::look(&whole, name.as_deref().unwrap_or_default(), &metadata);
+    let mut entry = Entry::new(name.as_deref().unwrap_or_default(), &Facts::of(&metadata), || {
+        // What was named was followed.
+        Err(nix::errno::Errno::ELOOP)
+    });
+    entry.mode = rights::of_path(&whole, metadata.mode());
     if writer.database().is_same_file(&metadata) {
         return Err(Error::invalid(format!("{} is the database itself", path.display())));
     }

@@ -2,15 +2,15 @@
 //! always what was read, and its hash is of that.
 
 use std::fs::File;
-use std::io::{Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
-
-use nix::fcntl::OFlag;
+use std::sync::Arc;
 
 use crate::error::{Context, Error, Result};
+use crate::files::beneath::Tree;
 use crate::files::rights;
-use crate::files::scan::Stat;
+use crate::files::scan::{Facts, Stat};
 use crate::hash::{ChunkId, Hash};
 use crate::object::chunker;
 use crate::object::{ChunkRef, Item};
@@ -18,19 +18,32 @@ use crate::object::{ChunkRef, Item};
 /// Files above this are read in pieces, by the thread that stores them.
 pub const SMALL_LEN_MAX: u64 = 1024 * 1024;
 /// How often a file that changes while it is read is read.
-const ATTEMPTS: usize = 3;
+pub const ATTEMPTS: usize = 3;
+/// So much further than it was long at the start a file is read: one that grows as fast as it is
+/// read would never end.
+const GROWTH_MAX: u64 = 256 * 1024 * 1024;
 
 /// A file that is to be read, and what the database has at its place.
 pub struct Wanted {
-    pub path: PathBuf,
+    pub tree: Arc<Tree>,
+    /// Where it is in the tree.
+    pub below: PathBuf,
     pub name: Vec<u8>,
     pub old: Option<Box<Item>>,
+}
+
+impl Wanted {
+    /// The path by which people know it.
+    pub fn path(&self) -> PathBuf {
+        self.tree.path_of(&self.below)
+    }
 }
 
 /// A small file that was read.
 pub struct ReadFile {
     pub wanted: Wanted,
-    pub outcome: Result<Small>,
+    /// `None` if it is small no more.
+    pub outcome: Result<Option<Small>>,
 }
 
 /// The bytes of a small file, and the hashes and lengths of its chunks.
@@ -46,68 +59,94 @@ pub struct Small {
 pub struct Seen {
     pub mode: u32,
     pub stat: Stat,
-    /// It looked the same before and after.
+    /// It looked the same before and after, and as long as it was; or it gave the same bytes twice,
+    /// as a file does whose length nobody knows before it is read.
     pub settled: bool,
 }
 
 /// A file that is open for reading.
 pub struct Opened {
-    pub file: File,
+    file: File,
     mode: u32,
     before: Stat,
+    /// Bytes that may still be read.
+    left: u64,
+    failed: bool,
 }
 
 impl Opened {
-    /// Opens what was a file a moment ago: a FIFO in its place must not hang us, and a link is not
+    /// Opens what was a file a moment ago: a FIFO in its place must not hang us, and no link is
     /// followed.
-    pub fn open(path: &LocalPath) -> Result<Opened> {
-        let what = || format!("opening {}", path.display());
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
-        let mut options = File::options();
-        let file = options.read(true).custom_flags(flags.bits()).open(path).context(what)?;
-        Opened::look(file, path)
-    }
-
-    fn look(file: File, path: &LocalPath) -> Result<Opened> {
+    pub fn open(tree: &Tree, below: &LocalPath) -> Result<Opened> {
+        let path = tree.path_of(below);
+        let file = tree.file(below).context(|| format!("opening {}", path.display()))?;
         let metadata = file.metadata().context(|| format!("looking at {}", path.display()))?;
-        if !metadata.is_file() {
+        let Some(before) = Facts::of(&metadata).file() else {
             return Err(Error::invalid(format!("{} is not a file any more", path.display())));
-        }
-        let mode = rights::of_file(&file, &metadata);
-        Ok(Opened { file, mode, before: Stat::of(&metadata) })
+        };
+        let mode = rights::of_file(&file, metadata.mode());
+        let left = match before.size {
+            // Files that the system makes up as they are read have no length.
+            0 => u64::MAX,
+            size => size.saturating_add(GROWTH_MAX),
+        };
+        Ok(Opened { file, mode, before, left, failed: false })
     }
 
-    /// What the file looked like, now that `len` bytes were read of it.
-    pub fn seen(&self, len: u64) -> Seen {
-        let after = self.file.metadata().ok().map(|metadata| Stat::of(&metadata));
-        let settled = after == Some(self.before) && self.before.size == len;
+    /// Whether reading has failed.
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// What the file looked like, now that `len` bytes were read of it, the `same` as before or not.
+    pub fn seen(&self, len: u64, same: bool) -> Seen {
+        let after = self.file.metadata().ok().and_then(|metadata| Facts::of(&metadata).file());
+        let still = after == Some(self.before);
+        let settled = still && (self.before.size == len || same);
         Seen { mode: self.mode, stat: self.before, settled }
+    }
+}
+
+impl Read for Opened {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read(buffer.get_mut(..len).unwrap_or_default());
+        match &read {
+            Ok(read) => self.left -= *read as u64,
+            Err(error) => self.failed = error.kind() != io::ErrorKind::Interrupted,
+        }
+        read
     }
 }
 
 /// Reads a small file.
 pub fn read_small(wanted: Wanted) -> ReadFile {
-    let outcome = read_settled(&wanted.path);
+    let outcome = read_settled(&wanted.tree, &wanted.below);
     ReadFile { wanted, outcome }
 }
 
-fn read_settled(path: &LocalPath) -> Result<Small> {
-    let what = || format!("reading {}", path.display());
-    let mut opened = Opened::open(path)?;
+fn read_settled(tree: &Tree, below: &LocalPath) -> Result<Option<Small>> {
+    let what = || format!("reading {}", tree.path_of(below).display());
     let mut bytes = Vec::new();
+    let mut last = None;
     let mut attempt = 1;
     loop {
+        let mut opened = Opened::open(tree, below)?;
         let size = usize::try_from(opened.before.size.min(SMALL_LEN_MAX)).unwrap_or(0);
         bytes.clear();
         bytes.reserve(size.saturating_add(1));
-        (&opened.file).take(2 * SMALL_LEN_MAX).read_to_end(&mut bytes).context(what)?;
-        let seen = opened.seen(bytes.len() as u64);
+        (&mut opened).take(SMALL_LEN_MAX + 1).read_to_end(&mut bytes).context(what)?;
+        let len = bytes.len() as u64;
+        if len > SMALL_LEN_MAX {
+            return Ok(None);
+        }
+        let hash = (opened.before.size != len).then(|| Hash::of(&bytes));
+        let seen = opened.seen(len, hash.is_some() && hash == last);
         if seen.settled || attempt == ATTEMPTS {
-            return Ok(small(bytes, seen));
+            return Ok(Some(small(bytes, seen)));
         }
         attempt += 1;
-        opened.file.rewind().context(what)?;
-        opened = Opened::look(opened.file, path)?;
+        last = hash;
     }
 }
 

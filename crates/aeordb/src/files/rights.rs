@@ -2,11 +2,13 @@
 //! in the place of the group's bits: what anybody at all that it names may have. As the list is not
 //! kept, these would give the group what somebody else was given.
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path as LocalPath;
 
-use rustix::fs::{fgetxattr, lgetxattr};
+use rustix::fs::{FileType, fgetxattr, lgetxattr};
 use rustix::io::{Errno, Result};
 
 const LIST: &str = "system.posix_acl_access";
@@ -23,20 +25,33 @@ const LEN_MAX: usize = 64 * 1024;
 const GROUP_SHIFT: u32 = 3;
 const GROUP: u32 = 0o070;
 
-/// The permission bits of what is at `path`, which is not followed if it is a link.
-pub fn of_path(path: &LocalPath, metadata: &Metadata) -> u32 {
-    of(metadata, |list| lgetxattr(path, LIST, list))
+/// The permission bits of what is at `path`, which is not followed if it is a link and whose mode
+/// is `mode`.
+pub fn of_path(path: &LocalPath, mode: u32) -> u32 {
+    of(mode, |list| lgetxattr(path, LIST, list))
+}
+
+/// The permission bits of what is called `name` in an open directory. Systems before Linux 6.13 read
+/// lists by paths alone: this one leads through the handle.
+pub fn of_entry(directory: impl AsFd, name: &[u8], mode: u32) -> u32 {
+    let handle = directory.as_fd().as_raw_fd();
+    let read = |list: &mut [u8]| {
+        let path = LocalPath::new("/proc/self/fd").join(handle.to_string());
+        lgetxattr(path.join(OsStr::from_bytes(name)), LIST, list)
+    };
+    of(mode, read)
 }
 
 /// The permission bits of an open file.
-pub fn of_file(file: &File, metadata: &Metadata) -> u32 {
-    of(metadata, |list| fgetxattr(file, LIST, list))
+pub fn of_file(file: &File, mode: u32) -> u32 {
+    of(mode, |list| fgetxattr(file, LIST, list))
 }
 
-fn of(metadata: &Metadata, read: impl Fn(&mut [u8]) -> Result<usize>) -> u32 {
-    let mode = metadata.mode() & 0o7777;
+fn of(mode: u32, read: impl Fn(&mut [u8]) -> Result<usize>) -> u32 {
+    let is_link = FileType::from_raw_mode(mode) == FileType::Symlink;
+    let mode = mode & 0o7777;
     // What the mask forbids nobody has.
-    if mode & GROUP == 0 || metadata.is_symlink() {
+    if mode & GROUP == 0 || is_link {
         return mode;
     }
     let mut usual = [0; LEN_USUAL];
@@ -71,7 +86,7 @@ fn group_of(list: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use rustix::fs::{XattrFlags, setxattr};
 
@@ -98,7 +113,7 @@ mod tests {
         list
     }
 
-    /// Bits of a file with this list, by path and by handle; `None` where lists are not known.
+    /// Bits of a file with this list, by path, by its handle and by that of its directory; `None` where lists are not known.
     fn bits(list: &[u8]) -> Option<u32> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
@@ -108,9 +123,11 @@ mod tests {
             Err(Errno::OPNOTSUPP) => return None,
             set => set.unwrap(),
         }
-        let metadata = file.metadata().unwrap();
-        let (by_path, by_file) = (of_path(&path, &metadata), of_file(&file, &metadata));
-        assert_eq!(by_path, by_file);
+        let mode = file.metadata().unwrap().mode();
+        let by_path = of_path(&path, mode);
+        assert_eq!(by_path, of_file(&file, mode));
+        let directory = File::open(folder.path()).unwrap();
+        assert_eq!(by_path, of_entry(&directory, b"file", mode));
         Some(by_path)
     }
 

@@ -1,14 +1,19 @@
 //! What the file system says of a directory's entries, without following links.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
-use std::io;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
+use std::sync::Arc;
+
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, readlinkat};
+use nix::sys::stat::{FileStat, SFlag, fstatat};
 
 use crate::error::{Context, Result};
-use crate::files::rights;
+use crate::files::beneath::Tree;
 
 /// What decides whether a file is surely the one that was read before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,16 +34,44 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
-impl Stat {
+/// What the system says of an inode.
+#[derive(Clone, Copy)]
+pub struct Facts {
+    mode: u32,
+    stat: Stat,
+}
+
+impl Facts {
     /// The facts of these metadata.
-    pub fn of(metadata: &Metadata) -> Stat {
-        Stat {
+    pub fn of(metadata: &Metadata) -> Facts {
+        let stat = Stat {
             size: metadata.size(),
             mtime: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
             ctime: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
             inode: metadata.ino(),
             device: metadata.dev(),
-        }
+        };
+        Facts { mode: metadata.mode(), stat }
+    }
+
+    fn at(found: &FileStat) -> Facts {
+        let stat = Stat {
+            size: u64::try_from(found.st_size).unwrap_or(0),
+            mtime: nanoseconds(found.st_mtime, found.st_mtime_nsec),
+            ctime: nanoseconds(found.st_ctime, found.st_ctime_nsec),
+            inode: found.st_ino,
+            device: found.st_dev,
+        };
+        Facts { mode: found.st_mode, stat }
+    }
+
+    /// What it looks like, if it is a file.
+    pub fn file(&self) -> Option<Stat> {
+        (self.sort() == SFlag::S_IFREG).then_some(self.stat)
+    }
+
+    fn sort(&self) -> SFlag {
+        SFlag::from_bits_truncate(self.mode) & SFlag::S_IFMT
     }
 }
 
@@ -64,45 +97,50 @@ pub struct Entry {
     pub name: Vec<u8>,
     /// What it is.
     pub found: Found,
-    /// Permission bits.
+    /// Permission bits as the system shows them: [`rights`](super::rights) knows better.
     pub mode: u32,
     /// Last modification, in nanoseconds since 1970.
     pub mtime: i64,
 }
 
 impl Entry {
-    /// What is at `path`, as far as the system says.
-    fn of(path: &LocalPath, name: &[u8], metadata: io::Result<Metadata>) -> Entry {
-        match metadata {
-            Ok(metadata) => Entry::look(path, name, &metadata),
-            Err(error) => {
-                let found = Found::Unreadable(error.to_string());
-                Entry { name: name.to_vec(), found, mode: 0, mtime: 0 }
-            }
-        }
-    }
-
-    /// What is at `path`, whose entry is called `name`.
-    pub fn look(path: &LocalPath, name: &[u8], metadata: &Metadata) -> Entry {
-        let file_type = metadata.file_type();
-        let found = if file_type.is_file() {
-            Found::File(Stat::of(metadata))
-        } else if file_type.is_dir() {
+    /// What is called `name`, of which `facts` are known.
+    pub fn new(name: &[u8], facts: &Facts, target: impl FnOnce() -> nix::Result<Vec<u8>>) -> Entry {
+        let sort = facts.sort();
+        let found = if sort == SFlag::S_IFREG {
+            Found::File(facts.stat)
+        } else if sort == SFlag::S_IFDIR {
             Found::Directory
-        } else if file_type.is_symlink() {
-            match fs::read_link(path) {
-                Ok(target) => Found::Symlink(OsString::from(target).into_vec()),
-                Err(error) => Found::Unreadable(error.to_string()),
+        } else if sort == SFlag::S_IFLNK {
+            match target() {
+                Ok(target) => Found::Symlink(target),
+                Err(errno) => Found::Unreadable(std::io::Error::from(errno).to_string()),
             }
-        } else if file_type.is_socket() {
+        } else if sort == SFlag::S_IFSOCK {
             Found::Special("a socket")
-        } else if file_type.is_fifo() {
+        } else if sort == SFlag::S_IFIFO {
             Found::Special("a FIFO")
         } else {
             Found::Special("a device")
         };
-        let mtime = nanoseconds(metadata.mtime(), metadata.mtime_nsec());
-        Entry { name: name.to_vec(), found, mode: rights::of_path(path, metadata), mtime }
+        Entry { name: name.to_vec(), found, mode: facts.mode & 0o7777, mtime: facts.stat.mtime }
+    }
+
+    /// What is called `name` in an open directory, as far as the system says.
+    fn at(directory: impl AsFd, name: &[u8]) -> Entry {
+        match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => {
+                let facts = Facts::at(&found);
+                let target = || readlinkat(&directory, name).map(OsStringExt::into_vec);
+                Entry::new(name, &facts, target)
+            }
+            Err(errno) => Entry::unreadable(name, errno),
+        }
+    }
+
+    fn unreadable(name: &[u8], errno: nix::Error) -> Entry {
+        let found = Found::Unreadable(std::io::Error::from(errno).to_string());
+        Entry { name: name.to_vec(), found, mode: 0, mtime: 0 }
     }
 }
 
@@ -119,6 +157,7 @@ pub enum Scanned {
 
 /// The names in a directory, in order.
 pub struct Names {
+    tree: Arc<Tree>,
     directory: PathBuf,
     bytes: Vec<u8>,
     /// Where each name is in `bytes`.
@@ -126,10 +165,6 @@ pub struct Names {
 }
 
 impl Names {
-    fn new(directory: &LocalPath) -> Names {
-        Names { directory: directory.into(), bytes: Vec::new(), places: Vec::new() }
-    }
-
     fn push(&mut self, name: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(name);
@@ -149,38 +184,40 @@ impl Names {
 
     /// The entries of a page, which are looked at now.
     pub fn page(&self, number: usize) -> Vec<Entry> {
+        match self.tree.directory(&self.directory) {
+            Ok(directory) => self.look(number, |name| Entry::at(&directory, name)),
+            Err(errno) => self.look(number, |name| Entry::unreadable(name, errno)),
+        }
+    }
+
+    fn look(&self, number: usize, entry: impl Fn(&[u8]) -> Entry) -> Vec<Entry> {
         let places = self.places.chunks(PAGE).nth(number).unwrap_or_default();
         let names = places.iter().filter_map(|place| self.bytes.get(place.0..place.1));
-        let entries = names.map(|name| {
-            let path = self.directory.join(OsStr::from_bytes(name));
-            Entry::of(&path, name, fs::symlink_metadata(&path))
-        });
-        entries.collect()
+        names.map(entry).collect()
     }
 }
 
-/// What the directory `path` holds.
-pub fn scan(path: &LocalPath) -> Result<Scanned> {
-    let what = || format!("listing {}", path.display());
-    let mut few = Vec::new();
-    let mut listed = fs::read_dir(path).context(what)?;
-    for entry in listed.by_ref().take(PAGE) {
-        few.push(entry.context(what)?);
-    }
-    if let Some(next) = listed.next() {
-        let mut names = Names::new(path);
-        few.drain(..).for_each(|entry| names.push(entry.file_name().as_bytes()));
-        names.push(next.context(what)?.file_name().as_bytes());
-        for entry in listed {
-            names.push(entry.context(what)?.file_name().as_bytes());
+/// What the directory `below` of a tree holds.
+pub fn scan(tree: &Arc<Tree>, below: &LocalPath) -> Result<Scanned> {
+    let what = || format!("listing {}", tree.path_of(below).display());
+    let mut directory = Dir::from_fd(tree.directory(below).context(what)?).context(what)?;
+    let (bytes, places) = (Vec::new(), Vec::new());
+    let mut names = Names { tree: tree.clone(), directory: below.into(), bytes, places };
+    for entry in directory.iter() {
+        let entry = entry.context(what)?;
+        match entry.file_name().to_bytes() {
+            b"." | b".." => {}
+            name => names.push(name),
         }
-        names.sort();
-        return Ok(Scanned::Many(names));
     }
-    let look = |entry: fs::DirEntry| {
-        Entry::of(&entry.path(), entry.file_name().as_bytes(), entry.metadata())
-    };
-    let mut entries: Vec<Entry> = few.into_iter().map(look).collect();
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(Scanned::Few(entries))
+    names.sort();
+    match names.pages() {
+        0 | 1 => Ok(Scanned::Few(names.look(0, |name| Entry::at(&directory, name)))),
+        _ => Ok(Scanned::Many(names)),
+    }
+}
+
+/// The path of what is called `name` in the directory `below`.
+pub fn join(below: &LocalPath, name: &[u8]) -> PathBuf {
+    below.join(OsStr::from_bytes(name))
 }

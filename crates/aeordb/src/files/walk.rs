@@ -3,16 +3,17 @@
 //! what is to be done. What it says does not depend on how many worker threads there are.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use crate::crew::{Crew, Ticket};
 use crate::error::{Error, Result};
+use crate::files::beneath::Tree;
 use crate::files::cache::Known;
+use crate::files::clocks::Clocks;
 use crate::files::old::OldEntries;
 use crate::files::read::{ReadFile, SMALL_LEN_MAX, Wanted, read_small};
+use crate::files::rights;
 use crate::files::scan::{self, Entry, Found, Names, Scanned, Stat};
 use crate::files::temporary;
 use crate::hash::{DirectoryId, Hash};
@@ -54,7 +55,9 @@ pub enum Event {
 
 /// A local directory that the walk is in.
 struct Listing {
-    path: PathBuf,
+    tree: Arc<Tree>,
+    /// Where it is in the tree.
+    below: PathBuf,
     /// The path below the start, for the cache.
     key: Vec<u8>,
     old: OldEntries,
@@ -83,6 +86,8 @@ pub struct Walk<'w> {
     crew: Arc<Crew>,
     watch: &'w Watch,
     known: Known,
+    /// What the file systems show that were met.
+    pub clocks: Clocks,
     listings: Vec<Listing>,
     events: VecDeque<Event>,
     batch: Vec<Wanted>,
@@ -111,6 +116,7 @@ impl<'w> Walk<'w> {
             crew: crew.clone(),
             watch,
             known,
+            clocks: Clocks::default(),
             listings: Vec::new(),
             events: VecDeque::new(),
             batch: Vec::new(),
@@ -121,8 +127,9 @@ impl<'w> Walk<'w> {
             skipped: 0,
             unreadable: 0,
         };
-        let scanned = scan::scan(&path)?;
-        walk.listings.push(Listing::new(path, Vec::new(), OldEntries::new(old), scanned));
+        let (tree, below) = (Arc::new(Tree::open(&path)?), PathBuf::new());
+        let scanned = scan::scan(&tree, &below)?;
+        walk.listings.push(Listing::new(tree, below, Vec::new(), OldEntries::new(old), scanned));
         Ok(walk)
     }
 
@@ -165,44 +172,43 @@ impl<'w> Walk<'w> {
             self.events.push_back(Event::Leave);
             return Ok(());
         };
-        let path = listing.path.join(OsStr::from_bytes(&entry.name));
+        let (tree, below) = (listing.tree.clone(), scan::join(&listing.below, &entry.name));
+        let path = || tree.path_of(&below);
         let name = match Name::new(&entry.name) {
             Ok(name) => name,
             Err(error) => {
-                self.skip(&path, &error.to_string());
+                self.skip(&path(), &error.to_string());
                 return Ok(());
             }
         };
         let path_len = self.options.path_len + listing.key_of(&entry.name).len();
         if path_len > PATH_LEN_MAX {
-            self.skip(
-                &path,
-                &format!("its path has {path_len} bytes, the limit is {PATH_LEN_MAX}"),
-            );
+            let why = format!("its path has {path_len} bytes, the limit is {PATH_LEN_MAX}");
+            self.unreadable(&path(), &why);
             return Ok(());
         }
         let old = listing.old.find(store, &entry.name)?;
         match entry.found.clone() {
             Found::File(_) | Found::Symlink(_) if temporary::is(&entry.name) => {
-                self.skip(&path, "it is a temporary file of aeordb");
+                self.skip(&path(), "it is a temporary file of aeordb");
                 self.gone(name, old);
             }
             Found::File(stat) if self.options.database == Some((stat.device, stat.inode)) => {
-                self.skip(&path, "it is the database itself");
+                self.skip(&path(), "it is the database itself");
                 self.gone(name, old);
             }
-            Found::File(stat) => self.file(path, entry, stat, old),
+            Found::File(stat) => self.file(tree, below, entry, stat, old),
             Found::Symlink(target) => {
                 let item = Box::new(Item::Symlink(Symlink { target, mtime: Some(entry.mtime) }));
                 let old = old.map(Box::new);
                 self.events.push_back(Event::Item { name: entry.name, item, stat: None, old });
             }
-            Found::Directory => self.enter(path, entry, old)?,
+            Found::Directory => self.enter(tree, below, entry, old)?,
             Found::Special(what) => {
-                self.skip(&path, &format!("it is {what}"));
+                self.skip(&path(), &format!("it is {what}"));
                 self.gone(name, old);
             }
-            Found::Unreadable(why) => self.unreadable(&path, &why),
+            Found::Unreadable(why) => self.unreadable(&path(), &why),
         }
         Ok(())
     }
@@ -224,7 +230,14 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn enter(&mut self, path: PathBuf, entry: Entry, old: Option<Item>) -> Result<()> {
+    fn enter(
+        &mut self,
+        tree: Arc<Tree>,
+        below: PathBuf,
+        entry: Entry,
+        old: Option<Item>,
+    ) -> Result<()> {
+        let path = tree.path_of(&below);
         if self.listings.len() >= DEPTH_MAX {
             let (what, limit) = (format!("the depth of {}", path.display()), DEPTH_MAX as u64);
             return Err(Error::Limit { what, limit, found: limit + 1 });
@@ -233,16 +246,22 @@ impl<'w> Walk<'w> {
         listing.list_ahead(&self.crew);
         let scanned = match listing.listed.pop_front() {
             Some(ticket) => ticket.wait(),
-            None => scan::scan(&path),
+            None => scan::scan(&tree, &below),
         };
         let key = listing.key_of(&entry.name);
+        let mode = match &old {
+            Some(Item::Directory(old)) => old.mode,
+            _ => None,
+        };
+        let entry = with_rights(entry, mode, &tree, &listing.below);
         match scanned {
             Ok(scanned) => {
                 let root = match &old {
                     Some(Item::Directory(directory)) => Some(directory.root),
                     _ => None,
                 };
-                self.listings.push(Listing::new(path, key, OldEntries::new(root), scanned));
+                let old_entries = OldEntries::new(root);
+                self.listings.push(Listing::new(tree, below, key, old_entries, scanned));
                 self.events.push_back(Event::Enter { entry, old });
             }
             Err(error) => self.unreadable(&path, &error.to_string()),
@@ -250,17 +269,27 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    fn file(&mut self, path: PathBuf, entry: Entry, stat: Stat, old: Option<Item>) {
-        let key = self.listings.last().map(|listing| listing.key_of(&entry.name));
-        let known = self.known.find(&key.unwrap_or_default(), &stat);
+    fn file(
+        &mut self,
+        tree: Arc<Tree>,
+        below: PathBuf,
+        entry: Entry,
+        stat: Stat,
+        old: Option<Item>,
+    ) {
+        let Some(listing) = self.listings.last() else { return };
+        self.clocks.look(&tree, &listing.below, &stat);
+        let known = self.known.find(&listing.key_of(&entry.name), &stat);
+        let known = known.filter(|_| self.clocks.tell(&stat));
         let old = match old {
             Some(Item::File(old)) if old.size == stat.size && known == Some(old.content_hash) => {
+                let entry = with_rights(entry, old.mode, &tree, &listing.below);
                 self.events.push_back(unchanged(entry, stat, old));
                 return;
             }
             old => old.map(Box::new),
         };
-        let wanted = Wanted { path, name: entry.name, old };
+        let wanted = Wanted { tree, below, name: entry.name, old };
         if stat.size > SMALL_LEN_MAX {
             self.events.push_back(Event::Large(wanted));
             return;
@@ -285,6 +314,19 @@ impl<'w> Walk<'w> {
     }
 }
 
+/// The entry of a directory with the mode that is to be kept. What the system shows is that, or the
+/// mask of a list; asking which of them costs a call, which one that the database has is spared.
+fn with_rights(entry: Entry, kept: Option<u32>, tree: &Tree, directory: &LocalPath) -> Entry {
+    if kept == Some(entry.mode) {
+        return entry;
+    }
+    let mode = match tree.directory(directory) {
+        Ok(handle) => rights::of_entry(&handle, &entry.name, entry.mode),
+        Err(_) => entry.mode,
+    };
+    Entry { mode, ..entry }
+}
+
 /// A file whose bytes are what the database has.
 fn unchanged(entry: Entry, stat: Stat, old: FileRecord) -> Event {
     let Entry { name, mode, mtime, .. } = entry;
@@ -297,9 +339,16 @@ fn unchanged(entry: Entry, stat: Stat, old: FileRecord) -> Event {
 }
 
 impl Listing {
-    fn new(path: PathBuf, key: Vec<u8>, old: OldEntries, scanned: Scanned) -> Self {
+    fn new(
+        tree: Arc<Tree>,
+        below: PathBuf,
+        key: Vec<u8>,
+        old: OldEntries,
+        scanned: Scanned,
+    ) -> Self {
         let mut listing = Listing {
-            path,
+            tree,
+            below,
             key,
             old,
             page: Vec::new().into_iter(),
@@ -337,15 +386,16 @@ impl Listing {
         let directories = entries
             .iter()
             .filter(|entry| entry.found == Found::Directory && Name::new(&entry.name).is_ok());
-        let paths = directories.map(|entry| self.path.join(OsStr::from_bytes(&entry.name)));
+        let paths = directories.map(|entry| scan::join(&self.below, &entry.name));
         self.to_list.extend(paths);
         self.page = entries.into_iter();
     }
 
     fn list_ahead(&mut self, crew: &Crew) {
         while self.listed.len() < DIRECTORIES_AHEAD {
-            let Some(path) = self.to_list.pop_front() else { break };
-            self.listed.push_back(crew.submit(move || scan::scan(&path)));
+            let Some(below) = self.to_list.pop_front() else { break };
+            let tree = self.tree.clone();
+            self.listed.push_back(crew.submit(move || scan::scan(&tree, &below)));
         }
     }
 

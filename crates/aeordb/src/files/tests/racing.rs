@@ -1,11 +1,17 @@
 //! Files that change under our hands: what is stored is what was read, and its hash is of that.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use nix::fcntl::AT_FDCWD;
 
 use super::{Desk, trees};
 use crate::files::PutOptions;
+use crate::files::beneath::Tree;
+use crate::files::read::{Wanted, read_small};
 
 #[test]
 fn a_file_that_grows_while_it_is_read_is_stored_with_its_own_hash() {
@@ -113,4 +119,116 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[at] = !bytes[at];
     bytes
+}
+
+#[test]
+fn a_file_that_grew_since_it_was_listed_is_stored_whole() {
+    let place = tempfile::tempdir().unwrap();
+    let bytes = trees::noise(5, 5_000_000);
+    fs::write(place.path().join("file"), &bytes).unwrap();
+    let tree = Arc::new(Tree::open(place.path()).unwrap());
+    let wanted =
+        || Wanted { tree: tree.clone(), below: "file".into(), name: b"file".to_vec(), old: None };
+    // Listed as small, it is handed on to what reads in pieces.
+    assert!(read_small(wanted()).outcome.unwrap().is_none());
+    fs::write(place.path().join("file"), &bytes[..1000]).unwrap();
+    assert_eq!(read_small(wanted()).outcome.unwrap().unwrap().bytes, &bytes[..1000]);
+}
+
+#[test]
+fn a_large_file_that_keeps_changing_is_named_and_has_its_own_hash() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log");
+    fs::write(&path, trees::noise(1, 3_000_000)).unwrap();
+    let desk = Desk::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut log = File::options().append(true).open(&path).unwrap();
+            for line in 0..2_000_000 {
+                if done.load(Relaxed) {
+                    break;
+                }
+                writeln!(log, "{line}").unwrap();
+            }
+        });
+        let mut seen = 0;
+        for _ in 0..50 {
+            seen += desk.put(place.path()).unsettled;
+            // Checks size and hash of what was stored.
+            desk.cat("/log");
+            if seen > 0 {
+                break;
+            }
+        }
+        done.store(true, Relaxed);
+        assert_eq!(seen, 1);
+    });
+    assert_eq!(desk.put(place.path()).unsettled, 0);
+    assert_eq!(desk.cat("/log"), fs::read(&path).unwrap());
+}
+
+#[test]
+fn a_directory_that_turns_into_a_link_is_not_followed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    fs::create_dir_all(path("tree/sub/deep")).unwrap();
+    fs::create_dir_all(path("outside/deep")).unwrap();
+    fs::write(path("tree/sub/deep/file"), "mine").unwrap();
+    fs::write(path("outside/deep/file"), "a secret").unwrap();
+    std::os::unix::fs::symlink(path("outside"), path("link")).unwrap();
+    let desk = Desk::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..1_000_000 {
+                if done.load(Relaxed) {
+                    break;
+                }
+                // The directory and the link change places.
+                let exchange = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+                let (a, b) = (path("link"), path("tree/sub"));
+                nix::fcntl::renameat2(AT_FDCWD, &a, AT_FDCWD, &b, exchange).unwrap();
+            }
+        });
+        let mut stored = 0;
+        for _ in 0..200 {
+            // While it is a link, nothing is there.
+            let options = PutOptions { allow_empty: true, ..PutOptions::default() };
+            desk.put_with(&path("tree"), "/", &options).unwrap();
+            let reader = desk.database.reader().unwrap();
+            let file = reader.item(&reader.head(), &super::at("/sub/deep/file")).unwrap();
+            if file.is_some() {
+                stored += 1;
+                assert_eq!(desk.cat("/sub/deep/file"), b"mine");
+                desk.database.remove(&[super::at("/sub")], true).unwrap();
+            }
+        }
+        done.store(true, Relaxed);
+        assert!(stored > 0, "the directory was never seen");
+    });
+}
+
+#[test]
+fn what_is_remembered_is_for_its_owner_alone() {
+    let place = tempfile::tempdir().unwrap();
+    let (local, cache) = (place.path().join("local"), place.path().join("cache"));
+    fs::create_dir_all(&local).unwrap();
+    fs::write(local.join("file"), "x").unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().mode() & 0o777;
+    let options = PutOptions { cache: Some(cache.clone()), ..PutOptions::default() };
+    for before in [None, Some(0o755)] {
+        if let Some(before) = before {
+            // As older programs made them.
+            fs::set_permissions(&cache, fs::Permissions::from_mode(before)).unwrap();
+        }
+        desk_put(&local, &options);
+        assert_eq!(mode(&cache), 0o700);
+        let file = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(mode(&file), 0o600);
+    }
+}
+
+fn desk_put(local: &std::path::Path, options: &PutOptions) {
+    Desk::new().put_with(local, "/", options).unwrap();
 }

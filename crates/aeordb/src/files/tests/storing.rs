@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Desk, at, trees};
@@ -82,7 +83,7 @@ fn temporary_files_of_ours_are_passed_over_and_said() {
 }
 
 #[test]
-fn what_would_have_too_long_a_path_is_skipped_and_said() {
+fn what_would_have_too_long_a_path_is_left_out_and_said() {
     let place = tempfile::tempdir().unwrap();
     let local = place.path().join("local");
     fs::create_dir_all(local.join("n".repeat(250)).join("d")).unwrap();
@@ -96,7 +97,7 @@ fn what_would_have_too_long_a_path_is_skipped_and_said() {
     let sources = vec![Source::Path(local)];
     let report =
         put(&desk.database, sources, &target, false, &PutOptions::default(), &watch).unwrap();
-    assert_eq!((report.files, report.skipped), (1, 1));
+    assert_eq!((report.files, report.unreadable), (1, 1));
     let warnings = watch.take_warnings();
     assert!(warnings[0].contains("its path has 4100 bytes, the limit is 4096"), "{warnings:?}");
     assert_eq!(desk.cat(&format!("{target}/f")), b"y");
@@ -177,4 +178,17 @@ fn what_is_to_come_is_counted_for_those_who_look() {
     crate::files::count::count(&[place.path().into()], &done, &watch);
     let progress = watch.progress();
     assert_eq!((progress.files_expected, progress.bytes_expected), (2, 8));
+}
+
+#[test]
+fn a_file_whose_length_nobody_knows_is_read_to_its_end() {
+    let system = Path::new("/proc/sys/vm");
+    let Ok(expected) = fs::read(system.join("overcommit_memory")) else { return };
+    let desk = Desk::new();
+    desk.put_with(system, "/vm", &PutOptions::default()).unwrap();
+    assert_eq!(desk.cat("/vm/overcommit_memory"), expected);
+    let single = PutOptions::default();
+    let put = desk.put_with(Path::new("/proc/version"), "/version", &single).unwrap();
+    assert_eq!((put.files, put.unsettled), (1, 0));
+    assert_eq!(desk.cat("/version"), fs::read("/proc/version").unwrap());
 }
