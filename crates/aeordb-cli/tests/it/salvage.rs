@@ -206,6 +206,26 @@ fn what_is_lost_is_taken_from_a_full_backup() {
 }
 
 #[test]
+fn keys_come_from_a_sound_last_commit_alone() {
+    let desk = Desk::with_v1();
+    desk.ok(&["key", "create", "--name", "k", "--scope", "read"]);
+    let whole = desk.read("data.aeordb");
+    let keys = |database| desk.ok(&["key", "list", "-d", database]);
+    let mut bytes = whole.clone();
+    bytes[..8192].fill(0);
+    salvage(&desk, &bytes, &[]).expect(0);
+    assert_eq!(keys("rescued.aeordb"), keys("data.aeordb"));
+    // An earlier commit may have keys that were revoked since.
+    let mut bytes = whole;
+    let at = bytes.len() - 100;
+    bytes[at] ^= 1;
+    let run = salvage(&desk, &bytes, &[]).expect(3);
+    assert!(lost(&run).is_empty() && run.err.contains("keys of a server are lost"), "{run:?}");
+    assert_eq!(keys("rescued.aeordb"), "");
+    assert!(tree(&desk, "rescued.aeordb", "v1") == tree(&desk, "data.aeordb", "v1"));
+}
+
+#[test]
 fn programs_read_what_is_lost_from_one_object() {
     let desk = filled();
     let mut bytes = desk.read("data.aeordb");

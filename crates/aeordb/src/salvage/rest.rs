@@ -8,6 +8,7 @@ use crate::format::{FRAME_HEADER_LEN, FrameHeader};
 use crate::hash::{HASH_LEN, Hash, Kind};
 use crate::limits::{BLOCK_LEN_MAX, ENTRY_LEN_MAX};
 use crate::log::source::Source;
+use crate::salvage::scan::SECTOR;
 
 /// Bytes of a block that are hashed to find its entries: lengths that are broken could ask for more.
 const HASHED_MAX: usize = 16 * BLOCK_LEN_MAX;
@@ -17,7 +18,7 @@ pub fn rest_of(source: &Source, at: u64, header: &FrameHeader) -> Result<Vec<(Ki
     let table_len = block::check_header(at, header)?;
     // Bounded by the limits that the header was held against.
     let len = usize::try_from(header.body_len.get()).unwrap_or(usize::MAX);
-    let body = source.bytes(at + FRAME_HEADER_LEN as u64, len)?;
+    let body = readable(source, at + FRAME_HEADER_LEN as u64, len);
     let parts = body.split_at_checked(table_len).and_then(|(table, payload)| {
         let names = table_len / TABLE_ENTRY_LEN * HASH_LEN;
         table.split_at_checked(names).map(|(names, lengths)| (names, lengths, payload))
@@ -45,6 +46,25 @@ pub fn rest_of(source: &Source, at: u64, header: &FrameHeader) -> Result<Vec<(Ki
         })
     });
     Ok(found.collect())
+}
+
+/// Bytes of the file, with zeros where the disk does not read.
+fn readable(source: &Source, at: u64, len: usize) -> Vec<u8> {
+    if let Ok(bytes) = source.bytes(at, len) {
+        return bytes;
+    }
+    let mut bytes = vec![0; len];
+    let (mut rest, mut from) = (bytes.as_mut_slice(), at);
+    while !rest.is_empty() {
+        let to_border = usize::try_from(SECTOR - from % SECTOR).unwrap_or(rest.len());
+        let (sector, behind) = rest.split_at_mut(to_border.min(rest.len()));
+        if source.media().read_at(sector, from).is_err() {
+            sector.fill(0);
+        }
+        from += sector.len() as u64;
+        rest = behind;
+    }
+    bytes
 }
 
 fn from_the_front(lengths: &[usize]) -> impl Iterator<Item = usize> {

@@ -24,9 +24,9 @@ use crate::salvage::Broken;
 use crate::salvage::rest::rest_of;
 use crate::watch::Watch;
 
-/// Bytes that a search reads at a time, and what it passes over where a disk does not read.
+/// Bytes that a search reads at a time, and what is passed over where a disk does not read.
 const WINDOW: u64 = 64 * 1024;
-const SECTOR: u64 = 4096;
+pub const SECTOR: u64 = 4096;
 /// Broken places that are told: a file may be broken all through.
 const BROKEN_MAX: usize = 10_000;
 /// Bytes of a header that its check covers, and the check.

@@ -1,7 +1,8 @@
 //! Salvage from damaged files: what is sound is saved, what is not is named, nothing is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use aeordb::backup;
@@ -11,7 +12,7 @@ use aeordb::gc;
 use aeordb::hash::VersionId;
 use aeordb::log::frames::Seen;
 use aeordb::log::source::Source;
-use aeordb::media::SimulatedDisk;
+use aeordb::media::{Lock, Media, SimulatedDisk, SimulatedMedia};
 use aeordb::object::{Content, Item, Path};
 use aeordb::salvage::{self, Part, SalvageReport};
 use aeordb::store::ReadEntries;
@@ -65,6 +66,19 @@ impl Original {
         Original { bytes: disk.durable(), ..original }
     }
 
+    /// Files that do not compress, in blocks that are copied as they are.
+    fn large() -> Original {
+        let disk = SimulatedDisk::new([]);
+        let database = create(&disk);
+        let files: Vec<_> = (0..9).map(|n| (format!("/{n}"), noise(n, 300_000))).collect();
+        let changes: Vec<_> =
+            files.iter().map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice()))).collect();
+        world::change(&database, &changes).unwrap();
+        let original = Original::of(&database, Vec::new());
+        database.close().unwrap();
+        Original { bytes: disk.durable(), ..original }
+    }
+
     fn of(database: &Database, bytes: Vec<u8>) -> Original {
         let reader = database.reader().unwrap();
         let snapshots = reader.snapshots().unwrap();
@@ -95,7 +109,11 @@ impl Original {
 
     /// Salvages a damaged copy, and holds what comes out against what was there.
     fn examine(&self, bytes: Vec<u8>, others: &[&[u8]], what: &str) -> Option<Salvaged> {
-        let salvaged = match Salvaged::from(bytes, others) {
+        self.hold(Salvaged::from(bytes, others), what)
+    }
+
+    fn hold(&self, salvaged: Result<Salvaged>, what: &str) -> Option<Salvaged> {
+        let salvaged = match salvaged {
             Ok(salvaged) => salvaged,
             Err(error @ Error::Damaged { .. }) => {
                 println!("{what}: {error}");
@@ -133,7 +151,11 @@ struct Salvaged {
 
 impl Salvaged {
     fn from(bytes: Vec<u8>, others: &[&[u8]]) -> Result<Salvaged> {
-        let source = Source::new(Arc::new(SimulatedDisk::new(bytes).open_read()), "damaged.aeordb");
+        Salvaged::of(Arc::new(SimulatedDisk::new(bytes).open_read()), others)
+    }
+
+    fn of(media: Arc<dyn Media>, others: &[&[u8]]) -> Result<Salvaged> {
+        let source = Source::new(media, "damaged.aeordb");
         let open = |bytes: &&[u8]| {
             let media = Arc::new(SimulatedDisk::new(bytes.to_vec()).open_read());
             Database::open_media(media, world::name(), &options()).unwrap()
@@ -264,15 +286,7 @@ fn a_flipped_bit_in_a_header_or_a_table_costs_nothing() {
 
 #[test]
 fn blocks_that_are_copied_as_they_are_lose_nothing() {
-    let disk = SimulatedDisk::new([]);
-    let database = create(&disk);
-    let files: Vec<_> = (0..9).map(|n| (format!("/{n}"), noise(n, 300_000))).collect();
-    let changes: Vec<_> =
-        files.iter().map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice()))).collect();
-    world::change(&database, &changes).unwrap();
-    let original = Original::of(&database, Vec::new());
-    database.close().unwrap();
-    let original = Original { bytes: disk.durable(), ..original };
+    let original = Original::large();
     let salvaged = original.examine(original.bytes.clone(), &[], "large").unwrap();
     salvaged.assert_nothing_lost(&original, "large");
     assert!(salvaged.report.is_complete());
@@ -360,6 +374,73 @@ fn a_damaged_export_gives_its_version_or_what_is_left_of_it() {
     let error = Salvaged::from(patch, &[]).err().unwrap();
     assert!(!matches!(error, Error::Damaged { .. }), "{error}");
     assert_eq!(database.kind(), FileKind::Database);
+}
+
+/// A file on a disk that does not read some of its sectors.
+struct Unreadable(SimulatedMedia, Range<u64>);
+
+impl Media for Unreadable {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match offset < self.1.end && offset + buffer.len() as u64 > self.1.start {
+            true => Err(io::Error::other("a sector that cannot be read")),
+            false => self.0.read_at(buffer, offset),
+        }
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+        panic!("a damaged file is never written to")
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        panic!("a damaged file is never written to")
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        panic!("a damaged file is never written to")
+    }
+
+    fn release(&self, _: Range<u64>) -> io::Result<bool> {
+        panic!("a damaged file is never written to")
+    }
+
+    fn try_lock(&self, range: Range<u64>, lock: Lock) -> io::Result<bool> {
+        self.0.try_lock(range, lock)
+    }
+
+    fn unlock(&self, range: Range<u64>) -> io::Result<()> {
+        self.0.unlock(range)
+    }
+
+    fn locked_by_others(&self, range: Range<u64>) -> io::Result<bool> {
+        self.0.locked_by_others(range)
+    }
+}
+
+#[test]
+fn a_sector_that_the_disk_does_not_read_costs_the_chunks_in_it() {
+    let original = Original::large();
+    let mut lost = 0;
+    for (at, len) in original.frames(FrameKind::Block) {
+        for start in (at..at + len).step_by(50 * 4096) {
+            let bad = start as u64 / 4096 * 4096..(start as u64 / 4096 + 1) * 4096;
+            let media = SimulatedDisk::new(original.bytes.clone()).open_read();
+            let media = Arc::new(Unreadable(media, bad.clone()));
+            let what = format!("block at {at}, bytes {bad:?}");
+            let salvaged = original.hold(Salvaged::of(media, &[]), &what);
+            // The header and the table are at the start, and all nodes may be in one sector.
+            if start == at || len < 4096 {
+                continue;
+            }
+            let report = salvaged.unwrap().report;
+            assert!((1..=2).contains(&report.lost.len()), "{what}: {:?}", report.lost);
+            lost += report.lost.len();
+        }
+    }
+    assert!(lost > 5, "{lost}");
 }
 
 #[test]
