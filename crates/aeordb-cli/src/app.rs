@@ -163,7 +163,9 @@ impl App {
             return code;
         }
         let database = self.path().to_string_lossy().into_owned();
-        let scene = Scene { verb: &self.verb, database: &database, sealed: self.is_sealed(&error) };
+        let server = self.global.server.as_deref();
+        let sealed = server.is_none() && self.is_sealed(&error);
+        let scene = Scene { verb: &self.verb, database: &database, sealed, server };
         let hint = exit::hint(&error, failure.subject, &scene);
         if self.global.json {
             let problem = crate::render::problem(&error, code, hint.as_deref());

@@ -38,6 +38,32 @@ impl std::fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
+/// A server refused what no file would, for a reason of its own.
+#[derive(Debug)]
+pub struct Refused {
+    /// The stable name of the reason.
+    pub kind: &'static str,
+    /// The reason, in words.
+    pub title: &'static str,
+    /// What the server said.
+    pub detail: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn refused(error: &Error) -> Option<&Refused> {
+    match error {
+        Error::Io { source, .. } => source.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
 /// True if a key is missing or does not allow what was asked.
 pub fn is_denied(error: &Error) -> bool {
     let inner = match error {
@@ -122,6 +148,8 @@ pub struct Scene<'a> {
     pub database: &'a str,
     /// The database is an export or a patch.
     pub sealed: bool,
+    /// The server that has the database instead, as it is typed.
+    pub server: Option<&'a str>,
 }
 
 /// An error of ours that travelled through a [`std::io::Error`] comes out again.
@@ -170,6 +198,9 @@ pub fn code(error: &Error) -> u8 {
 
 /// The stable name of an error's kind, and its title.
 pub fn kind(error: &Error) -> (&'static str, &'static str) {
+    if let Some(Refused { kind, title, .. }) = refused(error) {
+        return (kind, title);
+    }
     match error {
         Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
             ("not-found", "Not found")
@@ -201,7 +232,10 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
 
 /// The command or flag that helps.
 pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String> {
-    let Scene { verb, database, sealed } = scene;
+    let Scene { verb, database, sealed, server } = scene;
+    if let Some(hint) = server.and_then(|server| server_hint(error, subject, server)) {
+        return Some(hint);
+    }
     let database = text::shell(database);
     let looks = matches!(*verb, "verify" | "info");
     let salvage = format!("`aeordb salvage --database {database} --output NEW.aeordb`");
@@ -283,6 +317,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::HeadMoved { head, .. }, _) => {
             format!("`aeordb log` shows what moved it; if that is right, use --expect {head}")
         }
+        (Error::Changed { .. }, _) => "it was changed meanwhile: `aeordb stat PATH` shows what is \
+             there now; then run it again"
+            .into(),
         (Error::Damaged { .. }, Subject::Backup) => "fetch the file again, or examine it with \
              `aeordb verify --deep --database FILE`"
             .into(),
@@ -331,6 +368,30 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Invalid(_) | Error::Limit { .. }, _) => {
             format!("`aeordb {verb} --help` shows what is possible")
         }
+        _ => return None,
+    })
+}
+
+/// What helps where the database is a server's: no file of this machine does.
+fn server_hint(error: &Error, subject: Subject, server: &str) -> Option<String> {
+    let server = text::shell(server);
+    Some(match (error, subject) {
+        _ if refused(error).is_some_and(|refused| refused.kind == "busy") => {
+            "others have their turn there: try again in a while".into()
+        }
+        (Error::NotFound(_), Subject::Database) => {
+            format!("`aeordb ls -r --server {server}` lists what is there")
+        }
+        (Error::Locked { .. }, _) => "try again when that process has ended".into(),
+        (Error::ReadOnly { .. }, _) => {
+            format!("`aeordb verify --server {server}` says what state the database is in")
+        }
+        (Error::Damaged { .. }, Subject::Backup | Subject::Local | Subject::Output) => return None,
+        (Error::Damaged { .. }, _) => format!(
+            "`aeordb verify --deep --server {server}` says which files that hits; where the \
+             server is, `aeordb salvage` saves what is sound"
+        ),
+        (Error::Foreign { .. }, _) => "`aeordb info FILE` says what a file is".into(),
         _ => return None,
     })
 }
@@ -406,4 +467,4 @@ fn asking_hint(text: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -32,7 +32,7 @@ mod outgoing;
 mod overlays;
 mod patience;
 mod places;
-mod problem;
+pub mod problem;
 mod request;
 pub mod routes;
 mod schema;

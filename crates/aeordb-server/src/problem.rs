@@ -178,8 +178,8 @@ impl Problem {
                 let json = "a body of JSON needs Content-Type: application/json";
                 Self::damaged_upload(format!("{what} {detail}; {json}")).with("file", what)
             }
-            Error::Limit { what, limit, found } => {
-                Self::damaged_upload(format!("{what} is {found}, the limit is {limit}"))
+            limit @ Error::Limit { .. } => {
+                Problem { status: StatusCode::UNPROCESSABLE_ENTITY, ..limit.into() }
             }
             other => other.into(),
         }
@@ -279,6 +279,7 @@ impl From<Error> for Problem {
                     .with("base", broken.base.to_string())
                     .with("after", broken.after)
                     .with("found", broken.found.to_string())
+                    .with("misplaced", broken.misplaced)
             }
             Error::HeadMoved { head, expected } => {
                 let title = "HEAD is not what was expected";
@@ -319,10 +320,30 @@ impl From<Error> for Problem {
                 log::event("error", &[("detail", why.into())]);
                 Self::read_only()
             }
-            Error::Collected(_) => {
+            Error::Collected(version) => {
                 Self::new(StatusCode::GONE, "collected", "Collected while it was read", text)
+                    .with("version", version.to_string())
             }
-            Error::Interrupted => Self::busy("the request was interrupted, nothing was changed"),
+            Error::Interrupted => {
+                let detail = "the request was interrupted, nothing was changed; try again later";
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Self::new(status, "interrupted", "Interrupted", detail).retry_after(5)
+            }
+            Error::EmptySource { name, path, files } => {
+                let title = "What is put is empty";
+                Self::new(StatusCode::CONFLICT, "empty-source", title, text)
+                    .with("name", name)
+                    .with("path", path)
+                    .with("files", files)
+            }
+            Error::TooManyDeletions { path, deleted, files, allowed } => {
+                let title = "More would be deleted than may";
+                Self::new(StatusCode::CONFLICT, "too-many-deletions", title, text)
+                    .with("path", path)
+                    .with("deleted", deleted)
+                    .with("files", files)
+                    .with("allowed", allowed)
+            }
             _ => Self::internal(&text),
         }
     }

@@ -285,7 +285,7 @@ pub const ARCHIVES: [&str; 2] = ["tar", "aeordb"];
 /// What the values of the parameter with this name are, wherever it is.
 pub fn kind(name: &str) -> Kind {
     match name {
-        "recursive" | "promote" | "force" | "mirror" | "stat" => Kind::Switch,
+        "recursive" | "promote" | "force" | "mirror" | "stat" | "outline" => Kind::Switch,
         "limit" => Kind::Limit,
         "archive" => Kind::Archive,
         "rename-to" | "copy-to" | "path" => Kind::Path,

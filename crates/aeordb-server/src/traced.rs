@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
+use axum::http::Method;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::Value;
@@ -28,7 +29,9 @@ pub struct Traced {
 impl Traced {
     /// Sends `body` to `caller`.
     pub fn body(body: Body, caller: Arc<Caller>, told: bool) -> Body {
-        if body.size_hint().exact().is_some_and(|len| len <= SMALL_LEN) {
+        // Of an answer to HEAD nothing is sent, so nothing of it can be missing.
+        let is_head = caller.method == Method::HEAD;
+        if is_head || body.size_hint().exact().is_some_and(|len| len <= SMALL_LEN) {
             return body;
         }
         Body::new(Traced { body, caller, sent: 0, told, ended: false })

@@ -34,6 +34,7 @@ pub fn run(app: &mut App, verb: Verb) -> Outcome {
     if let Some(url) = app.global.server.clone().filter(|_| !is_local(&verb)) {
         return crate::remote::run(app, &url, verb);
     }
+    app.global.server = None;
     match verb {
         Verb::Put(args) => put::run(app, &args),
         Verb::Get(args) => get::run(app, &args),

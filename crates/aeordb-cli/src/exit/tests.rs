@@ -12,8 +12,18 @@ fn io(kind: ErrorKind) -> Error {
     Error::Io { what: "cannot do it".into(), source: kind.into() }
 }
 
+fn broken_chain() -> aeordb::error::BrokenChain {
+    aeordb::error::BrokenChain {
+        file: "p2".into(),
+        base: id(1),
+        after: "p1".into(),
+        found: id(2),
+        misplaced: Some("p3".into()),
+    }
+}
+
 /// One error of every kind, with its exit code.
-fn all() -> Vec<(Error, u8)> {
+pub fn all() -> Vec<(Error, u8)> {
     vec![
         (io(ErrorKind::PermissionDenied), 1),
         (io(ErrorKind::StorageFull), 1),
@@ -41,6 +51,10 @@ fn all() -> Vec<(Error, u8)> {
         (Error::Limit { what: "the name".into(), limit: 255, found: 256 }, 1),
         (Error::Collected(Hash::ZERO), 1),
         (Error::Interrupted, 130),
+        (broken_chain().into(), 13),
+        (Error::Changed { what: "/x".into(), detail: "it is a directory".into() }, 13),
+        (Error::EmptySource { name: "d".into(), path: "/".into(), files: 3 }, 17),
+        (Error::TooManyDeletions { path: "/".into(), deleted: 9, files: 12, allowed: 6 }, 17),
     ]
 }
 
@@ -56,7 +70,7 @@ const SUBJECTS: [Subject; 8] = [
 ];
 
 fn scene(verb: &str, sealed: bool) -> Scene<'_> {
-    Scene { verb, database: "my data", sealed }
+    Scene { verb, database: "my data", sealed, server: None }
 }
 
 #[test]
@@ -106,4 +120,21 @@ fn an_error_of_ours_is_found_inside_one_of_the_system() {
     let outer = Error::Io { what: "cannot read /x".into(), source: io::Error::other(inner) };
     assert_eq!(code(&unwrapped(outer)), DAMAGED);
     assert_eq!(code(&unwrapped(io(ErrorKind::NotFound))), 10);
+}
+
+#[test]
+fn hints_of_a_server_name_no_local_database() {
+    for (error, code) in all().into_iter().filter(|(_, code)| *code != PIPE) {
+        for subject in SUBJECTS {
+            for verb in ["put", "ls", "verify", "info", "gc"] {
+                let scene = Scene { server: Some("http://db:3000"), ..scene(verb, false) };
+                let hint = hint(&error, subject, &scene).unwrap();
+                let local = matches!(subject, Subject::Backup | Subject::Local | Subject::Output);
+                assert!(
+                    !hint.contains("my data") || local && matches!(error, Error::Damaged { .. }),
+                    "{code} {subject:?}: {error:?}: {hint}"
+                );
+            }
+        }
+    }
 }

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use aeordb::error::{BrokenChain, Context};
-use aeordb::hash::VersionId;
+use aeordb::error::Context;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
 
+use super::problem::error_of;
 use crate::exit::Denied;
 
 /// Longest reply of JSON, in bytes.
@@ -191,71 +191,6 @@ fn key() -> Result<String> {
 /// The key does not allow it.
 pub fn denied(why: &str) -> Error {
     Error::Io { what: "the server refuses".into(), source: io::Error::other(Denied(why.into())) }
-}
-
-/// The error that a problem document tells of.
-fn error_of(problem: &Value, status: u16, url: &str) -> Error {
-    let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-    let version = |name: &str| problem[name].as_str()?.parse::<VersionId>().ok();
-    let detail = text("detail");
-    let kind = text("type");
-    let kind = kind.rsplit(':').next().unwrap_or_default();
-    match (kind, status) {
-        ("base-mismatch", _) => match (version("head"), version("base"), version("target")) {
-            (Some(head), Some(base), Some(target)) => Error::BaseMismatch { head, base, target },
-            _ => Error::invalid(detail),
-        },
-        ("head-moved", _) => match (version("head"), version("expected")) {
-            (Some(head), Some(expected)) => Error::HeadMoved { head, expected },
-            _ => Error::invalid(detail),
-        },
-        ("incomplete", _) => {
-            let missing = problem["missing"].as_u64().unwrap_or(1);
-            let version = version("version").unwrap_or(VersionId(aeordb::hash::Hash::of(b"")));
-            let supplier = problem["base"].as_str().and_then(|base| base.parse().ok());
-            Error::Incomplete { version, missing, supplier }
-        }
-        ("broken-chain", _) => match (version("base"), version("found")) {
-            (Some(base), Some(found)) => {
-                let (file, after) = (text("file"), text("after"));
-                BrokenChain { file, base, after, found, misplaced: None }.into()
-            }
-            _ => Error::invalid(detail),
-        },
-        ("not-found", _) => Error::not_found(detail.trim_end_matches(" not found")),
-        ("changed", _) => {
-            let (what, detail) =
-                detail.split_once(" is not what was expected: ").unwrap_or_default();
-            Error::Changed { what: what.into(), detail: detail.into() }
-        }
-        ("exists", _) => Error::Exists(detail.trim_end_matches(" already exists").to_owned()),
-        ("locked", _) => Error::Locked { path: url.into(), holder: "another process".into() },
-        ("damaged", _) if problem["offset"].is_null() => {
-            let file = text("file");
-            let detail = detail.strip_prefix(&file).unwrap_or(&detail).trim_start().to_owned();
-            Error::Foreign { what: file, detail }
-        }
-        ("damaged" | "stored-damaged", _) => {
-            let offset = problem["offset"].as_u64().unwrap_or(0);
-            let (file, named) = (text("file"), format!(" is damaged at offset {offset}: "));
-            let detail = match detail.split_once(&named) {
-                Some((_, detail)) => detail.to_owned(),
-                None => detail,
-            };
-            Error::damaged(if file.is_empty() { url.into() } else { file }, offset, detail)
-        }
-        ("newer", _) => {
-            let (file, needs) = (text("file"), text("needs"));
-            Error::newer(if file.is_empty() { url.into() } else { file }, needs)
-        }
-        (_, 401 | 403) => denied(&detail),
-        ("invalid", _) => Error::Invalid(detail),
-        _ if detail.is_empty() => Error::Io {
-            what: format!("asking {url}"),
-            source: io::Error::other(format!("it replied with status {status}")),
-        },
-        _ => Error::Io { what: url.into(), source: io::Error::other(detail) },
-    }
 }
 
 /// Copies the body of a reply to where it goes. A server ends what it cannot read to its end as it

@@ -8,6 +8,7 @@ mod jobs;
 mod overlay;
 pub mod parse;
 mod place;
+mod problem;
 mod read;
 mod trees;
 mod versions;

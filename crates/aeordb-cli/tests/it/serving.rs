@@ -113,3 +113,41 @@ fn the_log_names_who_fetched_a_backup_and_is_not_flooded_by_wrong_keys() {
     assert_eq!(fetched[0]["client"], "127.0.0.1");
     assert!(!log.contains(&served.key));
 }
+
+#[test]
+fn the_log_tells_of_every_backup_that_leaves_and_calls_no_head_aborted() {
+    let desk = Desk::with_v2();
+    let log = File::create(desk.path("log")).unwrap();
+    let mut served = Served::start_logging(&desk, "", &["--log", "changes"], log.into());
+    let key = served.ok(&["key", "create", "--name", "reader", "--scope", "read,export"]);
+    let told = [
+        "GET /files/?archive=aeordb",
+        "GET /files/?archive=tar",
+        "GET /admin/export",
+        "HEAD /admin/export",
+    ];
+    let untold = ["HEAD /files/?archive=aeordb&outline", "GET /files/docs/?recursive"];
+    for request in told.into_iter().chain(untold) {
+        let mut stream = TcpStream::connect(served.address()).unwrap();
+        let head =
+            format!("{request} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n", key.trim());
+        stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        assert!(reply.starts_with(b"HTTP/1.1 200 "), "{request}");
+    }
+    assert_eq!(served.signal(Signal::SIGTERM), Some(0));
+    let log = String::from_utf8(desk.read("log")).unwrap();
+    let id = key.split('_').nth(1).unwrap();
+    let lines: Vec<String> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["key"] == id)
+        .inspect(|line| assert_eq!(line["event"], "request", "{line}"))
+        .map(|line| {
+            format!("{} {}", line["method"].as_str().unwrap(), line["path"].as_str().unwrap())
+        })
+        .collect();
+    let paths = told.map(|request| request.split('?').next().unwrap());
+    assert_eq!(lines, paths);
+}

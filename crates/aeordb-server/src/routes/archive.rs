@@ -18,9 +18,9 @@ use tar::EntryType;
 
 use super::admin::Cancelled;
 use super::files::{Conditions, insert_version, version_of};
-use super::json_answer;
 use super::streams::piped;
 use super::upload::{Head, empty_directory, foresee, refused};
+use super::{Leaves, json_answer};
 use crate::json;
 use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
@@ -55,6 +55,7 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let kind = HeaderValue::from_static("application/x-tar");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     insert_version(response.headers_mut(), &version);
+    response.extensions_mut().insert(Leaves);
     Ok(response)
 }
 

@@ -8,7 +8,6 @@ use aeordb::Error;
 use aeordb::backup::{self, Input};
 use aeordb::object::Path;
 use aeordb::watch::Watch;
-use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -16,10 +15,11 @@ use serde_json::{Value, json};
 
 use super::admin::Cancelled;
 use super::files::{insert_version, version_of};
-use super::json_answer;
 use super::streams::{MEDIA_TYPE, piped};
 use super::upload::refused;
+use super::{Leaves, json_answer};
 use crate::app::App;
+use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema::{count, hash, object};
@@ -54,7 +54,7 @@ pub async fn get(request: Request, path: Path) -> Answer {
         }
     };
     let body = match request.method {
-        Method::HEAD => Body::empty(),
+        Method::HEAD => unmeasured(),
         // Many do this at once, and it is done soon: they wait instead of being sent away.
         _ => {
             let place = app.place(&app.uploads, &request.caller.key, 1).await?;
@@ -64,6 +64,9 @@ pub async fn get(request: Request, path: Path) -> Answer {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     insert_version(response.headers_mut(), &version);
+    if !outline {
+        response.extensions_mut().insert(Leaves);
+    }
     Ok(response)
 }
 

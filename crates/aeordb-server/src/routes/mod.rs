@@ -173,6 +173,10 @@ pub fn router(app: &Arc<App>) -> Router {
     router.fallback(move |request| answer(app.clone(), Arc::from([]), request))
 }
 
+/// Marks an answer as a backup, by whatever route it leaves.
+#[derive(Clone, Copy)]
+pub struct Leaves;
+
 /// Answers a request, counts and logs it.
 async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Request) -> Response {
     let started = Instant::now();
@@ -193,7 +197,9 @@ async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Req
     let status = answered.as_ref().map_or_else(Problem::status, Response::status);
     let took = started.elapsed();
     app.metrics.request(&caller.method, status, took);
-    let told = is_told(&app, &routes, &caller, status);
+    let leaves =
+        answered.as_ref().is_ok_and(|answer| answer.extensions().get::<Leaves>().is_some());
+    let told = is_told(&app, &routes, &caller, status, leaves);
     if told {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let result = [("status", status.as_u16().into()), ("micros", micros.into())];
@@ -203,7 +209,7 @@ async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Req
 }
 
 /// Whether a request is logged.
-fn is_told(app: &App, routes: &[Route], caller: &Caller, status: StatusCode) -> bool {
+fn is_told(app: &App, routes: &[Route], caller: &Caller, status: StatusCode, leaves: bool) -> bool {
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
         // As many as there are of these, the log must not be.
         return app.level >= Level::Changes
@@ -212,10 +218,10 @@ fn is_told(app: &App, routes: &[Route], caller: &Caller, status: StatusCode) -> 
     let failed = !(status.is_success() || status.is_redirection());
     let reads = matches!(caller.method, Method::GET | Method::HEAD);
     // What leaves the house is told as well.
-    let leaves = || routes.iter().any(|route| route.needs == Needs::Scope(Scope::Export));
+    let exports = || routes.iter().any(|route| route.needs == Needs::Scope(Scope::Export));
     match app.level {
         Level::Errors => false,
-        Level::Changes => failed || !reads || leaves(),
+        Level::Changes => failed || !reads || leaves || exports(),
         Level::Requests => true,
     }
 }

@@ -68,7 +68,10 @@ fn what_is_at_a_path_goes_out_and_in_again_as_an_export() {
     assert!(outline.len() < 20_000 && out.len() > 900_000);
     house.get("/files/none?archive=aeordb").problem(404, "not-found");
     assert_eq!(house.send("HEAD", "/files/none?archive=aeordb", &[], b"").status, 404);
-    house.send("HEAD", "/files/docs?archive=aeordb", &[], b"").expect(200);
+    for at in ["/files/docs?archive=aeordb", "/files/docs/?archive=tar", "/admin/export"] {
+        let head = house.send("HEAD", at, &[], b"").expect(200);
+        assert!(!head.headers.contains_key("content-length"), "{at}: only sending it tells");
+    }
     let other = House::new();
     other.put("/files/docs/gone", b"gone");
     other.send("PUT", "/files/docs/?archive=aeordb", &[], &outline).problem(409, "incomplete");

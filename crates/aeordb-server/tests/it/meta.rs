@@ -46,7 +46,15 @@ fn what_the_description_rules_out_is_refused() {
         house.get(path).problem(400, "invalid");
     }
     assert_eq!(of("/files/{path}", "limit")["schema"]["maximum"], 10_000);
-    for wrong in ["limit=0", "limit=10001", "archive=zip", "recursive=yes", "stat=2", "none=1"] {
+    for wrong in [
+        "limit=0",
+        "limit=10001",
+        "archive=zip",
+        "recursive=yes",
+        "stat=2",
+        "outline=banana",
+        "none=1",
+    ] {
         house.get(&format!("/files/docs/?{wrong}")).problem(400, "invalid");
     }
     // A file is read whatever the limit of a listing is: it is refused all the same.
