@@ -4,7 +4,7 @@ pub(super) mod chain;
 pub(super) mod copy;
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, BufRead, Read};
 use std::path::{Path as LocalPath, PathBuf};
 
 pub use chain::{Head, Input, look_ahead};
@@ -115,7 +115,7 @@ pub fn import(
             // What the next file refers to is found where it is written.
             writer.entries().flush()?;
             chain.push(file, copied);
-            if read.fill_buf().context(|| format!("reading {name}"))?.is_empty() {
+            if is_at_end(&mut read).context(|| format!("reading {name}"))? {
                 break;
             }
         }
@@ -138,7 +138,9 @@ pub fn import(
         Ok(Some(end)) => report.new_bytes = end.saturating_sub(start),
         Ok(None) => report.new_entries = 0,
         Err(error) => {
-            if let Some(undone) = undone {
+            // A sync that failed may have made HEAD the new version: the way back stays.
+            let in_doubt = matches!(error, Error::Io { .. });
+            if let Some(undone) = undone.filter(|_| !in_doubt) {
                 undone.take_back();
             }
             return Err(error);
@@ -186,6 +188,16 @@ fn check_base(
         return Ok(head);
     }
     Err(Error::BaseMismatch { head, base: *base, target })
+}
+
+/// Whether nothing more comes; an interruption is none.
+fn is_at_end(input: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        match input.fill_buf().map(<[u8]>::is_empty) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            ended => return ended,
+        }
+    }
 }
 
 /// Proves that the version that the last file leads to is complete.

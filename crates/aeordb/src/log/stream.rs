@@ -134,20 +134,26 @@ impl<'a> StreamReader<'a> {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.input.read(&mut buffer[filled..]) {
-                Ok(0) => {
+            match self.read(&mut buffer[filled..])? {
+                0 => {
                     let end = self.offset + filled as u64;
                     return Err(self.damaged(end, "the file ends here: it is cut off"));
                 }
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(Error::Io { what: format!("reading {}", self.name), source });
-                }
+                read => filled += read,
             }
         }
         self.offset += buffer.len() as u64;
         Ok(())
+    }
+
+    /// Reads once; an interruption is none.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            match self.input.read(buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => return read.context(|| format!("reading {}", self.name)),
+            }
+        }
     }
 
     /// The next part.
@@ -249,9 +255,7 @@ impl<'a> StreamReader<'a> {
         if closing.target != self.superblock.target || closing.base != self.superblock.base {
             return Err(self.damaged(at, "a closing superblock of another file"));
         }
-        let mut byte = [0; 1];
-        let mut more = || self.input.read(&mut byte).context(|| format!("reading {}", self.name));
-        if self.is_last && more()? > 0 {
+        if self.is_last && self.read(&mut [0])? > 0 {
             return Err(self.damaged(self.offset, "expected the end of the file, found more bytes"));
         }
         Ok(Part::End(Box::new(closing)))

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::Error;
+use crate::media::simulated::{Failure, Fault, Operation, SimulatedDisk};
 
 fn with_undo(path: PathBuf) -> ImportOptions {
     ImportOptions { undo: Some(path), ..promote() }
@@ -75,4 +76,30 @@ fn where_head_does_not_move_there_is_nothing_to_undo() {
     let kept = ImportOptions { promote: false, ..with_undo(desk.path("undo")) };
     assert!(matches!(take(&memory(), &[&full], &kept).unwrap_err(), Error::Invalid(_)));
     assert!(!desk.path("undo").exists());
+}
+
+#[test]
+fn an_import_of_which_nobody_knows_whether_it_happened_leaves_its_way_back() {
+    let (desk, source) = (Desk::new(), memory());
+    let version = commit(&source, &tree([("/a", file("a"))]));
+    let full = desk.full("full", &source, &version);
+    let mut moved = 0;
+    for nth in 0..4 {
+        let disk = SimulatedDisk::new([]);
+        let media = Arc::new(disk.open());
+        let path = LocalPath::new("simulated");
+        let database = Database::create_media(media, path, [7; 16], &options()).unwrap();
+        let undo = desk.path(&format!("undo-{nth}"));
+        disk.inject(Fault::after(nth, Failure::Io).on(&[Operation::Sync]));
+        if take(&database, &[&full], &with_undo(undo.clone())).is_ok() {
+            continue;
+        }
+        drop(database);
+        let after = Database::open_media(Arc::new(disk.open_read()), path, &options()).unwrap();
+        if after.reader().unwrap().head() == version {
+            assert!(undo.exists(), "sync {nth} failed, HEAD moved, and nothing leads back");
+            moved += 1;
+        }
+    }
+    assert_ne!(moved, 0);
 }

@@ -189,7 +189,13 @@ impl Place {
     fn create_new(&self, name: &Name, mode: u32) -> nix::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode & 0o777);
-        openat(self.directory.handle()?, name.as_bytes(), flags, mode).map(File::from)
+        // A file system of a program may be interrupted while it makes a file.
+        loop {
+            match openat(self.directory.handle()?, name.as_bytes(), flags, mode) {
+                Err(Errno::EINTR) => {}
+                made => return made.map(File::from),
+            }
+        }
     }
 
     fn is_directory(&self, name: &Name) -> bool {

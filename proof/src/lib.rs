@@ -1,0 +1,58 @@
+//! Kills, starves and cuts off the real program at every step, and looks at what is left.
+//!
+//! `trace` stops a program at its system calls (`calls` says at which, `registers` how they are
+//! changed), `inject` disturbs one of them. `verbs` are the commands, `base` what they work on,
+//! `course` where they lead and what may be left, `sweep` goes through all points. `state` is what
+//! a database shows.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod base;
+mod calls;
+mod course;
+mod desk;
+mod error;
+mod inject;
+mod options;
+mod registers;
+mod state;
+mod sweep;
+mod trace;
+mod verbs;
+
+use std::process::ExitCode;
+
+use error::{Doing, Outcome};
+use options::{HELP, Options};
+
+/// The program.
+#[expect(clippy::print_stderr, reason = "where errors go")]
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|word| word == trace::TRACED).is_some() {
+        eprintln!("aeordb-proof: {}", trace::become_traced(arguments));
+        return ExitCode::from(2);
+    }
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("aeordb-proof: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True if nothing was wrong.
+#[expect(clippy::print_stdout, reason = "the help")]
+fn run() -> Outcome<bool> {
+    let Some(mut options) = Options::parse(lexopt::Parser::from_env())? else {
+        print!("{HELP}");
+        return Ok(true);
+    };
+    // Commands run in directories of their own, so every path is absolute.
+    for path in [&mut options.program, &mut options.work] {
+        *path = std::path::absolute(&*path).doing_to("cannot resolve", path)?;
+    }
+    sweep::run(&options)
+}
