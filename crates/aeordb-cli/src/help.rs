@@ -316,7 +316,8 @@ Examples:
 
 pub const GC: &str = "\
 Keeps what HEAD, snapshots and the kept history reach, versions that were imported but not \
-promoted among them. Readers are not disturbed; what they still hold is released next time.
+promoted among them. Readers and copies are not disturbed: what this collection frees is released by \
+the next one, or at once where it is much or the disk is full.
 
 Examples:
   aeordb gc --dry-run

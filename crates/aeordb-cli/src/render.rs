@@ -308,7 +308,7 @@ pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report
         .line("Bytes released", text::exact_size(report.bytes_released));
     let rendered = match report.bytes_deferred {
         0 => rendered,
-        bytes => rendered.line("Held by readers", text::exact_size(bytes)),
+        bytes => rendered.line("Left to the next gc", text::exact_size(bytes)),
     };
     rendered.line("Time", text::duration(took))
 }

@@ -5,6 +5,9 @@
 //! superblocks lead to it, and no reader from before is left, before a byte is released. A crash
 //! in between leaks space, which the next collection gives back.
 //!
+//! What a collection frees it leaves to the next one to release, as long as the file does not take
+//! much more than what lives: so a copy that began before it is whole. docs/design/0007 says why.
+//!
 //! The file does not get shorter: its end is always the index and the commit of the collection
 //! itself. What is void takes no space where the file system can release it.
 
@@ -31,6 +34,11 @@ const HISTORY_AGE: i64 = 30 * 24 * 3600 * 1_000_000_000;
 /// more waits for the next one.
 const MOVED_LEN_MAX: u64 = 1024 * 1024 * 1024;
 
+/// What a collection frees stays for one more while the file takes at most this part more than what
+/// lives, and so many bytes.
+const KEPT_PART: u64 = 2;
+const KEPT_LEN: u64 = 16 * 1024 * 1024;
+
 /// What a collection found and did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct GcReport {
@@ -43,9 +51,10 @@ pub struct GcReport {
     pub entries_collected: u64,
     /// Bytes of the file that nothing needs any more.
     pub bytes_collected: u64,
-    /// Bytes that went back to the file system. What is foreseen supposes that nobody else reads.
+    /// Bytes that went back to the file system: the file takes as many less.
     pub bytes_released: u64,
-    /// Bytes that readers still hold: a later collection releases them.
+    /// Bytes that a later collection releases: readers hold them, or they are kept for whoever
+    /// copies the file.
     pub bytes_deferred: u64,
 }
 
@@ -60,21 +69,31 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     if dry_run {
         return foresee(database, watch);
     }
-    match collect_once(database, MOVED_LEN_MAX, watch) {
+    let allocated = || database.log().allocated();
+    let before = allocated()?;
+    let waiting = release_what_waited(database)?;
+    let mut report = match collect_once(database, MOVED_LEN_MAX, &waiting, watch) {
         // Nothing is moved then: the index alone, for which there is a reserve, frees what is
         // wholly dead.
-        Err(error) if error.is_no_space() => collect_once(database, 0, watch),
+        Err(error) if error.is_no_space() => collect_once(database, 0, &waiting, watch),
         collected => collected,
-    }
+    }?;
+    // What a collection writes takes space as well.
+    report.bytes_released = report.bytes_released.min(before.saturating_sub(allocated()?));
+    Ok(report)
 }
 
 /// Collects, and moves at most so many living bytes.
-fn collect_once(database: &Database, moved_max: u64, watch: &Watch) -> Result<GcReport> {
+fn collect_once(
+    database: &Database,
+    moved_max: u64,
+    waiting: &Waiting,
+    watch: &Watch,
+) -> Result<GcReport> {
     let mut writer = database.writer_for(Purpose::Collection)?;
     watch.expect(0, writer.entries().end() - DATABASE_START);
     // Damaged pages of the index are healed before their entries are numbered for good.
     writer.entries().records().try_for_each(|record| record.map(drop))?;
-    let (released, deferred) = release_what_waited(database, writer.entries())?;
     let trimmed = trim_history(database, &mut writer)?;
     writer.entries().flush()?;
     let roots = Roots::of_writer(&writer)?;
@@ -84,10 +103,10 @@ fn collect_once(database: &Database, moved_max: u64, watch: &Watch) -> Result<Gc
     keep_uploads(database, written.index(), &mut live)?;
     let survey = Survey::new(written.index(), written.source(), live, watch)?;
     let mut report = survey.report();
+    report.bytes_released = waiting.released;
+    report.bytes_deferred = waiting.held;
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
     if report.entries_collected == 0 && !trimmed && survey.sparse().next().is_none() {
-        report.bytes_released = released;
-        report.bytes_deferred = deferred;
         return Ok(report);
     }
     let void_before = appender.void_bytes();
@@ -101,11 +120,28 @@ fn collect_once(database: &Database, moved_max: u64, watch: &Watch) -> Result<Gc
     let mut root = writer.root().clone();
     root.epoch += 1;
     let mut writer = writer.collected(root, survey.live(), moved_from, voids)?;
-    // Voids grow together: what is released again with a new neighbour is not counted again.
-    let (now, waiting) = release_what_waited(database, writer.entries())?;
-    report.bytes_released = released + now.min(report.bytes_collected + deferred);
-    report.bytes_deferred = waiting.min(report.bytes_collected + deferred);
+    let appender = writer.entries();
+    appender.write_both_superblocks()?;
+    appender.trim_reserve();
+    let log = database.log();
+    let held = len_of(&log.unreleased(appender.voids())?);
+    // A disk that is full needs the space at once.
+    let has_room = !appender.is_short() && log.free()? > held;
+    if has_room && log.allocated()? <= kept_max(report.bytes_live) {
+        report.bytes_deferred = held;
+    } else {
+        let now = release_unread(database, appender)?;
+        report.bytes_released += now.released;
+        report.bytes_deferred = now.held;
+    }
+    // Voids grow together: what was released before is not counted again.
+    report.bytes_deferred = report.bytes_deferred.min(report.bytes_collected + waiting.held);
     Ok(report)
+}
+
+/// Bytes that the file may take for what this collection freed to stay.
+fn kept_max(live: u64) -> u64 {
+    live.saturating_add(live / KEPT_PART).saturating_add(KEPT_LEN)
 }
 
 /// What a collection would do.
@@ -120,16 +156,24 @@ fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
     keep_uploads(database, view.index(), &mut live)?;
     let survey = Survey::new(view.index(), view.source(), live, watch)?;
     let mut report = survey.report();
+    let log = database.log();
+    let waiting = len_of(&log.unreleased(&voids)?);
+    let are_read = log.has_readers_before(view.root().epoch)?;
+    let mut allocated = log.allocated()?;
+    if are_read {
+        report.bytes_deferred = waiting;
+    } else {
+        report.bytes_released = waiting;
+        allocated = allocated.saturating_sub(waiting);
+    }
     if report.entries_collected > 0 || !gone.is_empty() || survey.sparse().next().is_some() {
         let (live, void) = survey.foreseen(view.index(), end, MOVED_LEN_MAX);
         report.bytes_live = live;
         report.bytes_collected = void.saturating_sub(len_of(&voids));
-    }
-    let waiting = len_of(&database.log().unreleased(&voids)?);
-    let freed = report.bytes_collected + waiting;
-    match database.log().has_readers_before(view.root().epoch)? {
-        true => report.bytes_deferred = freed,
-        false => report.bytes_released = freed,
+        match allocated <= kept_max(live) || are_read {
+            true => report.bytes_deferred += report.bytes_collected,
+            false => report.bytes_released += report.bytes_collected,
+        }
     }
     Ok(report)
 }
@@ -138,24 +182,40 @@ fn len_of(voids: &[VoidRef]) -> u64 {
     voids.iter().map(|void| void.len.get()).sum()
 }
 
-/// Releases voids that an earlier collection, or this one, left to readers. Returns the bytes that
-/// were released, and those that are still held.
-fn release_what_waited(database: &Database, appender: &mut Appender) -> Result<(u64, u64)> {
+/// What became of voids that were not released.
+#[derive(Default)]
+struct Waiting {
+    /// Bytes that the file takes less.
+    released: u64,
+    /// Bytes that readers hold.
+    held: u64,
+}
+
+/// Releases what an earlier collection left to this one.
+fn release_what_waited(database: &Database) -> Result<Waiting> {
+    let mut writer = database.writer_for(Purpose::Collection)?;
+    if database.log().unreleased(writer.entries().voids())?.is_empty() {
+        return Ok(Waiting::default());
+    }
+    // Whoever opens the file pins what it found, and looks again if another superblock is there by
+    // then. So a reader is either seen or finds the new state.
+    writer.entries().write_both_superblocks()?;
+    release_unread(database, writer.entries())
+}
+
+/// Releases voids that are not, unless a reader may need them. Both superblocks lead to their
+/// checkpoint.
+fn release_unread(database: &Database, appender: &mut Appender) -> Result<Waiting> {
     let log = database.log();
     let waiting = log.unreleased(appender.voids())?;
-    let bytes = len_of(&waiting);
-    if waiting.is_empty() {
-        return Ok((0, 0));
-    }
-    // First the superblocks: whoever opens the file pins what it found, and looks again if another
-    // superblock is there by then. So a reader is either seen here or finds the new state.
-    appender.write_both_superblocks()?;
     if log.has_readers_before(appender.root().epoch)? {
-        return Ok((0, bytes));
+        return Ok(Waiting { held: len_of(&waiting), released: 0 });
     }
-    let released = log.release(&waiting)?;
+    let before = log.allocated()?;
+    log.release(&waiting)?;
+    let released = before.saturating_sub(log.allocated()?);
     appender.renew_reserve();
-    Ok((released, 0))
+    Ok(Waiting { released, held: 0 })
 }
 
 /// Marks what uploads under way may have written: nothing reaches it yet.

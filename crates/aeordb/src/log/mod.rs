@@ -320,6 +320,18 @@ impl Log {
         self.pins.any_before(epoch)
     }
 
+    /// Bytes that the file takes on the disk.
+    pub fn allocated(&self) -> Result<u64> {
+        let allocated = self.source.media().allocated();
+        allocated.context(|| format!("examining {}", self.source.name()))
+    }
+
+    /// Bytes that its file system has left.
+    pub fn free(&self) -> Result<u64> {
+        let free = self.source.media().free();
+        free.context(|| format!("examining the file system of {}", self.source.name()))
+    }
+
     /// Those of `voids` that were not released yet, or are larger than what was.
     pub fn unreleased(&self, voids: &[VoidRef]) -> Result<Vec<VoidRef>> {
         let mut waiting = Vec::new();

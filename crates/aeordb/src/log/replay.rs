@@ -41,6 +41,9 @@ pub struct Replay<'a> {
     blocks: Blocks,
     /// The last checkpoint since the last commit, and where it stands.
     checkpoint: Option<(u64, Checkpoint)>,
+    /// A collection that no superblock knows has released bytes: the superblocks are older than
+    /// what follows them, and its commit is there to be found.
+    released: bool,
     /// Something was damaged since the last commit, so its seal cannot be right.
     lenient: bool,
 }
@@ -69,6 +72,7 @@ impl<'a> Replay<'a> {
             seal: Seal::new(),
             blocks: Blocks::default(),
             checkpoint: None,
+            released: false,
             lenient,
         })
     }
@@ -152,7 +156,7 @@ impl<'a> Replay<'a> {
     /// stands after broken bytes had been acknowledged itself.
     fn synced_beyond(&self) -> Result<Option<u64>> {
         let (source, one_slot) = (self.source, self.state.lost_slot.is_some());
-        let until = match one_slot {
+        let until = match one_slot || self.released {
             true => self.file_len,
             false => self.state.end.max(self.durable_to).saturating_add(SEARCHED_LEN),
         };
@@ -185,7 +189,10 @@ impl<'a> Replay<'a> {
                 Some(header) if header.frame_kind() == Some(FrameKind::Commit) => {
                     return Ok(Found::Commit(at));
                 }
-                Some(header) => at += header.frame_len(),
+                Some(header) => {
+                    self.released |= header.frame_kind() == Some(FrameKind::Void);
+                    at += header.frame_len();
+                }
                 None if at < self.durable_to => {
                     self.damaged(at, "expected a frame, found other bytes".into());
                     self.lenient = true;

@@ -22,6 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::fcntl::{self, FallocateFlags, FcntlArg, PosixFadviseAdvice};
 use nix::libc;
+use nix::sys::statvfs;
 
 pub use holder::lock_holder;
 pub use new_file::NewFile;
@@ -31,6 +32,9 @@ use super::locks::{self, LOCK_BYTES};
 use super::{Lock, Media};
 use crate::error::{Context, Error, Result};
 use unpublished::Unpublished;
+
+/// What `stat` counts the space of a file in.
+const STAT_BLOCK_LEN: u64 = 512;
 
 /// An open file. Dropping it closes the file, frees its locks, and removes a file that was
 /// created but never published.
@@ -288,6 +292,15 @@ impl Media for FileMedia {
 
     fn reserve(&self, range: Range<u64>) -> io::Result<bool> {
         self.allocate(FallocateFlags::empty(), range)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.blocks().saturating_mul(STAT_BLOCK_LEN))
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let found = uninterrupted(|| statvfs::fstatvfs(&self.file))?;
+        Ok(found.blocks_available().saturating_mul(found.fragment_size()))
     }
 
     fn try_lock(&self, range: Range<u64>, lock: Lock) -> io::Result<bool> {

@@ -74,6 +74,17 @@ pub trait Media: Send + Sync {
         Ok(false)
     }
 
+    /// Bytes of the disk that the file takes, in whole blocks of the file system: also what is
+    /// reserved, and nothing that was released.
+    fn allocated(&self) -> io::Result<u64> {
+        self.len()
+    }
+
+    /// Bytes that the file system has left for files of ours.
+    fn free(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     /// Takes the lock on `range` of lock bytes for this open file, without waiting. Lock bytes
     /// are numbers below [`LOCK_BYTES`], not bytes of the file; an empty range is always free.
     /// What this open file holds in `range` already is converted, as one step. Returns false, and

@@ -385,6 +385,15 @@ impl Media for SimulatedMedia {
         self.disk.state().sync()
     }
 
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(self.disk.used())
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let state = self.disk.state();
+        Ok(state.capacity.saturating_sub(state.space.used()))
+    }
+
     fn release(&self, range: Range<u64>) -> io::Result<bool> {
         self.check_writable()?;
         let mut state = self.disk.state();

@@ -9,6 +9,8 @@ use aeordb::Error;
 use aeordb::compact;
 use aeordb::db::{Database, Options};
 use aeordb::gc;
+use aeordb::hash::Kind;
+use aeordb::store::AppendEntries;
 use aeordb::watch::Watch;
 
 use crate::world::{self, noise, observe, put};
@@ -188,7 +190,9 @@ fn a_reader_of_another_process_keeps_what_it_reads() {
     let mut other = Other::start("read", &path);
     other.committed();
     for number in 0..5 {
-        put(&database, "/more", &noise(number, 3000)).unwrap();
+        let mut writer = database.writer().unwrap();
+        writer.entries().append(Kind::Chunk, &noise(number, 30_000)).unwrap();
+        writer.commit().unwrap();
         let report = gc::collect(&database, false, &Watch::new()).unwrap();
         assert_eq!(report.bytes_released, 0);
         assert!(report.bytes_deferred > 0);

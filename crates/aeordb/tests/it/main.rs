@@ -13,6 +13,7 @@
 )]
 
 mod compact;
+mod copied;
 mod crash;
 mod damage;
 mod faults;

@@ -155,7 +155,7 @@ impl Appender {
 
     /// Gives back what was reserved for appends to come, where there was room for it: a file that
     /// nobody writes to takes what the next removal and collection need, and no more.
-    pub(super) fn trim_reserve(&mut self) {
+    pub fn trim_reserve(&mut self) {
         let is_proven = self.state.superblock.durable_to.get() >= self.state.end;
         if self.reserve.short || !is_proven || self.state.end != self.end {
             return;
@@ -170,6 +170,11 @@ impl Appender {
             self.reserve.cut(self.end);
             self.renew_reserve();
         }
+    }
+
+    /// True if the file system had no room for all that ought to be reserved.
+    pub fn is_short(&self) -> bool {
+        self.reserve.short
     }
 
     /// Reserves what ought to be, or as much of it as there is.
