@@ -115,7 +115,7 @@ fn stale_tree(at: &Path) -> Outcome<()> {
 fn wear(path: &Path) -> Outcome<()> {
     let then = AtomicI64::new(1_600_000_000_000_000_000);
     let clock = Clock::from_fn(move || then.fetch_add(1_000_000_000, Ordering::Relaxed));
-    let options = Options { clock, workers: 1, doubtful: false };
+    let options = Options { clock, workers: 1, ..Options::default() };
     let database = Database::open_writer(path, &options)?;
     let full = database.reader()?.head();
     let empty = aeordb::object::Version::empty().id();

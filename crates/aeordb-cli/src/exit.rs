@@ -225,6 +225,7 @@ pub fn kind(error: &Error) -> (&'static str, &'static str) {
         Error::ReadOnly { .. } => ("read-only", "Cannot be written to"),
         Error::Limit { .. } => ("limit", "Larger than the format allows"),
         Error::Collected(_) => ("collected", "Collected while it was read"),
+        Error::Busy(_) => ("busy", "Busy"),
         Error::Interrupted => ("interrupted", "Interrupted"),
         _ => ("failed", "Failed"),
     }
@@ -364,6 +365,7 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Collected(_), _) => "`aeordb snapshot create NAME --at VERSION` keeps a version, \
              `aeordb log` shows which are left"
             .into(),
+        (Error::Busy(_), _) => "others have their turn: run it again in a while".into(),
         (Error::Interrupted, _) => "nothing was left half done, run it again".into(),
         (Error::Invalid(_) | Error::Limit { .. }, _) => {
             format!("`aeordb {verb} --help` shows what is possible")
@@ -376,9 +378,6 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
 fn server_hint(error: &Error, subject: Subject, server: &str) -> Option<String> {
     let server = text::shell(server);
     Some(match (error, subject) {
-        _ if refused(error).is_some_and(|refused| refused.kind == "busy") => {
-            "others have their turn there: try again in a while".into()
-        }
         (Error::NotFound(_), Subject::Database) => {
             format!("`aeordb ls -r --server {server}` lists what is there")
         }

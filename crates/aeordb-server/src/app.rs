@@ -51,6 +51,14 @@ pub struct Deadlines {
     pub turn: Duration,
 }
 
+impl Deadlines {
+    /// How long somebody waits for a place among those who wait for the writer, and then for the
+    /// writer: the turn, together.
+    pub(crate) fn writer(&self) -> Duration {
+        self.turn / 2
+    }
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
         Deadlines {
@@ -233,32 +241,11 @@ impl App {
         work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
     ) -> std::result::Result<T, Problem> {
         self.check_file()?;
-        let place = tokio::time::timeout(self.deadlines.turn, self.writer_place()).await;
+        let place = self.writers.clone().acquire_owned();
+        let place = tokio::time::timeout(self.deadlines.writer(), place).await;
         let busy = "the database is being written to, by many or for long";
-        let place = place.map_err(|_| Problem::busy(busy))??;
-        self.blocking_with(place, work).await
-    }
-
-    /// The same for what has a place of its own already and is half done: waits as long as it
-    /// takes.
-    pub async fn writing_on<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
-    ) -> std::result::Result<T, Problem> {
-        let place = self.writer_place().await?;
-        self.blocking_with(place, work).await
-    }
-
-    async fn writer_place(&self) -> std::result::Result<OwnedSemaphorePermit, Problem> {
-        let place = self.writers.clone().acquire_owned().await;
-        place.map_err(|_| Problem::unavailable("the server stops"))
-    }
-
-    async fn blocking_with<T: Send + 'static>(
-        self: &Arc<Self>,
-        place: OwnedSemaphorePermit,
-        work: impl FnOnce(&Arc<App>) -> std::result::Result<T, Problem> + Send + 'static,
-    ) -> std::result::Result<T, Problem> {
+        let place = place.map_err(|_| Problem::busy(busy))?;
+        let place = place.map_err(|_| Problem::unavailable("the server stops"))?;
         self.blocking(move |app| {
             let _place = place;
             work(app)

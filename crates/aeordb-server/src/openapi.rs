@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::request::{ARCHIVES, Kind, LIMIT_MAX, SWITCH, kind};
+use crate::request::{ARCHIVES, Kind, LIMIT_MAX, SIDES, SWITCH, kind};
 use crate::routes::{Content, Needs, Route, table};
 use crate::schema::{backup, object, one_of, path, text, word};
 
@@ -37,6 +38,7 @@ fn make() -> Value {
             "description": "A content-addressed, versioned file database. A version is named by \
                 a snapshot, a hash or its beginning, HEAD or HEAD~n.",
         },
+        "servers": [{ "url": "/", "description": "The server that gave this document" }],
         "paths": paths,
         "components": {
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
@@ -101,7 +103,9 @@ fn parameter(name: &str) -> Value {
         Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX }),
         Kind::Archive => one_of(&ARCHIVES),
         Kind::Path => path("/?"),
-        Kind::Version => word(),
+        Kind::Merge => one_of(&[&SWITCH[..], &SIDES].concat()),
+        Kind::Backup => backup(),
+        Kind::Version | Kind::Token => word(),
         Kind::Bytes | Kind::Text => text(),
     }
 }
@@ -142,15 +146,38 @@ fn responses(route: &Route) -> Value {
             }
         }
     }
-    let problem = json!({ "$ref": "#/components/schemas/Problem" });
-    responses.insert(
-        "default".into(),
-        json!({
-            "description": "A problem",
-            "content": { "application/problem+json": { "schema": problem } },
-        }),
-    );
+    for (status, what) in refusals(route) {
+        responses.insert(status.to_string(), problem(what));
+    }
+    responses.insert("default".into(), problem("A problem"));
     responses.into()
+}
+
+fn problem(what: &str) -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/Problem" });
+    json!({ "description": what, "content": { "application/problem+json": { "schema": schema } } })
+}
+
+/// The statuses of what a client asked for wrongly.
+fn refusals(route: &Route) -> Vec<(u16, &'static str)> {
+    let changes = route.method != Method::GET;
+    let all = [
+        (true, 400, "It cannot be meant"),
+        (route.needs != Needs::Nothing, 401, "No key, or one that opens nothing"),
+        (!matches!(route.needs, Needs::Nothing | Needs::Key), 403, "The key does not allow it"),
+        (true, 404, "Something that it names is not there"),
+        (!route.body.is_empty(), 408, "The body came too slowly"),
+        (changes, 409, "It is in conflict with what is there"),
+        (true, 410, "A version was collected while it was read"),
+        (true, 412, "Something is not what was expected"),
+        (!route.body.is_empty(), 413, "It is larger than allowed"),
+        (changes, 415, "The body is in a form that is not taken"),
+        (!changes, 416, "The range starts beyond the end"),
+        (!route.body.is_empty(), 422, "The body is damaged, or made by a newer program"),
+        (changes, 423, "Another process writes to the database"),
+        (true, 429, "Too many failures from this address"),
+    ];
+    all.into_iter().filter(|(has, ..)| *has).map(|(_, status, what)| (status, what)).collect()
 }
 
 fn media<'a>(contents: impl Iterator<Item = &'a Content>) -> Map<String, Value> {
@@ -162,7 +189,12 @@ fn media<'a>(contents: impl Iterator<Item = &'a Content>) -> Map<String, Value> 
                 kinds.insert("application/json".into(), json!({ "schema": schema }));
             }
             Content::Bytes(kind) => {
-                kinds.insert((*kind).into(), json!({ "schema": {} }));
+                // Programs that are made from this document know no types of ours.
+                let known = ["application/octet-stream"].into_iter();
+                let known = known.filter(|_| !kind.starts_with("text/"));
+                for kind in known.chain([*kind]) {
+                    kinds.insert(kind.into(), json!({ "schema": {} }));
+                }
             }
         }
     }

@@ -21,18 +21,21 @@ use crate::body::{END, PipeEnd};
 pub struct Piped {
     first: Option<Bytes>,
     end: Option<PipeEnd>,
+    /// Dropped with the body.
+    _reader: Box<dyn Send>,
 }
 
 impl Piped {
-    /// The body that starts with `first`, which was taken out already.
-    pub fn body(first: Option<Bytes>, end: PipeEnd) -> Body {
-        Body::new(Piped { first, end: Some(end) })
+    /// The body that starts with `first`, which was taken out already; `reader` is dropped when
+    /// nobody reads it any more.
+    pub fn body(first: Option<Bytes>, end: PipeEnd, reader: impl Send + 'static) -> Body {
+        Body::new(Piped { first, end: Some(end), _reader: Box::new(reader) })
     }
 }
 
 /// The body of an answer to HEAD whose length only sending it would tell. Nothing of it is sent.
 pub fn unmeasured() -> Body {
-    Piped::body(None, mpsc::channel(1).1)
+    Piped::body(None, mpsc::channel(1).1, ())
 }
 
 impl HttpBody for Piped {

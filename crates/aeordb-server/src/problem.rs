@@ -324,6 +324,7 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::GONE, "collected", "Collected while it was read", text)
                     .with("version", version.to_string())
             }
+            Error::Busy(why) => Self::busy(&why),
             Error::Interrupted => {
                 let detail = "the request was interrupted, nothing was changed; try again later";
                 let status = StatusCode::SERVICE_UNAVAILABLE;

@@ -273,12 +273,20 @@ pub enum Kind {
     Bytes,
     /// What names a version.
     Version,
+    /// One of [`SWITCH`], or one of [`SIDES`].
+    Merge,
+    /// The name of a backup.
+    Backup,
+    /// What the server gave out.
+    Token,
     /// Text that only the server understands.
     Text,
 }
 
 /// What says yes or no.
 pub const SWITCH: [&str; 5] = ["true", "false", "1", "0", ""];
+/// Which side of a merge wins.
+pub const SIDES: [&str; 2] = ["ours", "theirs"];
 /// The forms of an archive.
 pub const ARCHIVES: [&str; 2] = ["tar", "aeordb"];
 
@@ -291,6 +299,9 @@ pub fn kind(name: &str) -> Kind {
         "rename-to" | "copy-to" | "path" => Kind::Path,
         "prefix" | "after" => Kind::Bytes,
         "version" | "hash" | "snapshot" | "from" | "to" => Kind::Version,
+        "merge" => Kind::Merge,
+        "undo" => Kind::Backup,
+        "cursor" | "with" | "on" => Kind::Token,
         _ => Kind::Text,
     }
 }
@@ -321,6 +332,8 @@ fn check(name: &str, value: &[u8]) -> Result<(), Problem> {
     };
     match kind {
         Kind::Switch => switch(name, text).map(drop),
+        Kind::Merge if !SIDES.contains(&text) => switch(name, text).map(drop),
+        Kind::Token if text.is_empty() => Err(Problem::invalid(format!("{name}= says nothing"))),
         Kind::Limit => number_of_items(text).map(drop),
         Kind::Archive if !ARCHIVES.contains(&text) => {
             Err(Problem::invalid(format!("{name}={text} is not {}", ARCHIVES.join(", "))))

@@ -93,7 +93,7 @@ pub fn page(item: Value) -> Value {
 pub fn item(name: &str) -> Value {
     object(&[
         (name, text()),
-        ("kind", json!({ "enum": ["file", "symlink", "directory"] })),
+        ("kind", one_of(&["file", "symlink", "directory"])),
         ("size", count()),
         ("modified", text_or_null()),
         ("content_type", text_or_null()),

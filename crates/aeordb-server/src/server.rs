@@ -104,7 +104,9 @@ impl Server {
         // Whoever cannot listen leaves no database behind.
         let listener = accept::bind(config.listen)?;
         let address = listener.local_addr().context(|| "asking for the address".into())?;
-        let database = Database::open_or_create(&config.database, &Options::default())?;
+        let patience = Some(config.deadlines.writer());
+        let options = Options { patience, ..Options::default() };
+        let database = Database::open_or_create(&config.database, &options)?;
         let beside = || config.database.with_file_name("backups");
         let backups = config.backup_directory.clone().unwrap_or_else(beside);
         let backups = BackupDirectory::open(&backups, &config.database)?;

@@ -149,6 +149,9 @@ pub enum Error {
     /// The entries of a pinned version were collected while it was read.
     #[error("version {0} was collected while it was being read")]
     Collected(Hash),
+    /// Others have their turn, and had it for as long as the caller was ready to wait.
+    #[error("{0}")]
+    Busy(String),
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -51,6 +51,7 @@ pub fn all() -> Vec<(Error, u8)> {
         (Error::Limit { what: "the name".into(), limit: 255, found: 256 }, 1),
         (Error::Collected(Hash::ZERO), 1),
         (Error::Interrupted, 130),
+        (Error::Busy("many write".into()), 1),
         (broken_chain().into(), 13),
         (Error::Changed { what: "/x".into(), detail: "it is a directory".into() }, 13),
         (Error::EmptySource { name: "d".into(), path: "/".into(), files: 3 }, 17),

@@ -11,8 +11,7 @@ use super::client::denied;
 use crate::exit::Refused;
 
 /// What only a server says, with its title.
-const OF_SERVERS: [(&str, &str); 8] = [
-    ("busy", "Busy"),
+const OF_SERVERS: [(&str, &str); 7] = [
     ("unavailable", "Not available"),
     ("too-slow", "Too slow"),
     ("too-large", "Too large"),
@@ -60,6 +59,7 @@ impl Problem<'_> {
                 why: detail.trim_start_matches("the database cannot be written to; ").to_owned(),
             },
             "interrupted" => Error::Interrupted,
+            "busy" => Error::Busy(detail),
             "limit" => Error::Limit {
                 what: before(&detail, " is ").to_owned(),
                 limit: self.count("limit"),
@@ -201,7 +201,7 @@ mod tests {
             assert_eq!(exit::code(&remote), exit::code(&local), "{local:?}");
             kinds.insert(exit::kind(&local).0);
         }
-        let expected = 19;
+        let expected = 20;
         assert_eq!(kinds.len(), expected, "{kinds:?}");
     }
 

@@ -15,9 +15,13 @@ use crate::routes::router;
 
 /// What all requests to a new database share, and a key that may do everything.
 fn app() -> (TempDir, Arc<App>, String) {
+    app_with(&Options::default())
+}
+
+fn app_with(options: &Options) -> (TempDir, Arc<App>, String) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.aeordb");
-    let database = Database::open_or_create(&path, &Options::default()).unwrap();
+    let database = Database::open_or_create(&path, options).unwrap();
     let backups = BackupDirectory::open(
         &directory.path().join("backups"),
         &directory.path().join("data.aeordb"),
@@ -101,6 +105,38 @@ fn a_reader_never_waits_for_those_who_wait_for_the_writer() {
         drop(writer);
         while let Some(reply) = waiting.join_next().await {
             assert_ne!(reply.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+    });
+}
+
+#[test]
+fn whatever_is_put_behind_a_long_writer_is_told_in_bounds_and_not_made_later() {
+    let patience = Some(Duration::from_millis(50));
+    let (_directory, app, key) = app_with(&Options { patience, ..Options::default() });
+    let router = router(&app);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let writer = app.database.writer().unwrap();
+    runtime.block_on(async {
+        let ask = |method: Method, path: &str, body: String| {
+            send(router.clone(), key.clone(), method, path.to_owned(), body)
+        };
+        let large = "x".repeat(3_000_000);
+        for (method, path, body) in [
+            (Method::PUT, "/files/small", "small".to_owned()),
+            (Method::PUT, "/files/large", large.clone()),
+            (Method::DELETE, "/files/nothing", String::new()),
+            (Method::POST, "/admin/keys", "{\"name\": \"k\", \"scopes\": [\"read\"]}".to_owned()),
+        ] {
+            let reply = ask(method, path, body).await;
+            assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+            assert!(reply.headers().contains_key(RETRY_AFTER));
+        }
+        drop(writer);
+        for path in ["/files/small", "/files/large"] {
+            let read = ask(Method::GET, path, String::new()).await;
+            assert_eq!(read.status(), StatusCode::NOT_FOUND, "{path}");
+            let put = ask(Method::PUT, path, large.clone()).await;
+            assert_eq!(put.status(), StatusCode::CREATED, "{path}");
         }
     });
 }

@@ -2,7 +2,6 @@
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method};
-use serde_json::json;
 
 use super::download::{self, Representation};
 use super::{Content, Needs, Route, no_content, page};
@@ -12,12 +11,12 @@ use crate::outgoing::Pulled;
 use crate::problem::Answer;
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{count, object, text, text_or_null};
+use crate::schema::{count, object, one_of, text, text_or_null};
 
 pub fn routes() -> Vec<Route> {
     let backup = object(&[
         ("name", text()),
-        ("kind", json!({ "enum": ["export", "patch", "unknown"] })),
+        ("kind", one_of(&["export", "patch", "unknown"])),
         ("version", text_or_null()),
         ("base", text_or_null()),
         ("size", count()),
@@ -71,7 +70,8 @@ async fn get(request: Request) -> Answer {
     let etag = HeaderValue::from_str(&backup.etag()).ok();
     let modified = download::http_date(backup.modified);
     let (etag, modified) = (etag.as_ref(), modified.as_ref());
-    let representation = Representation { size: backup.size, etag, modified };
+    let (size, mtime) = (backup.size, Some(backup.modified));
+    let representation = Representation { size, etag, modified, mtime };
     let app = request.app.clone();
     let mut response = download::respond(&request, &representation, |range| {
         let source = FileBytes { file: backup.file, offset: range.start };

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use aeordb::clock::Clock;
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -13,6 +14,9 @@ use jiff::civil::DateTime;
 
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
+
+/// Nanoseconds that the date of an answer may be behind.
+const DATE_AGE_MAX: i64 = 5_000_000_000;
 
 /// Bytes that can be fetched in parts.
 pub struct Representation<'a> {
@@ -22,6 +26,8 @@ pub struct Representation<'a> {
     pub etag: Option<&'a HeaderValue>,
     /// When they were last modified, as [`http_date`] writes it.
     pub modified: Option<&'a HeaderValue>,
+    /// The same in nanoseconds since 1970.
+    pub mtime: Option<i64>,
 }
 
 /// Answers with the part that was asked for, if the conditions hold. `body` gives the bytes of a
@@ -66,7 +72,8 @@ pub fn respond(
 }
 
 /// True if the client has what it asks for; an error if it wants another. Dates count where no
-/// tag is sent (RFC 9110, 13.2.2).
+/// tag is sent (RFC 9110, 13.2.2). What was modified earlier than the client's is not the client's
+/// either: a version may be that of yesterday again.
 fn is_known(
     headers: &HeaderMap,
     representation: &Representation<'_>,
@@ -87,7 +94,7 @@ fn is_known(
     if headers.contains_key(IF_NONE_MATCH) {
         return Ok(matches(headers, IF_NONE_MATCH, etag));
     }
-    Ok(since(IF_MODIFIED_SINCE).is_some_and(|(modified, date)| modified <= date))
+    Ok(since(IF_MODIFIED_SINCE).is_some_and(|(modified, date)| modified == date))
 }
 
 /// True if `If-None-Match` names the tag.
@@ -98,9 +105,22 @@ pub fn is_tag_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 impl Representation<'_> {
     fn describe(&self, headers: &mut HeaderMap) {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        for (name, value) in [(ETAG, self.etag), (LAST_MODIFIED, self.modified)] {
+        let now = Clock::system().now();
+        let modified = match self.mtime {
+            // No answer was modified after it was given. Only where that is near, the date must be
+            // ours instead of the connection's, which is as old as its last answer.
+            Some(mtime) if mtime > now.saturating_sub(DATE_AGE_MAX) => {
+                let date = http_date(now);
+                if let Some(date) = &date {
+                    headers.insert(DATE, date.clone());
+                }
+                http_date(mtime.min(now)).or(date)
+            }
+            _ => self.modified.cloned(),
+        };
+        for (name, value) in [(ETAG, self.etag.cloned()), (LAST_MODIFIED, modified)] {
             if let Some(value) = value {
-                headers.insert(name, value.clone());
+                headers.insert(name, value);
             }
         }
     }

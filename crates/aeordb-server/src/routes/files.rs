@@ -220,7 +220,8 @@ fn load(
 fn send(request: &Request, reader: &Arc<Reader>, cached: &Cached) -> Answer {
     let size = cached.record.size;
     let modified = cached.modified.as_ref();
-    let representation = Representation { size, etag: Some(&cached.etag), modified };
+    let (etag, mtime) = (Some(&cached.etag), cached.record.mtime);
+    let representation = Representation { size, etag, modified, mtime };
     let mut response = download::respond(request, &representation, |range| {
         let (start, end) = (range.start, range.end);
         if let Some(bytes) = &cached.bytes {

@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::json;
 use crate::keys::Scope;
 use crate::problem::{Answer, Problem};
-use crate::request::Request;
-use crate::schema::{backup, closed, count, flag, hash, object, or_null, text, word};
+use crate::request::{Request, SIDES};
+use crate::schema::{backup, closed, count, flag, hash, object, one_of, or_null, text, word};
 use crate::spool;
 
 /// Longest body of JSON that names files to import.
@@ -26,7 +26,7 @@ const FILES_MAX: usize = 256;
 pub fn routes() -> Vec<Route> {
     let files =
         json!({ "anyOf": [backup(), { "type": "array", "items": backup(), "minItems": 1 }] });
-    let merge = json!({ "enum": [true, false, "ours", "theirs"] });
+    let merge = json!({ "anyOf": [flag(), one_of(&SIDES)] });
     let import = closed(&[
         ("file", files),
         ("promote?", flag()),

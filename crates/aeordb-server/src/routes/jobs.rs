@@ -22,7 +22,7 @@ use crate::outgoing::Piped;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{closed, flag, object, text, text_or_null};
+use crate::schema::{closed, flag, object, one_of, text, text_or_null};
 
 /// How often a job that is followed is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -32,7 +32,7 @@ pub fn routes() -> Vec<Route> {
     let job = object(&[
         ("id", text()),
         ("kind", text()),
-        ("state", json!({ "enum": ["running", "done", "failed", "cancelled"] })),
+        ("state", one_of(&["running", "done", "failed", "cancelled"])),
         ("started_at", text()),
         ("ended_at", text_or_null()),
         ("progress", any()),
@@ -167,7 +167,7 @@ async fn get(request: Request) -> Answer {
     }
     let (events, end) = mpsc::channel(1);
     tokio::spawn(follow(request.app.clone(), job, events));
-    let mut response = Response::new(Piped::body(None, end));
+    let mut response = Response::new(Piped::body(None, end, ()));
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)

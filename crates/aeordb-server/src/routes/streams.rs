@@ -15,7 +15,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 
-use super::admin::seconds;
+use super::admin::{Cancelled, seconds};
 use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
@@ -168,18 +168,20 @@ pub async fn piped(
 ) -> Result<Body, Problem> {
     let (mut pipe, mut end) = Pipe::new(app);
     let shared = app.clone();
+    // Writing fails when nobody reads any more, but long work may write nothing for long.
+    let watched = Cancelled::default();
+    let watch = watched.0.clone();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let _counted = Counted::new(&shared);
-        // Nobody cancels it: when nobody reads any more, writing fails.
-        match make(&shared, &mut pipe, &Watch::new()) {
+        match make(&shared, &mut pipe, &watch) {
             // That nobody reads the end either is nobody's loss.
             Ok(()) => drop(pipe.finish()),
             Err(error) => pipe.fail(error),
         }
     });
     match end.recv().await {
-        Some(Ok(first)) => Ok(Piped::body(Some(first), end)),
+        Some(Ok(first)) => Ok(Piped::body(Some(first), end, watched)),
         Some(Err(source)) => {
             let what = "making a stream".into();
             Err(aeordb::Error::Io { what, source }.into())
@@ -232,6 +234,28 @@ mod tests {
         assert_eq!(sent(Some(2)), Some(Err(())));
         assert_eq!(sent(Some(0)), None);
         assert_eq!(app.metrics.exports.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn the_work_for_a_stream_ends_when_its_reader_goes_even_if_it_writes_nothing() {
+        let (_directory, runtime, app) = crate::testing::app();
+        for first in [0, 300_000] {
+            let (ended, end) = std::sync::mpsc::channel();
+            let make = move |_: &App, out: &mut dyn Write, watch: &Watch| {
+                out.write_all(&vec![b'x'; first]).unwrap();
+                while watch.check().is_ok() {
+                    std::thread::yield_now();
+                }
+                ended.send(()).unwrap();
+                watch.check()
+            };
+            runtime.block_on(async {
+                let wait = std::time::Duration::from_millis(50);
+                let body = piped(&app, app.export_permit().unwrap(), make);
+                assert_eq!(tokio::time::timeout(wait, body).await.is_ok(), first > 0);
+            });
+            end.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        }
     }
 
     #[test]

@@ -178,7 +178,7 @@ async fn take_large(
                 let record = ended.then(|| upload.finish_file()).transpose()?;
                 Ok((upload, record))
             };
-            let (written, record) = app.writing_on(write).await?;
+            let (written, record) = app.writing(write).await?;
             upload = written;
             if let Some(record) = record {
                 return Ok((upload, record));

@@ -18,7 +18,9 @@ use crate::keys::Scope;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 use crate::schema;
-use crate::schema::{closed, count, flag, hash, map, object, or_null, text, text_or_null, word};
+use crate::schema::{
+    closed, count, flag, hash, map, object, one_of, or_null, text, text_or_null, word,
+};
 
 const PAGE: &[(&str, &str)] =
     &[("cursor", "the `next` of the page before"), ("limit", "1 to 10000 items")];
@@ -37,7 +39,7 @@ pub fn routes() -> Vec<Route> {
         ("what", text()),
         ("promoted", flag()),
     ]);
-    let change = json!({ "enum": ["added", "modified", "deleted", "renamed"] });
+    let change = one_of(&["added", "modified", "deleted", "renamed"]);
     let change = object(&[("path", text()), ("change", change), ("from?", text())]);
     let items = json!({ "type": "array", "items": change });
     let listed =

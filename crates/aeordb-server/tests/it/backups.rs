@@ -214,3 +214,22 @@ fn no_backup_is_made_where_nobody_would_look_for_it() {
     fs::rename(house.path("old"), house.path("backups")).unwrap();
     house.get("/admin/backups/a.aeordb").expect(200);
 }
+
+#[test]
+fn nothing_was_modified_after_the_answer_was_given() {
+    let house = House::new();
+    house.put("/files/now", b"now");
+    let now = house.get("/files/now").expect(200);
+    assert!(now.headers.contains_key("last-modified"));
+    house.post("/admin/export", r#"{"output": "late.aeordb"}"#).expect(201);
+    let day = std::time::Duration::from_secs(86400);
+    let file =
+        std::fs::File::options().write(true).open(house.path("backups/late.aeordb")).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(modified + day).unwrap();
+    let late = house.get("/admin/backups/late.aeordb").expect(200);
+    assert_eq!(late.headers["last-modified"], late.headers["date"]);
+    file.set_modified(modified - day).unwrap();
+    let old = house.get("/admin/backups/late.aeordb").expect(200);
+    assert_ne!(old.headers["last-modified"], old.headers["date"]);
+}

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use aeordb_server::routes::table;
 use aeordb_server::{Config, Server};
+use serde_json::Value;
 
 use crate::house::{House, Reply};
 
@@ -31,6 +32,52 @@ fn the_description_has_every_route() {
         assert!(!route.answers.is_empty(), "{} {}", route.method, route.path);
     }
     assert_eq!(ids.len(), routes.len());
+}
+
+/// All values that are called `name`, wherever they are.
+fn all<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get(name));
+            members.values().for_each(|value| all(value, name, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| all(value, name, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn programs_can_be_made_from_the_description() {
+    let house = House::new();
+    let document = house.get("/openapi.json").expect(200).json();
+    assert_eq!(document["servers"][0]["url"], "/");
+    let (mut enums, mut contents) = (Vec::new(), Vec::new());
+    all(&document, "enum", &mut enums);
+    assert!(!enums.is_empty());
+    for words in enums {
+        assert!(words.as_array().unwrap().iter().all(Value::is_string), "{words}");
+    }
+    all(&document, "content", &mut contents);
+    for content in
+        contents.into_iter().filter(|content| content["application/vnd.aeordb"].is_object())
+    {
+        assert!(content["application/octet-stream"].is_object(), "{content}");
+    }
+    let operations = document["paths"].as_object().unwrap().values();
+    for operation in operations.flat_map(|path| path.as_object().unwrap().values()) {
+        let needs_key = operation["security"].is_null();
+        assert_eq!(operation["responses"]["401"].is_object(), needs_key, "{operation}");
+        assert!(operation["responses"]["400"]["content"]["application/problem+json"].is_object());
+        for parameter in operation["parameters"].as_array().unwrap() {
+            if parameter["name"] == "cursor" {
+                assert_eq!(parameter["schema"]["minLength"], 1);
+            }
+        }
+    }
+    for path in ["/files/?recursive&cursor=", "/admin/snapshots?cursor=", "/admin/backups?cursor="]
+    {
+        house.get(path).problem(400, "invalid");
+    }
 }
 
 #[test]

@@ -64,7 +64,11 @@ pub fn tree<const N: usize>(entries: [(&str, Entry); N]) -> Tree {
 }
 
 pub fn options() -> Options {
-    Options { clock: Clock::from_fn(|| 1_700_000_000_000_000_000), workers: 2, doubtful: false }
+    Options {
+        clock: Clock::from_fn(|| 1_700_000_000_000_000_000),
+        workers: 2,
+        ..Options::default()
+    }
 }
 
 pub fn memory() -> Database {

@@ -2,6 +2,7 @@
 //! one commit.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -176,23 +177,37 @@ impl Database {
 
     /// Makes one change, durable when this returns.
     pub fn edit(&self, edit: &Edit) -> Result<EditReport> {
-        let mut outcomes = self.commit_together(std::slice::from_ref(edit))?;
+        let mut outcomes = self.commit_together(std::slice::from_ref(edit), self.usual_wait())?;
         outcomes.pop().unwrap_or(Err(Error::Interrupted))
     }
 
     /// Makes many changes, each all or nothing, with one commit, one version and one entry of
     /// history. If that fails, each is tried alone, so that none pays for another.
     pub fn edit_all(&self, edits: &[Edit]) -> Vec<Result<EditReport>> {
-        match self.commit_together(edits) {
+        self.edit_all_until(edits, self.usual_wait())
+    }
+
+    /// The same, with [`Error::Busy`] for each if others write until then.
+    pub(super) fn edit_all_until(
+        &self,
+        edits: &[Edit],
+        until: Option<Instant>,
+    ) -> Vec<Result<EditReport>> {
+        match self.commit_together(edits, until) {
             Ok(outcomes) => outcomes,
             Err(error) if edits.len() == 1 => vec![Err(error)],
+            Err(Error::Busy(why)) => edits.iter().map(|_| Err(Error::Busy(why.clone()))).collect(),
             Err(_) => edits.iter().map(|edit| self.edit(edit)).collect(),
         }
     }
 
-    fn commit_together(&self, edits: &[Edit]) -> Result<Vec<Result<EditReport>>> {
+    fn commit_together(
+        &self,
+        edits: &[Edit],
+        until: Option<Instant>,
+    ) -> Result<Vec<Result<EditReport>>> {
         let purpose = edits.iter().map(|edit| edit.purpose).min().unwrap_or_default();
-        let mut writer = self.writer_for(purpose)?;
+        let mut writer = self.writer_until(purpose, until)?;
         let previous = writer.head();
         for uploaded in edits.iter().filter_map(|edit| edit.uploaded.as_ref()) {
             uploaded.check(&writer)?;

@@ -18,6 +18,13 @@ const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Is told how an edit ended: durable, or not made.
 type Done = Box<dyn FnOnce(Result<EditReport>) + Send>;
 
+/// An edit, who is told of it, and until when it waits for its turn.
+struct Waiting {
+    edit: Edit,
+    done: Done,
+    until: Option<Instant>,
+}
+
 /// What group commits there were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CommitStats {
@@ -29,11 +36,13 @@ pub struct CommitStats {
     pub busy: Duration,
 }
 
-/// The thread that commits. Dropping it waits for the edits that were submitted.
+/// The thread that commits. No edit waits longer for its turn than [`super::Options::patience`] from
+/// when it was submitted. Dropping it waits for the edits that were submitted.
 pub struct Committer {
-    queue: Option<Sender<(Edit, Done)>>,
+    queue: Option<Sender<Waiting>>,
     thread: Option<JoinHandle<()>>,
     stats: Arc<Mutex<CommitStats>>,
+    patience: Option<Duration>,
 }
 
 impl Committer {
@@ -41,12 +50,12 @@ impl Committer {
     pub fn new(database: Arc<Database>) -> Result<Self> {
         let (queue, edits) = unbounded();
         let stats: Arc<Mutex<CommitStats>> = Arc::default();
-        let counted = stats.clone();
+        let (counted, patience) = (stats.clone(), database.patience);
         let thread = std::thread::Builder::new()
             .name("committer".into())
             .spawn(move || serve(&database, &edits, &counted))
             .map_err(|source| Error::Io { what: "starting a thread".into(), source })?;
-        Ok(Committer { queue: Some(queue), thread: Some(thread), stats })
+        Ok(Committer { queue: Some(queue), thread: Some(thread), stats, patience })
     }
 
     /// The group commits so far.
@@ -58,8 +67,9 @@ impl Committer {
     pub fn submit(&self, edit: Edit, done: impl FnOnce(Result<EditReport>) + Send + 'static) {
         let done: Done = Box::new(done);
         let Some(queue) = &self.queue else { return done(Err(Error::Interrupted)) };
-        if let Err(refused) = queue.send((edit, done)) {
-            (refused.0.1)(Err(Error::Interrupted));
+        let until = self.patience.and_then(|wait| Instant::now().checked_add(wait));
+        if let Err(refused) = queue.send(Waiting { edit, done, until }) {
+            (refused.0.done)(Err(Error::Interrupted));
         }
     }
 }
@@ -73,18 +83,19 @@ impl Drop for Committer {
     }
 }
 
-fn serve(database: &Database, queue: &Receiver<(Edit, Done)>, stats: &Mutex<CommitStats>) {
-    for (edit, done) in queue {
+fn serve(database: &Database, queue: &Receiver<Waiting>, stats: &Mutex<CommitStats>) {
+    // The first has waited longest, so that with it the group has waited long enough.
+    for Waiting { edit, done, until } in queue {
         let mut bytes = edit.len();
         let (mut edits, mut waiting) = (vec![edit], vec![done]);
         while edits.len() < EDITS_MAX && bytes < BYTES_MAX {
-            let Ok((edit, done)) = queue.try_recv() else { break };
-            bytes += edit.len();
-            edits.push(edit);
-            waiting.push(done);
+            let Ok(next) = queue.try_recv() else { break };
+            bytes += next.edit.len();
+            edits.push(next.edit);
+            waiting.push(next.done);
         }
         let started = Instant::now();
-        let outcomes = database.edit_all(&edits);
+        let outcomes = database.edit_all_until(&edits, until);
         {
             let mut stats = stats.lock().unwrap_or_else(PoisonError::into_inner);
             stats.commits += 1;

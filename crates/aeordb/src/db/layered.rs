@@ -4,6 +4,7 @@
 use std::path::Path as LocalPath;
 use std::sync::{Arc, Mutex};
 
+use crate::db::turn::Turns;
 use crate::db::{Database, Options, Reader, random_id};
 use crate::error::Result;
 use crate::hash::VersionId;
@@ -32,6 +33,7 @@ impl Database {
         let (crew, clock) = (reader.crew().clone(), options.clock.clone());
         let name = "what lies on it";
         let (log, appender) = Log::open_over(media, name, below, head, crew.clone(), clock)?;
+        let opened_at = appender.root().sequence;
         Ok(Database {
             log,
             path,
@@ -41,6 +43,9 @@ impl Database {
             file: None,
             unpublished: None,
             uploads: Arc::default(),
+            turns: Turns::default(),
+            patience: options.patience,
+            opened_at,
         })
     }
 }

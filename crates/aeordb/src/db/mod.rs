@@ -9,6 +9,7 @@ mod reader;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod upload;
 mod writer;
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use draft::Draft;
 pub use edit::{Edit, EditReport};
@@ -43,6 +45,8 @@ use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
 use crate::watch::Watch;
 
+use self::turn::Turns;
+
 /// How often a writer opens a file that others replace under its hands.
 const ATTEMPTS: usize = 4;
 
@@ -56,6 +60,9 @@ pub struct Options {
     /// Opens for reading also what may show an older state than was acknowledged last, as
     /// [`Database::doubt`] says: for those who look at damage, or name what they want by its hash.
     pub doubtful: bool,
+    /// How long whoever wants to write waits for another thread of this process, a collection
+    /// excepted; without end if not said.
+    pub patience: Option<Duration>,
 }
 
 /// What `promote` did.
@@ -84,6 +91,10 @@ pub struct Database {
     crew: Arc<Crew>,
     clock: Clock,
     appender: Option<Mutex<Appender>>,
+    turns: Turns,
+    patience: Option<Duration>,
+    /// The number of the last commit when it was opened.
+    opened_at: u64,
     /// The file, where it is one of a file system.
     file: Option<Arc<FileMedia>>,
     /// The file as long as it has no name yet: it gets it with its first commit.
@@ -122,6 +133,9 @@ impl Database {
             file: None,
             unpublished: None,
             uploads: Arc::default(),
+            turns: Turns::default(),
+            patience: options.patience,
+            opened_at: 0,
         })
     }
 
@@ -160,6 +174,7 @@ impl Database {
         let holder = || lock_holder(path);
         let clock = options.clock.clone();
         let (log, appender) = Log::open_writer(media, &name, crew.clone(), clock, holder)?;
+        let opened_at = appender.root().sequence;
         Ok(Database {
             log,
             path: path.into(),
@@ -169,6 +184,9 @@ impl Database {
             file: None,
             unpublished: None,
             uploads: Arc::default(),
+            turns: Turns::default(),
+            patience: options.patience,
+            opened_at,
         })
     }
 
@@ -292,9 +310,22 @@ impl Database {
 
     /// The writer, for something that a full disk must not refuse, or must.
     pub fn writer_for(&self, purpose: Purpose) -> Result<Writer<'_>> {
+        let until = self.usual_wait().filter(|_| purpose != Purpose::Collection);
+        self.writer_until(purpose, until)
+    }
+
+    /// Until when somebody waits who begins to wait now.
+    fn usual_wait(&self) -> Option<Instant> {
+        self.patience.and_then(|wait| Instant::now().checked_add(wait))
+    }
+
+    /// The writer; [`Error::Busy`] if others write until then.
+    fn writer_until(&self, purpose: Purpose, until: Option<Instant>) -> Result<Writer<'_>> {
+        let busy = || Error::Busy("the database is being written to, by many or for long".into());
+        let turn = self.turns.take(until).ok_or_else(busy)?;
         let mut appender = self.appender()?;
         appender.begin(purpose)?;
-        Writer::new(self, appender)
+        Writer::new(self, appender, turn)
     }
 
     fn appender(&self) -> Result<MutexGuard<'_, Appender>> {
@@ -374,10 +405,18 @@ impl Database {
     /// Closes the database: what was committed is safe anyway, but this makes the next opening
     /// short, and says so if it did not work.
     pub fn close(self) -> Result<()> {
-        match self.appender {
-            Some(appender) => appender.into_inner().unwrap_or_else(PoisonError::into_inner).close(),
-            None => Ok(()),
-        }
+        let Some(appender) = self.appender else { return Ok(()) };
+        let mut appender = appender.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let opened_at = self.opened_at;
+        appender.close().map_err(|error| match error {
+            Error::Io { what, source } if appender.root().sequence != opened_at => {
+                let what = format!(
+                    "closing the database, whose changes were committed and may be there: {what}"
+                );
+                Error::Io { what, source }
+            }
+            other => other,
+        })
     }
 }
 

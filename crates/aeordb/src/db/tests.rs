@@ -210,3 +210,29 @@ fn system_data_is_found_by_prefix_and_can_be_taken_away() {
     writer.commit().unwrap();
     assert_eq!(found("key/").len(), 1);
 }
+
+#[test]
+fn an_edit_that_waits_too_long_for_its_turn_is_busy_and_never_made() {
+    let media = Arc::new(MemoryMedia::new());
+    let patience = Some(Duration::from_millis(20));
+    let options = Options { workers: 1, patience, ..Options::default() };
+    let database = Database::create_media(media, LocalPath::new("t"), [7; 16], &options).unwrap();
+    let database = Arc::new(database);
+    let committer = Committer::new(database.clone()).unwrap();
+    let writer = database.writer().unwrap();
+    assert!(matches!(database.writer().err(), Some(Error::Busy(_))));
+    let (done, outcomes) = mpsc::channel();
+    for n in 0..3 {
+        let done = done.clone();
+        let edit = put_edit(&database, &format!("/{n}"), b"late");
+        committer.submit(edit, move |outcome| done.send(outcome).unwrap());
+    }
+    for _ in 0..3 {
+        let outcome = outcomes.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(matches!(outcome, Err(Error::Busy(_))), "{outcome:?}");
+    }
+    drop(writer);
+    database.edit(&put_edit(&database, "/next", b"next")).unwrap();
+    assert_eq!(read(&database, "/next").unwrap(), b"next");
+    assert_eq!(read(&database, "/0"), None);
+}

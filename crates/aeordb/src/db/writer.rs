@@ -5,6 +5,7 @@ use std::sync::MutexGuard;
 use bytes::Bytes;
 
 use crate::db::journal::{self, HistoryEntry, Snapshot};
+use crate::db::turn::Turn;
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
@@ -20,14 +21,20 @@ use crate::store::{AppendEntries, Bitmap, ReadEntries};
 pub struct Writer<'a> {
     database: &'a Database,
     appender: MutexGuard<'a, Appender>,
+    /// Given up after the appender.
+    _turn: Turn<'a>,
     root: Root,
     committed: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(database: &'a Database, appender: MutexGuard<'a, Appender>) -> Result<Self> {
+    pub(super) fn new(
+        database: &'a Database,
+        appender: MutexGuard<'a, Appender>,
+        turn: Turn<'a>,
+    ) -> Result<Self> {
         let root = appender.root().clone();
-        let mut writer = Writer { database, appender, root, committed: false };
+        let mut writer = Writer { database, appender, _turn: turn, root, committed: false };
         if writer.root.sequence == 0 {
             writer.begin_database();
         }

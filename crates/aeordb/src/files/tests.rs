@@ -34,7 +34,7 @@ impl Desk {
         // Long after all files were made: their times are old enough to be trusted.
         let clock = Clock::from_fn(|| 9_000_000_000_000_000_000);
         let media = Arc::new(MemoryMedia::new());
-        let options = Options { clock, workers, doubtful: false };
+        let options = Options { clock, workers, ..Options::default() };
         let name = LocalPath::new("memory");
         let database = Database::create_media(media.clone(), name, [7; 16], &options).unwrap();
         Desk { media, database }

@@ -149,7 +149,7 @@ fn history_that_has_outlived_its_use_is_not_copied() {
     let disk = SimulatedDisk::new([]);
     let now = std::sync::atomic::AtomicI64::new(0);
     let clock = Clock::from_fn(move || now.fetch_add(DAY, Ordering::Relaxed));
-    let options = Options { clock, workers: 1, doubtful: false };
+    let options = Options { clock, workers: 1, ..Options::default() };
     let media = Arc::new(disk.open());
     let database = Database::create_media(media, world::name(), [7; 16], &options).unwrap();
     for n in 0..1010 {

@@ -248,3 +248,21 @@ fn a_misdirected_write_is_found_out() {
         }
     }
 }
+
+#[test]
+fn a_close_that_fails_after_a_commit_says_that_the_changes_may_be_there() {
+    for changed in [true, false] {
+        let disk = SimulatedDisk::new(World::new().base);
+        let database = write(&disk).unwrap();
+        if changed {
+            world::put(&database, "/x", b"x").unwrap();
+        }
+        let shown = observe(&database).unwrap();
+        disk.inject(Fault::after(0, Failure::Io).on(&[Operation::Write]).lasting());
+        let outcome = database.close();
+        let told = outcome.as_ref().is_err_and(|error| error.to_string().contains("may be there"));
+        assert_eq!(told, changed, "{outcome:?}");
+        disk.clear_faults();
+        assert_eq!(seen_on(&rebooted(&disk)), shown);
+    }
+}

@@ -29,7 +29,7 @@ fn collect(database: &Database) -> GcReport {
 fn create_with_clock(disk: &SimulatedDisk, step: i64) -> Database {
     let now = AtomicI64::new(0);
     let clock = Clock::from_fn(move || now.fetch_add(step, Ordering::Relaxed));
-    let options = Options { clock, workers: 1, doubtful: false };
+    let options = Options { clock, workers: 1, ..Options::default() };
     Database::create_media(Arc::new(disk.open()), world::name(), [7; 16], &options).unwrap()
 }
 

@@ -29,7 +29,7 @@ const STEP: i64 = 1_000_000_000;
 pub fn options() -> Options {
     let now = AtomicI64::new(START);
     let clock = Clock::from_fn(move || now.fetch_add(STEP, Ordering::Relaxed));
-    Options { clock, workers: 1, doubtful: false }
+    Options { clock, workers: 1, ..Options::default() }
 }
 
 pub fn name() -> &'static LocalPath {
