@@ -16,12 +16,14 @@ pub(crate) mod survey;
 
 use crate::db::{Database, Extent, FileKind, HistoryEntry, Purpose, Writer};
 use crate::error::{Error, Result};
+use crate::format::FrameKind;
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
 use crate::gc::mark::Roots;
-use crate::gc::survey::Survey;
+use crate::gc::survey::{Survey, releasable};
 use crate::hash::Hash;
 use crate::log::appender::Appender;
+use crate::log::frames::{Frames, Seen};
 use crate::log::index::Index;
 use crate::store::Bitmap;
 use crate::watch::Watch;
@@ -30,8 +32,8 @@ use crate::watch::Watch;
 const HISTORY_KEPT: usize = 1000;
 /// How long others are kept, in nanoseconds: 30 days.
 const HISTORY_AGE: i64 = 30 * 24 * 3600 * 1_000_000_000;
-/// Living bytes, before compression, that one collection moves out of mostly dead blocks. What is
-/// more waits for the next one.
+/// Living bytes, before compression, that are moved out of sparse blocks at once. What is more is
+/// moved after that, with a commit between.
 const MOVED_LEN_MAX: u64 = 1024 * 1024 * 1024;
 
 /// What a collection frees stays for one more while the file takes at most this part more than what
@@ -71,27 +73,44 @@ pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcRe
     }
     let allocated = || database.log().allocated();
     let before = allocated()?;
-    let waiting = release_what_waited(database)?;
-    let mut report = match collect_once(database, MOVED_LEN_MAX, &waiting, watch) {
-        // Nothing is moved then: the index alone, for which there is a reserve, frees what is
-        // wholly dead.
-        Err(error) if error.is_no_space() => collect_once(database, 0, &waiting, watch),
-        collected => collected,
-    }?;
+    let mut report = release_what_waited(database)?;
+    watch.expect(0, 0);
+    let mut left = usize::MAX;
+    loop {
+        let pass = match collect_once(database, MOVED_LEN_MAX, &report, watch) {
+            // Nothing is moved then: the index alone, for which there is a reserve, frees what is
+            // wholly dead.
+            Err(error) if error.is_no_space() => collect_once(database, 0, &report, watch)?,
+            collected => collected?,
+        };
+        report = pass.report;
+        if pass.left == 0 || pass.left >= left {
+            break;
+        }
+        left = pass.left;
+    }
     // What a collection writes takes space as well.
     report.bytes_released = report.bytes_released.min(before.saturating_sub(allocated()?));
     Ok(report)
 }
 
-/// Collects, and moves at most so many living bytes.
+/// What one pass of a collection did.
+struct Pass {
+    /// With what was done before it.
+    report: GcReport,
+    /// Sparse blocks that it left.
+    left: usize,
+}
+
+/// Collects after what `before` says was done, and moves at most so many living bytes.
 fn collect_once(
     database: &Database,
     moved_max: u64,
-    waiting: &Waiting,
+    before: &GcReport,
     watch: &Watch,
-) -> Result<GcReport> {
+) -> Result<Pass> {
     let mut writer = database.writer_for(Purpose::Collection)?;
-    watch.expect(0, writer.entries().end() - DATABASE_START);
+    watch.expect_more(writer.entries().end() - DATABASE_START);
     // Damaged pages of the index are healed before their entries are numbered for good.
     writer.entries().records().try_for_each(|record| record.map(drop))?;
     let trimmed = trim_history(database, &mut writer)?;
@@ -103,19 +122,25 @@ fn collect_once(
     keep_uploads(database, written.index(), &mut live)?;
     let survey = Survey::new(written.index(), written.source(), live, watch)?;
     let mut report = survey.report();
-    report.bytes_released = waiting.released;
-    report.bytes_deferred = waiting.held;
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
-    if report.entries_collected == 0 && !trimmed && survey.sparse().next().is_none() {
-        return Ok(report);
+    let worth = report.entries_collected > 0 || trimmed || survey.sparse() > 0;
+    report.entries_collected += before.entries_collected;
+    report.bytes_collected = before.bytes_collected;
+    report.bytes_released = before.bytes_released;
+    report.bytes_deferred = before.bytes_deferred;
+    if !worth {
+        return Ok(Pass { report, left: 0 });
     }
     let void_before = appender.void_bytes();
+    let block_len = appender.source().media().block_len();
+    let freed_before = releasable(appender.voids(), block_len);
     let moved_from = appender.end();
-    survey.move_living(appender, moved_max, watch)?;
+    let left = survey.move_living(appender, moved_max, watch)?;
     appender.flush()?;
     let voids = survey.voids(appender, moved_from, watch)?;
     let void_now = len_of(&voids);
-    report.bytes_collected = void_now.saturating_sub(void_before);
+    let freed = releasable(&voids, block_len).saturating_sub(freed_before);
+    report.bytes_collected += void_now.saturating_sub(void_before);
     report.bytes_live = appender.end().saturating_sub(DATABASE_START + void_now);
     let mut root = writer.root().clone();
     root.epoch += 1;
@@ -124,19 +149,43 @@ fn collect_once(
     appender.write_both_superblocks()?;
     appender.trim_reserve();
     let log = database.log();
-    let held = len_of(&log.unreleased(appender.voids())?);
+    let held = held_bytes(database, appender.voids(), appender.end())?;
     // A disk that is full needs the space at once.
     let has_room = !appender.is_short() && log.free()? > held;
     if has_room && log.allocated()? <= kept_max(report.bytes_live) {
         report.bytes_deferred = held;
     } else {
         let now = release_unread(database, appender)?;
-        report.bytes_released += now.released;
-        report.bytes_deferred = now.held;
+        report.bytes_released += now.bytes_released;
+        report.bytes_deferred = now.bytes_deferred;
     }
     // Voids grow together: what was released before is not counted again.
-    report.bytes_deferred = report.bytes_deferred.min(report.bytes_collected + waiting.held);
-    Ok(report)
+    report.bytes_deferred = report.bytes_deferred.min(before.bytes_deferred + freed);
+    // A full disk: what can be moved then is not.
+    let left = if moved_max > 0 { left } else { 0 };
+    Ok(Pass { report, left })
+}
+
+/// Bytes of the disk that voids of a file that ends at `end` hold, though nothing needs them.
+fn held_bytes(database: &Database, voids: &[VoidRef], end: u64) -> Result<u64> {
+    let (log, source) = (database.log(), database.log().source());
+    let block_len = source.media().block_len();
+    let unreleased = log.unreleased(voids)?;
+    let mut held = releasable(&unreleased, block_len);
+    for void in &unreleased {
+        // Voids grow together: a part of one may be released already.
+        let range = void.offset.get()..void.offset.get() + void.len.get();
+        for seen in Frames::new(source, range, &[]) {
+            if let Seen::Frame(at, header) = seen?
+                && header.frame_kind() == Some(FrameKind::Void)
+            {
+                let released = VoidRef { offset: at.into(), len: header.frame_len().into() };
+                held = held.saturating_sub(releasable(&[released], block_len));
+            }
+        }
+    }
+    let needed = end.saturating_sub(len_of(voids));
+    Ok(held.min(log.allocated()?.saturating_sub(needed)))
 }
 
 /// Bytes that the file may take for what this collection freed to stay.
@@ -157,7 +206,7 @@ fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
     let survey = Survey::new(view.index(), view.source(), live, watch)?;
     let mut report = survey.report();
     let log = database.log();
-    let waiting = len_of(&log.unreleased(&voids)?);
+    let waiting = held_bytes(database, &voids, end)?;
     let are_read = log.has_readers_before(view.root().epoch)?;
     let mut allocated = log.allocated()?;
     if are_read {
@@ -166,13 +215,15 @@ fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
         report.bytes_released = waiting;
         allocated = allocated.saturating_sub(waiting);
     }
-    if report.entries_collected > 0 || !gone.is_empty() || survey.sparse().next().is_some() {
-        let (live, void) = survey.foreseen(view.index(), end, MOVED_LEN_MAX);
+    if report.entries_collected > 0 || !gone.is_empty() || survey.sparse() > 0 {
+        let (live, foreseen) = survey.foreseen(end);
+        let block_len = log.source().media().block_len();
+        let freed = releasable(&foreseen, block_len).saturating_sub(releasable(&voids, block_len));
         report.bytes_live = live;
-        report.bytes_collected = void.saturating_sub(len_of(&voids));
+        report.bytes_collected = len_of(&foreseen).saturating_sub(len_of(&voids));
         match allocated <= kept_max(live) || are_read {
-            true => report.bytes_deferred += report.bytes_collected,
-            false => report.bytes_released += report.bytes_collected,
+            true => report.bytes_deferred += freed,
+            false => report.bytes_released += freed,
         }
     }
     Ok(report)
@@ -182,20 +233,11 @@ fn len_of(voids: &[VoidRef]) -> u64 {
     voids.iter().map(|void| void.len.get()).sum()
 }
 
-/// What became of voids that were not released.
-#[derive(Default)]
-struct Waiting {
-    /// Bytes that the file takes less.
-    released: u64,
-    /// Bytes that readers hold.
-    held: u64,
-}
-
 /// Releases what an earlier collection left to this one.
-fn release_what_waited(database: &Database) -> Result<Waiting> {
+fn release_what_waited(database: &Database) -> Result<GcReport> {
     let mut writer = database.writer_for(Purpose::Collection)?;
     if database.log().unreleased(writer.entries().voids())?.is_empty() {
-        return Ok(Waiting::default());
+        return Ok(GcReport::default());
     }
     // Whoever opens the file pins what it found, and looks again if another superblock is there by
     // then. So a reader is either seen or finds the new state.
@@ -205,17 +247,18 @@ fn release_what_waited(database: &Database) -> Result<Waiting> {
 
 /// Releases voids that are not, unless a reader may need them. Both superblocks lead to their
 /// checkpoint.
-fn release_unread(database: &Database, appender: &mut Appender) -> Result<Waiting> {
+fn release_unread(database: &Database, appender: &mut Appender) -> Result<GcReport> {
     let log = database.log();
-    let waiting = log.unreleased(appender.voids())?;
+    let mut report = GcReport::default();
     if log.has_readers_before(appender.root().epoch)? {
-        return Ok(Waiting { held: len_of(&waiting), released: 0 });
+        report.bytes_deferred = held_bytes(database, appender.voids(), appender.end())?;
+        return Ok(report);
     }
     let before = log.allocated()?;
-    log.release(&waiting)?;
-    let released = before.saturating_sub(log.allocated()?);
+    log.release(&log.unreleased(appender.voids())?)?;
+    report.bytes_released = before.saturating_sub(log.allocated()?);
     appender.renew_reserve();
-    Ok(Waiting { released, held: 0 })
+    Ok(report)
 }
 
 /// Marks what uploads under way may have written: nothing reaches it yet.

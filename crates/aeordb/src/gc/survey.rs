@@ -1,8 +1,10 @@
 //! Which blocks living entries are in, and what is void once only they count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::error::Result;
+use crate::format::FRAME_HEADER_LEN;
 use crate::format::block;
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
@@ -15,8 +17,13 @@ use crate::log::source::Source;
 use crate::store::{Bitmap, Place};
 use crate::watch::Watch;
 
-/// A block is mostly dead if less than one part in so many of its bytes lives.
-const LIVING_PART: u64 = 2;
+/// What stays takes at most this many times what lives in it, as a fraction: the rest is moved.
+const TAKEN: (u64, u64) = (3, 2);
+/// Blocks are judged together until they take so many bytes: what lies between small ones takes
+/// space as well, since a file system gives back whole blocks of its own.
+const GROUP_LEN: u64 = 64 * 1024;
+/// What groups must free together to be worth it: what is moved takes space where it goes.
+const GAIN_MIN: u64 = 64 * 1024;
 
 /// What is known of a block with living entries.
 #[derive(Clone, Copy, Default)]
@@ -32,9 +39,9 @@ struct Use {
 }
 
 impl Use {
-    /// Moving what lives costs less than it frees.
-    fn is_sparse(&self) -> bool {
-        self.raw_living * LIVING_PART < self.raw
+    /// Bytes of the frame that what lives accounts for.
+    fn living_len(&self) -> u64 {
+        self.frame_len * self.raw_living / self.raw.max(1)
     }
 }
 
@@ -42,13 +49,16 @@ impl Use {
 pub struct Survey {
     live: Bitmap,
     blocks: BTreeMap<u64, Use>,
+    /// Blocks that take much more than what lives in them.
+    sparse: BTreeSet<u64>,
     entries_collected: u64,
 }
 
 impl Survey {
     /// Looks at every entry of the index; the numbers of those that live are in `live`.
     pub fn new(index: &Index, source: &Source, live: Bitmap, watch: &Watch) -> Result<Self> {
-        let mut survey = Survey { live, blocks: BTreeMap::new(), entries_collected: 0 };
+        let (blocks, sparse) = (BTreeMap::new(), BTreeSet::new());
+        let mut survey = Survey { live, blocks, sparse, entries_collected: 0 };
         for record in index.all_records() {
             watch.check()?;
             let record = record?;
@@ -69,6 +79,7 @@ impl Survey {
             surveyed = end;
         }
         survey.blocks = blocks;
+        survey.sparse = find_sparse(&survey.blocks, source.media().block_len());
         Ok(survey)
     }
 
@@ -104,9 +115,9 @@ impl Survey {
         &self.live
     }
 
-    /// Blocks that are mostly dead.
-    pub fn sparse(&self) -> impl Iterator<Item = u64> + '_ {
-        self.blocks.iter().filter(|(_, block)| block.is_sparse()).map(|(at, _)| *at)
+    /// How many blocks take much more than what lives in them.
+    pub fn sparse(&self) -> usize {
+        self.sparse.len()
     }
 
     /// What was found.
@@ -119,34 +130,34 @@ impl Survey {
         }
     }
 
-    /// Bytes that blocks with living entries will have in a file that ends at `end`, and those that
-    /// will be void.
-    pub fn foreseen(&self, index: &Index, end: u64, raw_max: u64) -> (u64, u64) {
-        let (mut emptied, mut again) = (0, 0);
-        for (_, block) in self.moved(index, raw_max) {
-            emptied += block.frame_len;
-            again += block.frame_len * block.raw_living / block.raw.max(1);
+    /// Bytes that blocks with living entries will have in a file that ends at `end`, and what will be
+    /// void there.
+    pub fn foreseen(&self, end: u64) -> (u64, Vec<VoidRef>) {
+        let (mut len, mut kept) = (0, BTreeMap::new());
+        for (at, block) in &self.blocks {
+            match self.sparse.contains(at) {
+                true => len += block.living_len(),
+                false => {
+                    len += block.frame_len;
+                    kept.insert(*at, block.frame_len);
+                }
+            }
         }
-        let frames: u64 = self.blocks.values().map(|block| block.frame_len).sum();
-        let kept = frames - emptied;
-        (kept + again, end.saturating_sub(DATABASE_START).saturating_sub(kept))
+        (len, gaps(kept, end))
     }
 
     /// About how many bytes the living entries take once nothing else is in their blocks.
     pub fn packed(&self) -> u64 {
-        self.blocks
-            .values()
-            .map(|block| block.frame_len * block.raw_living / block.raw.max(1))
-            .sum()
+        self.blocks.values().map(Use::living_len).sum()
     }
 
-    /// The mostly dead blocks whose living entries one collection moves: `raw_max` bytes of them
-    /// at most, and no more entries than the index holds in memory.
-    fn moved(&self, index: &Index, raw_max: u64) -> impl Iterator<Item = (u64, &Use)> {
+    /// The sparse blocks whose living entries are moved at once: `raw_max` bytes of them at most,
+    /// and no more entries than the index holds in memory.
+    fn moved(&self, index: &Index, raw_max: u64) -> impl Iterator<Item = u64> {
         let mut room = RECENT_ENTRIES_MAX.saturating_sub(index.recent_len()) as u64;
         let mut moved = 0;
-        let sparse = self.blocks.iter().filter(|(_, block)| block.is_sparse());
-        sparse.map(|(at, block)| (*at, block)).take_while(move |(_, block)| {
+        self.sparse.iter().copied().take_while(move |at| {
+            let block = self.blocks.get(at).copied().unwrap_or_default();
             moved += block.raw_living;
             // One entry fewer than would make it a run.
             let left = room.saturating_sub(block.living);
@@ -155,13 +166,16 @@ impl Survey {
         })
     }
 
-    /// Appends the living entries of those blocks again: their old numbers stay valid.
-    pub fn move_living(&self, to: &mut Appender, raw_max: u64, watch: &Watch) -> Result<()> {
+    /// Appends the living entries of those blocks again: their old numbers stay valid. Returns how
+    /// many sparse blocks are left.
+    pub fn move_living(&self, to: &mut Appender, raw_max: u64, watch: &Watch) -> Result<usize> {
         let index = to.snapshot();
         let source = to.source().clone();
         to.fork_index();
-        for (at, _) in self.moved(index.index(), raw_max) {
+        let mut left = self.sparse();
+        for at in self.moved(index.index(), raw_max) {
             watch.check()?;
+            left -= 1;
             let block = source.raw_block(at, None)?;
             let decoded = source.named(block.decode(at))?;
             for (entry, ordinal) in block.head.entries.iter().zip(0u16..) {
@@ -172,7 +186,7 @@ impl Survey {
                 }
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// What is void up to the appender's end: everything but the blocks that living entries are
@@ -195,21 +209,87 @@ impl Survey {
                 needed.insert(at, self.blocks.get(&at).map_or(0, |block| block.frame_len));
             }
         }
-        let mut voids = Vec::new();
-        let mut at = DATABASE_START;
-        for (offset, len) in needed {
-            if offset > at {
-                voids.push(VoidRef { offset: at.into(), len: (offset - at).into() });
+        for (offset, len) in &mut needed {
+            if *len == 0 {
+                *len = source.block_len(*offset)?;
             }
-            let len = match len {
-                0 => source.block_len(offset)?,
-                known => known,
-            };
-            at = offset + len;
         }
-        if appender.end() > at {
-            voids.push(VoidRef { offset: at.into(), len: (appender.end() - at).into() });
-        }
-        Ok(voids)
+        Ok(gaps(needed, appender.end()))
     }
+}
+
+/// What lies between frames, given by offset and length, up to `end`.
+fn gaps(frames: BTreeMap<u64, u64>, end: u64) -> Vec<VoidRef> {
+    let mut voids = Vec::new();
+    let mut at = DATABASE_START;
+    for (offset, len) in frames.into_iter().chain([(end, 0)]) {
+        if offset > at {
+            voids.push(VoidRef { offset: at.into(), len: (offset - at).into() });
+        }
+        at = offset + len;
+    }
+    voids
+}
+
+/// Bytes in whole blocks of the file system that releasing these voids gives back.
+pub fn releasable(voids: &[VoidRef], block_len: u64) -> u64 {
+    let inside = |void: &VoidRef| {
+        let start = void.offset.get() + FRAME_HEADER_LEN as u64;
+        let end = void.offset.get() + void.len.get();
+        (end / block_len).saturating_sub(start.div_ceil(block_len)) * block_len
+    };
+    voids.iter().map(inside).sum()
+}
+
+/// The blocks that take much more than what lives in them: alone, or together with others in the same
+/// blocks of the file system. Where little would come of that, alone.
+fn find_sparse(blocks: &BTreeMap<u64, Use>, block_len: u64) -> BTreeSet<u64> {
+    let takes_much = |taken: u64, living: u64| living * TAKEN.0 < taken * TAKEN.1;
+    let alone = |block: &Use| takes_much(block.raw, block.raw_living);
+    let mut sparse: BTreeSet<u64> =
+        blocks.iter().filter(|(_, block)| alone(block)).map(|(at, _)| *at).collect();
+    let (mut together, mut gain) = (Vec::new(), 0);
+    for group in groups(blocks.iter().filter(|(_, block)| !alone(block)), block_len) {
+        let taken = group.taken.end - group.taken.start;
+        if takes_much(taken, group.living) {
+            gain += taken - group.living;
+            together.extend(group.blocks);
+        }
+    }
+    if gain >= GAIN_MIN {
+        sparse.extend(together);
+    }
+    sparse
+}
+
+/// Blocks that take space together.
+struct Group {
+    blocks: Vec<u64>,
+    /// The whole blocks of the file system that they are in.
+    taken: Range<u64>,
+    living: u64,
+}
+
+/// Blocks, in their order, in groups.
+fn groups<'a>(blocks: impl Iterator<Item = (&'a u64, &'a Use)>, block_len: u64) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (at, block) in blocks {
+        let start = at / block_len * block_len;
+        let end = (at + block.frame_len).next_multiple_of(block_len);
+        let near = |group: &&mut Group| {
+            start <= group.taken.end && group.taken.end - group.taken.start < GROUP_LEN
+        };
+        match groups.last_mut().filter(near) {
+            Some(group) => {
+                group.blocks.push(*at);
+                group.taken.end = end;
+                group.living += block.living_len();
+            }
+            None => {
+                let (blocks, living) = (vec![*at], block.living_len());
+                groups.push(Group { blocks, taken: start..end, living });
+            }
+        }
+    }
+    groups
 }

@@ -35,6 +35,9 @@ use unpublished::Unpublished;
 
 /// What `stat` counts the space of a file in.
 const STAT_BLOCK_LEN: u64 = 512;
+/// The block of a file system that does not say; and what is made of one that says too much.
+const BLOCK_LEN: u64 = 4096;
+const BLOCK_LEN_MAX: u64 = 64 * 1024;
 
 /// An open file. Dropping it closes the file, frees its locks, and removes a file that was
 /// created but never published.
@@ -296,6 +299,11 @@ impl Media for FileMedia {
 
     fn allocated(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.blocks().saturating_mul(STAT_BLOCK_LEN))
+    }
+
+    fn block_len(&self) -> u64 {
+        let found = uninterrupted(|| statvfs::fstatvfs(&self.file));
+        found.map_or(BLOCK_LEN, |found| found.fragment_size()).clamp(512, BLOCK_LEN_MAX)
     }
 
     fn free(&self) -> io::Result<u64> {

@@ -80,6 +80,11 @@ pub trait Media: Send + Sync {
         self.len()
     }
 
+    /// Bytes that the file system gives and takes back together.
+    fn block_len(&self) -> u64 {
+        1
+    }
+
     /// Bytes that the file system has left for files of ours.
     fn free(&self) -> io::Result<u64> {
         Ok(u64::MAX)

@@ -125,12 +125,12 @@ fn the_living_rest_of_a_mostly_dead_block_is_moved() {
 }
 
 #[test]
-fn a_block_of_which_more_than_half_lives_stays() {
+fn a_block_of_which_more_than_two_thirds_live_stays() {
     let disk = SimulatedDisk::new([]);
     let database = create(&disk);
     let mut writer = database.writer().unwrap();
     writer.entries().append(Kind::Chunk, &noise(0, 4000)).unwrap();
-    writer.entries().append(Kind::Chunk, &noise(1, 3000)).unwrap();
+    writer.entries().append(Kind::Chunk, &noise(1, 1800)).unwrap();
     writer.commit().unwrap();
     put(&database, "/living", &noise(0, 4000)).unwrap();
     let view = || database.reader().unwrap().view().clone();

@@ -27,6 +27,7 @@ mod model;
 mod newer;
 mod own;
 mod salvage;
+mod space;
 mod stale;
 mod torn;
 mod world;
