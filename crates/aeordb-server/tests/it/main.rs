@@ -10,6 +10,7 @@ mod house;
 mod keys;
 mod limits;
 mod meta;
+mod openapi;
 mod page;
 mod slow;
 mod streams;
