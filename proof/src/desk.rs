@@ -12,8 +12,8 @@ use crate::trace::{self, Exit, TRACED, Watcher};
 /// Where the program keeps what it knows of local files.
 const CACHE: &str = "cache";
 /// What a traced program printed.
-const OUT: &str = "out.txt";
-const ERR: &str = "err.txt";
+pub const OUT: &str = "out.txt";
+pub const ERR: &str = "err.txt";
 
 /// The program, and a directory to run it in.
 #[derive(Clone, Debug)]
@@ -77,8 +77,9 @@ impl Desk {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
-        let (words, err) = (words.join(" "), String::from_utf8_lossy(&output.stderr));
-        Err(Error::new(format!("aeordb {words} ended with {}: {err}", output.status)))
+        let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+        let (words, said) = (words.join(" "), String::from_utf8_lossy(said));
+        Err(Error::new(format!("aeordb {words} ended with {}: {said}", output.status)))
     }
 
     /// Runs the program and shows the watcher its system calls.

@@ -4,6 +4,10 @@
 //! changed), `inject` disturbs one of them. `verbs` are the commands, `base` what they work on,
 //! `course` where they lead and what may be left, `sweep` goes through all points. `state` is what
 //! a database shows.
+//!
+//! `record` writes down what a program does to the files of a directory, `disk` says what may be
+//! left of that after a power cut, `history` makes random commands and knows where they lead,
+//! `opened` has the real program look at an image, `power_cut` cuts at any moment.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -11,9 +15,14 @@ mod base;
 mod calls;
 mod course;
 mod desk;
+mod disk;
 mod error;
+mod history;
 mod inject;
+mod opened;
 mod options;
+mod power_cut;
+mod record;
 mod registers;
 mod state;
 mod sweep;
@@ -23,7 +32,7 @@ mod verbs;
 use std::process::ExitCode;
 
 use error::{Doing, Outcome};
-use options::{HELP, Options};
+use options::{HELP, Options, Task};
 
 /// The program.
 #[expect(clippy::print_stderr, reason = "where errors go")]
@@ -54,5 +63,8 @@ fn run() -> Outcome<bool> {
     for path in [&mut options.program, &mut options.work] {
         *path = std::path::absolute(&*path).doing_to("cannot resolve", path)?;
     }
-    sweep::run(&options)
+    match options.task {
+        Task::Sweep => sweep::run(&options),
+        Task::PowerCut => power_cut::run(&options),
+    }
 }

@@ -17,27 +17,42 @@ Kills, starves and cuts off the real program at every step, and looks at what is
                                  the command that is run again killed too; and all calls, reads
                                  too, made to fail or to fall short
 
+  aeordb-proof power-cut [OPTIONS]
+                                 random histories of commands; the power is cut at any moment, and
+                                 what may be on the disk then is opened; images that are wrong are
+                                 kept in WORK/kept, named by seed and point
+
   --aeordb FILE      the program [target/debug/aeordb]
   --work DIR         scratch, emptied first [target/proof]
   --jobs N           how much is done at once [as there are processors]
-  --seed N           decides all that is random [1]
+  --seed N           decides all that is random [1]; of histories it is the first one's
+  --seconds N        goes on for so long (power-cut)
   --verbs A,B        only these
   --most N           of each verb so many points of each pass, chosen at random
-                     [all; of two kills: 200]
+                     [all; of two kills: 200]; of images so many [1000]
   --at POINT         only this point: before:7, after:7, half:7, EIO:7, ENOSPC:7, EINTR:7,
                      short:7, full:7, or of reads read-EIO:7 and the like
   --then POINT       and this one of the command that is run again
 ";
 
+/// What is to be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Task {
+    Sweep,
+    PowerCut,
+}
+
 /// All options, with their defaults filled in.
 #[derive(Clone, Debug)]
 pub struct Options {
+    pub task: Task,
     pub program: PathBuf,
     pub work: PathBuf,
     pub jobs: usize,
     pub seed: u64,
     pub verbs: Vec<&'static Verb>,
     pub most: Option<usize>,
+    pub seconds: Option<u64>,
     pub at: Option<Injection>,
     pub then: Option<Injection>,
 }
@@ -45,18 +60,21 @@ pub struct Options {
 impl Options {
     /// Reads the command line; none when it asked for help.
     pub fn parse(mut parser: lexopt::Parser) -> Outcome<Option<Self>> {
-        match parser.next()? {
-            Some(Value(word)) if word == "sweep" => {}
+        let task = match parser.next()? {
+            Some(Value(word)) if word == "sweep" => Task::Sweep,
+            Some(Value(word)) if word == "power-cut" => Task::PowerCut,
             Some(Short('h') | Long("help")) | None => return Ok(None),
             Some(other) => return Err(other.unexpected().into()),
-        }
+        };
         let mut options = Options {
+            task,
             program: "target/debug/aeordb".into(),
             work: "target/proof".into(),
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             seed: 1,
             verbs: VERBS.iter().collect(),
             most: None,
+            seconds: None,
             at: None,
             then: None,
         };
@@ -81,6 +99,7 @@ impl Options {
             "seed" => self.seed = parser.value()?.parse()?,
             "verbs" => self.verbs = verbs(&parser.value()?.string()?)?,
             "most" => self.most = Some(parser.value()?.parse()?),
+            "seconds" => self.seconds = Some(parser.value()?.parse()?),
             "at" => self.at = Some(parser.value()?.string()?.parse()?),
             "then" => self.then = Some(parser.value()?.string()?.parse()?),
             _ => return Err(Error::new(format!("unknown option --{name} (see --help)"))),

@@ -28,6 +28,11 @@ impl Registers {
         [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]
     }
 
+    /// What the call returned, once it was made.
+    pub fn result(&self) -> i64 {
+        self.values.rax.cast_signed()
+    }
+
     /// The call is not made and returns this error.
     pub fn fail(mut self, error: Errno) -> Outcome<()> {
         self.values.orig_rax = u64::MAX;

@@ -5,8 +5,10 @@
 //! be traced, puts up the filter, and becomes the program.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,6 +39,75 @@ pub struct Call {
     pub arguments: [u64; 6],
     /// What its descriptor is, if it has one.
     pub file: Option<Target>,
+    thread: Pid,
+}
+
+/// Bytes of memory that are read at once; no page is smaller.
+const PAGE_LEN: usize = 4096;
+/// The longest path that a call can name.
+const PATH_LEN_MAX: usize = 4096;
+
+impl Call {
+    /// The thread that makes it.
+    pub fn thread(&self) -> i32 {
+        self.thread.as_raw()
+    }
+
+    /// Bytes of the program's memory: what a call is about to write.
+    pub fn memory(&self, address: u64, len: u64) -> Outcome<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(len).doing("too much to write at once")?];
+        self.open_memory()?
+            .read_exact_at(&mut bytes, address)
+            .doing("cannot read the memory of a traced program")?;
+        Ok(bytes)
+    }
+
+    /// A path in the program's memory.
+    pub fn path_at(&self, address: u64) -> Outcome<PathBuf> {
+        let memory = self.open_memory()?;
+        let mut path = Vec::new();
+        let mut page = [0; PAGE_LEN];
+        while path.len() < PATH_LEN_MAX {
+            // The page after the one that it ends in may not be there.
+            let at = address + path.len() as u64;
+            let len = PAGE_LEN - usize::try_from(at % PAGE_LEN as u64).unwrap_or_default();
+            let what = "cannot read a path of a traced program";
+            memory.read_exact_at(&mut page[..len], at).doing(what)?;
+            let end = page[..len].iter().position(|byte| *byte == 0);
+            path.extend_from_slice(&page[..end.unwrap_or(len)]);
+            if end.is_some() {
+                return Ok(PathBuf::from(OsStr::from_bytes(&path)));
+            }
+        }
+        Err(Error::new("a traced program names a path without an end"))
+    }
+
+    /// Where the file behind a descriptor is.
+    pub fn path_of(&self, descriptor: u64) -> Option<PathBuf> {
+        fs::read_link(self.entry("fd", descriptor)).ok()
+    }
+
+    /// The file behind a descriptor.
+    pub fn metadata_of(&self, descriptor: u64) -> Outcome<Metadata> {
+        fs::metadata(self.entry("fd", descriptor)).doing("cannot look at a file of a program")
+    }
+
+    /// Where the next write to a descriptor goes.
+    pub fn position_of(&self, descriptor: u64) -> Outcome<u64> {
+        let what = "cannot tell where a program writes";
+        let info = fs::read_to_string(self.entry("fdinfo", descriptor)).doing(what)?;
+        let position = info.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse().ok());
+        position.ok_or_else(|| Error::new(what))
+    }
+
+    fn open_memory(&self) -> Outcome<File> {
+        let memory = format!("/proc/{}/mem", self.thread);
+        File::open(memory).doing("cannot open the memory of a traced program")
+    }
+
+    fn entry(&self, of: &str, descriptor: u64) -> String {
+        format!("/proc/{}/{of}/{descriptor}", self.thread)
+    }
 }
 
 /// The file behind a descriptor.
@@ -75,12 +146,19 @@ pub enum Verdict {
     Fail(Errno),
     /// Only half of its bytes are transferred.
     Short,
+    /// It is made, and the watcher is told what came of it.
+    Tell,
 }
 
 /// Decides over calls.
 pub trait Watcher {
     /// A call is about to be made.
     fn about_to(&mut self, call: &Call) -> Outcome<Verdict>;
+
+    /// A call that it wanted to be told of was made, and returned this.
+    fn was_made(&mut self, _call: &Call, _result: i64) -> Outcome<()> {
+        Ok(())
+    }
 }
 
 /// How a program ended.
@@ -115,7 +193,7 @@ pub fn run(mut command: Command, watcher: &mut dyn Watcher) -> Outcome<Exit> {
     let child = command.spawn().doing("cannot start a traced program")?;
     let main = Pid::from_raw(child.id().cast_signed());
     let guard = Guard::new(main);
-    let mut tracer = Tracer { main, watcher, running: false };
+    let mut tracer = Tracer { main, watcher, running: false, told: BTreeMap::new() };
     let exit = tracer.run();
     if exit.is_err() {
         // Whatever is wrong, nothing of it stays.
@@ -161,6 +239,8 @@ struct Tracer<'a> {
     watcher: &'a mut dyn Watcher,
     /// It became the program that is wanted.
     running: bool,
+    /// Calls under way of which the watcher is told when they were made, by their threads.
+    told: BTreeMap<Pid, Call>,
 }
 
 impl Tracer<'_> {
@@ -192,8 +272,7 @@ impl Tracer<'_> {
                 self.running |= event == libc::PTRACE_EVENT_EXEC;
                 go_on(thread, None)
             }
-            // The call after which it is to be killed was made.
-            WaitStatus::PtraceSyscall(_) => kill(self.main, Signal::SIGKILL),
+            WaitStatus::PtraceSyscall(thread) => return self.made(thread),
             WaitStatus::Stopped(thread, Signal::SIGSTOP | Signal::SIGTRAP) => {
                 if thread == self.main && !self.running {
                     let options = Options::PTRACE_O_TRACESECCOMP
@@ -211,6 +290,17 @@ impl Tracer<'_> {
             _ => return Ok(()),
         }
         .doing("cannot let a program go on")
+    }
+
+    /// A thread has made a call that was waited for.
+    fn made(&mut self, thread: Pid) -> Outcome<()> {
+        let Some(call) = self.told.remove(&thread) else {
+            // It is the one after which the program is to be killed.
+            return kill(self.main, Signal::SIGKILL).doing("cannot kill");
+        };
+        let Ok(registers) = Registers::of(thread) else { return Ok(()) };
+        self.watcher.was_made(&call, registers.result())?;
+        go_on(thread, None).doing("cannot let a program go on")
     }
 
     /// A thread is about to make a call.
@@ -233,10 +323,15 @@ impl Tracer<'_> {
             Verdict::KillBefore => return kill(self.main, Signal::SIGKILL).doing("cannot kill"),
             Verdict::Fail(error) => registers.fail(error)?,
             Verdict::Short | Verdict::KillHalfWay => registers.shorten(half)?,
-            Verdict::Go | Verdict::KillAfter => {}
+            Verdict::Go | Verdict::KillAfter | Verdict::Tell => {}
+        }
+        if verdict == Verdict::Tell {
+            self.told.insert(thread, call);
         }
         match verdict {
-            Verdict::KillAfter | Verdict::KillHalfWay => alive(ptrace::syscall(thread, None)),
+            Verdict::KillAfter | Verdict::KillHalfWay | Verdict::Tell => {
+                alive(ptrace::syscall(thread, None))
+            }
             _ => go_on(thread, None),
         }
         .doing("cannot let a program go on")
@@ -258,7 +353,7 @@ fn call_of(thread: Pid, registers: &Registers) -> Option<Call> {
             !calls::opens(kind.number) || calls::creates(kind.number, &arguments)
         }
     };
-    counts.then_some(Call { kind, arguments, file })
+    counts.then_some(Call { kind, arguments, file, thread })
 }
 
 fn go_on(thread: Pid, signal: Option<Signal>) -> nix::Result<()> {
