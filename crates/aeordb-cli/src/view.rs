@@ -27,8 +27,8 @@ impl<'a> View<'a> {
             Item::File(file) => View {
                 kind: "file",
                 size: file.size,
-                modified: file.mtime,
-                mode: file.mode,
+                modified: file.attributes.mtime,
+                mode: file.attributes.mode,
                 content_type: file.content_type.as_deref(),
                 hash: Some(file.content_hash.to_string()),
                 target: None,
@@ -38,7 +38,7 @@ impl<'a> View<'a> {
             Item::Symlink(link) => View {
                 kind: "symlink",
                 size: u64::try_from(link.target.len()).unwrap_or(u64::MAX),
-                modified: link.mtime,
+                modified: link.attributes.mtime,
                 mode: None,
                 content_type: None,
                 hash: None,
@@ -49,8 +49,8 @@ impl<'a> View<'a> {
             Item::Directory(directory) => View {
                 kind: "directory",
                 size: directory.totals.bytes,
-                modified: directory.mtime,
-                mode: directory.mode,
+                modified: directory.attributes.mtime,
+                mode: directory.attributes.mode,
                 content_type: None,
                 hash: Some(directory.root.to_string()),
                 target: None,

@@ -51,10 +51,10 @@ pub fn insert_item(object: &mut Map<String, Value>, item: &Item) {
         Item::File(file) => {
             member("kind", "file".into());
             member("size", file.size.into());
-            member("modified", file.mtime.map(time).into());
+            member("modified", file.attributes.mtime.map(time).into());
             member("content_type", file.content_type.clone().into());
             member("hash", file.content_hash.to_string().into());
-            if let Some(mode) = file.mode {
+            if let Some(mode) = file.attributes.mode {
                 member("mode", self::mode(mode).into());
             }
             if !file.metadata.is_empty() {
@@ -68,7 +68,7 @@ pub fn insert_item(object: &mut Map<String, Value>, item: &Item) {
         Item::Symlink(link) => {
             member("kind", "symlink".into());
             member("size", link.target.len().into());
-            member("modified", link.mtime.map(time).into());
+            member("modified", link.attributes.mtime.map(time).into());
             member("content_type", Value::Null);
             member("hash", Value::Null);
             insert_name(object, "target", &link.target);
@@ -76,10 +76,10 @@ pub fn insert_item(object: &mut Map<String, Value>, item: &Item) {
         Item::Directory(directory) => {
             member("kind", "directory".into());
             member("size", directory.totals.bytes.into());
-            member("modified", directory.mtime.map(time).into());
+            member("modified", directory.attributes.mtime.map(time).into());
             member("content_type", Value::Null);
             member("hash", directory.root.to_string().into());
-            if let Some(mode) = directory.mode {
+            if let Some(mode) = directory.attributes.mode {
                 member("mode", self::mode(mode).into());
             }
             member("files", directory.totals.files.into());

@@ -9,7 +9,7 @@ use aeordb::backup::{
 use aeordb::db::{EditReport, FileKind, HistoryEntry, Promotion, Snapshot};
 use aeordb::gc::GcReport;
 use aeordb::hash::{DirectoryId, Hash, VersionId};
-use aeordb::object::{Content, FileRecord, Item, Path, Subdirectory, Symlink, Totals};
+use aeordb::object::{Attributes, Content, FileRecord, Item, Path, Subdirectory, Symlink, Totals};
 use aeordb::{Error, Result};
 use data_encoding::BASE64;
 use jiff::Timestamp;
@@ -57,6 +57,7 @@ pub fn item(value: &Value) -> Result<Item> {
     let hash = |name: &str| -> Result<Hash> { Ok(version(value, name)?.0) };
     let mtime = value["modified"].is_string().then(|| time(value, "modified")).transpose()?;
     let mode = value["mode"].as_str().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    let attributes = Attributes { mode, mtime };
     match value["kind"].as_str() {
         Some("file") => {
             let mut metadata = BTreeMap::new();
@@ -68,18 +69,19 @@ pub fn item(value: &Value) -> Result<Item> {
             Ok(Item::File(FileRecord {
                 size: number(value, "size")?,
                 content_hash: hash("hash")?,
-                mode,
-                mtime,
+                attributes,
                 content_type: value["content_type"].as_str().map(str::to_owned),
                 metadata,
                 content: Content::Inline(Vec::new()),
             }))
         }
-        Some("symlink") => Ok(Item::Symlink(Symlink { target: bytes(value, "target")?, mtime })),
+        Some("symlink") => {
+            let (target, attributes) = (bytes(value, "target")?, attributes.of_link());
+            Ok(Item::Symlink(Symlink { target, attributes }))
+        }
         Some("directory") => Ok(Item::Directory(Subdirectory {
             root: DirectoryId(hash("hash")?),
-            mode,
-            mtime,
+            attributes,
             totals: Totals {
                 files: number(value, "files")?,
                 directories: number(value, "directories")?,

@@ -8,7 +8,7 @@ use aeordb::db::edit::sum;
 use aeordb::db::{Draft, Edit, Reader, Upload};
 use aeordb::error::Context;
 use aeordb::hash::VersionId;
-use aeordb::object::{FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
+use aeordb::object::{Attributes, FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use axum::http::header::CONTENT_TYPE;
@@ -62,7 +62,7 @@ pub async fn get(request: Request, path: Path) -> Answer {
 fn pack(reader: &Reader, version: &VersionId, top: &Path, out: &mut dyn Write) -> Result<()> {
     let mut archive = Writer::new(out);
     let directory = reader.directory(version, top)?;
-    if directory.mode.is_some() || directory.mtime.is_some() {
+    if directory.attributes != Attributes::default() {
         append(reader, b".", &Item::Directory(directory), &mut archive)?;
     }
     let start = if top.is_root() { 1 } else { top.as_bytes().len() + 1 };
@@ -79,11 +79,12 @@ fn writing() -> String {
 }
 
 fn append(reader: &Reader, name: &[u8], item: &Item, archive: &mut Writer<'_>) -> Result<()> {
-    let (kind, mode, usual, mtime) = match item {
-        Item::File(file) => (EntryType::Regular, file.mode, 0o644, file.mtime),
-        Item::Directory(found) => (EntryType::Directory, found.mode, 0o755, found.mtime),
-        Item::Symlink(link) => (EntryType::Symlink, Some(0o777), 0o777, link.mtime),
+    let (kind, usual) = match item {
+        Item::File(_) => (EntryType::Regular, 0o644),
+        Item::Directory(_) => (EntryType::Directory, 0o755),
+        Item::Symlink(_) => (EntryType::Symlink, 0o777),
     };
+    let attributes = item.attributes();
     let mut path = name.to_vec();
     if kind == EntryType::Directory {
         path.push(b'/');
@@ -98,9 +99,9 @@ fn append(reader: &Reader, name: &[u8], item: &Item, archive: &mut Writer<'_>) -
         path: &path,
         link,
         size,
-        mode: mode.unwrap_or(usual),
-        mtime: mtime.unwrap_or_default(),
-        records: records(item, mode, mtime),
+        mode: attributes.mode.unwrap_or(usual),
+        mtime: attributes.mtime.unwrap_or_default(),
+        records: records(item),
     };
     match item {
         Item::File(file) => archive.append(&member, reader.file(file)),
@@ -110,12 +111,15 @@ fn append(reader: &Reader, name: &[u8], item: &Item, archive: &mut Writer<'_>) -
 }
 
 /// The records of what nobody else's archives hold.
-fn records(item: &Item, mode: Option<u32>, mtime: Option<i64>) -> Records {
+fn records(item: &Item) -> Records {
     let mut records = Records::default();
     if let Item::File(FileRecord { content_type: Some(content_type), .. }) = item {
         records.push(tarball::CONTENT_TYPE, content_type.as_bytes());
     }
-    let unknown = [("mode", mode.is_none()), ("mtime", mtime.is_none())];
+    let Attributes { mode, mtime } = item.attributes();
+    // Nobody asks for the mode of a link.
+    let without_mode = mode.is_none() && !matches!(item, Item::Symlink(_));
+    let unknown = [("mode", without_mode), ("mtime", mtime.is_none())];
     let unknown: Vec<&str> =
         unknown.into_iter().filter(|(_, unknown)| *unknown).map(|(name, _)| name).collect();
     if !unknown.is_empty() {
@@ -169,19 +173,20 @@ fn unpack(
         let path = below(top, &entry.path)?;
         holes_len = entry.holes_len().saturating_add(holes_len);
         within("bytes of holes in an archive", HOLES_LEN_MAX, holes_len)?;
-        let (mode, mtime) = (entry.mode, entry.mtime);
+        let attributes = entry.attributes.clone();
         let content_type = entry.content_type.as_ref().map_or(0, String::len);
         names_len += path.as_bytes().len() + entry.link.len() + content_type;
         let item = match entry.kind {
             EntryType::Regular | EntryType::Continuous => {
                 let record = take(upload, &mut archive.contents(&entry), watch)?;
                 let content_type = entry.content_type;
-                Item::File(FileRecord { mode, mtime, content_type, ..record })
+                Item::File(FileRecord { attributes, content_type, ..record })
             }
-            EntryType::Directory => {
-                Item::Directory(Subdirectory { mode, mtime, ..empty_directory() })
+            EntryType::Directory => Item::Directory(Subdirectory::empty(attributes)),
+            EntryType::Symlink => {
+                let attributes = attributes.of_link();
+                Item::Symlink(Symlink { target: entry.link, attributes })
             }
-            EntryType::Symlink => Item::Symlink(Symlink { target: entry.link, mtime }),
             // A hard link is the file that it names, which came before.
             EntryType::Link => {
                 let linked = items.get(&below(top, &entry.link)?).cloned();
@@ -281,11 +286,11 @@ impl Placing {
         Ok(placed)
     }
 
-    /// Removes everything at the top, which keeps its mode and time.
+    /// Removes everything at the top, which keeps its attributes.
     fn empty(&self, draft: &mut Draft<'_, '_>, found: Option<Item>) -> Result<()> {
         let mut directory = empty_directory();
         if let Some(Item::Directory(old)) = found {
-            (directory.mode, directory.mtime) = (old.mode, old.mtime);
+            directory.attributes = old.attributes;
         }
         draft.set(&self.top, (!self.top.is_root()).then_some(Item::Directory(directory)))
     }
@@ -301,12 +306,12 @@ fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
     }
 }
 
-/// Gives a directory that is there the mode and time of `new`.
+/// Gives a directory that is there the attributes of `new`.
 fn attribute(draft: &mut Draft<'_, '_>, path: &Path, new: &Subdirectory) -> Result<()> {
     match draft.whole(path)? {
-        Item::Directory(old) if (old.mode, old.mtime) != (new.mode, new.mtime) => {
-            let (mode, mtime) = (new.mode, new.mtime);
-            draft.set(path, Some(Item::Directory(Subdirectory { mode, mtime, ..old })))
+        Item::Directory(old) if old.attributes != new.attributes => {
+            let attributes = new.attributes.clone();
+            draft.set(path, Some(Item::Directory(Subdirectory { attributes, ..old })))
         }
         _ => Ok(()),
     }

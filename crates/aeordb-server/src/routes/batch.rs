@@ -3,7 +3,7 @@
 use aeordb::db::edit::{self, sum};
 use aeordb::db::{Draft, Upload};
 use aeordb::hash::VersionId;
-use aeordb::object::{FileRecord, Item, Path, Totals};
+use aeordb::object::{Attributes, FileRecord, Item, Path, Totals};
 use aeordb::{Error, Result};
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -120,7 +120,7 @@ fn read(
             let at = path("path", at, path_b64)?;
             upload.write(&bytes("content", content, content_b64)?)?;
             let mut record = upload.finish_file()?;
-            (record.mode, record.mtime) = (Some(0o644), Some(now));
+            record.attributes = Attributes::new(0o644, now);
             record.content_type = content_type;
             Step::Put(at, record)
         }

@@ -208,7 +208,7 @@ fn load(
     let content_type = sniff::content_type(&record, path, &bytes);
     let cached = Arc::new(Cached {
         etag: etag(&record),
-        modified: record.mtime.and_then(download::http_date),
+        modified: record.attributes.mtime.and_then(download::http_date),
         content_type,
         bytes: small.then(|| Bytes::from(bytes)),
         record,
@@ -220,7 +220,7 @@ fn load(
 fn send(request: &Request, reader: &Arc<Reader>, cached: &Cached) -> Answer {
     let size = cached.record.size;
     let modified = cached.modified.as_ref();
-    let (etag, mtime) = (Some(&cached.etag), cached.record.mtime);
+    let (etag, mtime) = (Some(&cached.etag), cached.record.attributes.mtime);
     let representation = Representation { size, etag, modified, mtime };
     let mut response = download::respond(request, &representation, |range| {
         let (start, end) = (range.start, range.end);

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aeordb::Error;
 use aeordb::db::{Draft, Edit, Reader, Upload};
-use aeordb::hash::{DirectoryId, Kind, VersionId};
+use aeordb::hash::VersionId;
 use aeordb::limits::CONTENT_TYPE_LEN_MAX;
-use aeordb::object::{FileRecord, Item, Path, Subdirectory, Totals, tree};
+use aeordb::object::{Attributes, FileRecord, Item, Path, Subdirectory, Totals};
 use axum::http::header::{CONTENT_TYPE, ETAG, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
@@ -253,11 +253,10 @@ impl Target {
         };
         let mut record = uploaded.clone();
         record.content_type = self.content_type.clone();
-        record.mode = Some(MODE);
-        record.mtime = Some(self.now);
+        record.attributes = Attributes::new(MODE, self.now);
         if let Some(before) = before {
             record.content_type = record.content_type.or_else(|| before.content_type.clone());
-            record.mode = before.mode;
+            record.attributes.mode = before.attributes.mode;
             record.metadata = before.metadata.clone();
             // Putting the same again changes nothing, not even the time.
             if (before.content_hash, &before.content_type)
@@ -304,8 +303,5 @@ async fn make_directory(mut request: Request, path: Path, conditions: Conditions
 
 /// A directory without entries.
 pub fn empty_directory() -> Subdirectory {
-    let root = DirectoryId(tree::empty_root(Kind::Directory));
-    let mut directory = Subdirectory::new(root, Totals::default());
-    directory.mode = Some(0o755);
-    directory
+    Subdirectory::empty(Attributes { mode: Some(0o755), ..Attributes::default() })
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use aeordb::Error;
 use aeordb::error::Context;
 use aeordb::limits::CONTENT_TYPE_LEN_MAX;
+use aeordb::object::Attributes;
 use tar::{EntryType, Header};
 
 use super::pax::{nanoseconds, record};
@@ -33,10 +34,8 @@ pub struct Entry {
     pub path: Vec<u8>,
     /// The target of a link.
     pub link: Vec<u8>,
-    /// Permission bits.
-    pub mode: Option<u32>,
-    /// Last modification, in nanoseconds since 1970.
-    pub mtime: Option<i64>,
+    /// What the archive says of a file system's attributes; links too have a mode here.
+    pub attributes: Attributes,
     pub content_type: Option<String>,
     /// Its bytes, holes among them.
     pub size: u64,
@@ -227,8 +226,10 @@ impl Tarball {
             kind,
             path,
             link: link.unwrap_or_default(),
-            mode: header.mode().ok().map(|mode| mode & 0o7777).filter(|_| known("mode")),
-            mtime: extension.mtime.or(mtime).filter(|_| known("mtime")),
+            attributes: Attributes {
+                mode: header.mode().ok().map(|mode| mode & 0o7777).filter(|_| known("mode")),
+                mtime: extension.mtime.or(mtime).filter(|_| known("mtime")),
+            },
             content_type: extension.content_type,
             size,
             start,

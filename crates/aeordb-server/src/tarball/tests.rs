@@ -96,7 +96,7 @@ fn what_a_header_cannot_say_is_in_a_record_of_an_extended_header_with_a_name() {
     file.write_all(&bytes).unwrap();
     let mut archive = Tarball::new(file).unwrap();
     for time in times {
-        assert_eq!(archive.next_entry().unwrap().unwrap().mtime, Some(time));
+        assert_eq!(archive.next_entry().unwrap().unwrap().attributes.mtime, Some(time));
     }
 }
 

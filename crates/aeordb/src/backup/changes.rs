@@ -263,9 +263,7 @@ fn steps_after<'s, S: ReadEntries>(
 /// A directory whose entries changed has not itself changed.
 pub(super) fn same_apart_from_below(old: &Item, new: &Item) -> bool {
     match (old, new) {
-        (Item::Directory(old), Item::Directory(new)) => {
-            old.mode == new.mode && old.mtime == new.mtime
-        }
+        (Item::Directory(old), Item::Directory(new)) => old.attributes == new.attributes,
         _ => old == new,
     }
 }

@@ -9,11 +9,10 @@ use crate::backup::import::chain::open;
 use crate::error::{Error, Result};
 use crate::format::change_list::{ChangeListWriter, ChangeRecord, MARK_LEN, Mark, Sort};
 use crate::format::seal::Closing;
-use crate::hash::{DirectoryId, Kind, VersionId};
+use crate::hash::VersionId;
 use crate::log::sealed::SealedWriter;
 use crate::log::stream::{Part, StreamReader};
-use crate::object::tree::empty_root;
-use crate::object::{Item, Path, Subdirectory, Totals};
+use crate::object::{Item, Path, Subdirectory};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -44,10 +43,7 @@ fn mark(item: Option<&Item>) -> Result<Mark> {
     let encoding = match item {
         None => return Ok([0; MARK_LEN]),
         Some(Item::Directory(directory)) => {
-            let root = DirectoryId(empty_root(Kind::Directory));
-            let alone = Subdirectory::new(root, Totals::default());
-            let Subdirectory { mode, mtime, .. } = directory;
-            Item::Directory(Subdirectory { mode: *mode, mtime: *mtime, ..alone }).encode()?
+            Item::Directory(Subdirectory::empty(directory.attributes.clone())).encode()?
         }
         Some(item) => item.encode()?,
     };

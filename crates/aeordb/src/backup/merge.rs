@@ -6,9 +6,8 @@ use crate::backup::changes::{same_apart_from_below, steps};
 use crate::db::Writer;
 use crate::error::Result;
 use crate::graph;
-use crate::hash::{DirectoryId, Kind, VersionId};
-use crate::object::tree::empty_root;
-use crate::object::{self, Item, Path, Subdirectory, Totals, Version};
+use crate::hash::VersionId;
+use crate::object::{self, Attributes, Item, Path, Subdirectory, Version};
 use crate::watch::Watch;
 
 /// What becomes of a path that both sides changed.
@@ -134,16 +133,16 @@ impl Merge<'_, '_> {
         let mut take = same(ours.as_ref(), before.as_ref());
         if let (Some(Item::Directory(ours)), Some(Item::Directory(theirs))) = (&ours, &after) {
             let base = match before {
-                Some(Item::Directory(base)) => Some(base),
+                Some(Item::Directory(base)) => Some(&base.attributes),
                 _ => None,
             };
-            let merged = attributes(base, ours, theirs);
+            let merged = merged(base, &ours.attributes, &theirs.attributes);
             take = merged.is_some();
-            let (mode, mtime) = merged.unwrap_or((theirs.mode, theirs.mtime));
+            let attributes = merged.unwrap_or_else(|| theirs.attributes.clone());
             // What is in it stays; what the patch does to that are changes of their own.
-            after = Some(Item::Directory(Subdirectory { mode, mtime, ..ours.clone() }));
+            after = Some(Item::Directory(Subdirectory { attributes, ..ours.clone() }));
         } else if let Some(Item::Directory(theirs)) = &after {
-            after = Some(Item::Directory(emptied(theirs)));
+            after = Some(Item::Directory(Subdirectory::empty(theirs.attributes.clone())));
         } else if let Some(Item::Directory(_)) = ours {
             return Ok(Some((change, take)));
         }
@@ -196,7 +195,8 @@ impl Merge<'_, '_> {
                 }
             }
             if let Some(Item::Directory(theirs)) = theirs {
-                self.edits.insert(parent, Some(Item::Directory(emptied(&theirs))));
+                self.edits
+                    .insert(parent, Some(Item::Directory(Subdirectory::empty(theirs.attributes))));
             }
         }
         Ok(true)
@@ -240,19 +240,9 @@ fn same(a: Option<&Item>, b: Option<&Item>) -> bool {
     }
 }
 
-/// The directory with nothing in it.
-fn emptied(directory: &Subdirectory) -> Subdirectory {
-    let empty = Subdirectory::new(DirectoryId(empty_root(Kind::Directory)), Totals::default());
-    Subdirectory { mode: directory.mode, mtime: directory.mtime, ..empty }
-}
-
-/// Mode and time of a directory that both have; `None` if both changed its mode. The time says
+/// The attributes of a directory that both have; `None` if both changed its mode. The time says
 /// when something was put in it: the later one is right.
-fn attributes(
-    base: Option<&Subdirectory>,
-    ours: &Subdirectory,
-    theirs: &Subdirectory,
-) -> Option<(Option<u32>, Option<i64>)> {
+fn merged(base: Option<&Attributes>, ours: &Attributes, theirs: &Attributes) -> Option<Attributes> {
     let base_mode = base.map(|base| base.mode);
     let mode = match (ours.mode, theirs.mode) {
         (ours, theirs) if ours == theirs => ours,
@@ -266,5 +256,5 @@ fn attributes(
         (ours, theirs) if base_mtime == Some(theirs) => ours,
         (ours, theirs) => ours.max(theirs),
     };
-    Some((mode, mtime))
+    Some(Attributes { mode, mtime })
 }

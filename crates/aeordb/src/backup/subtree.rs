@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::db::{Database, Options, Reader, Writer};
 use crate::error::{Error, Result};
-use crate::hash::{DirectoryId, Kind, VersionId};
-use crate::object::tree::empty_root;
-use crate::object::{self, Item, Path, Subdirectory, Totals, Version};
+use crate::hash::VersionId;
+use crate::object::{self, Item, Path, Subdirectory, Version};
 
 /// What `path` is in each of `versions`, as versions that hold nothing else, and a reader that has
 /// them. Paths stay what they are: the directories above are there, with their modes and times and
@@ -61,11 +60,9 @@ fn way_to(
     let mut next = path.parent();
     while let Some(parent) = next.filter(|parent| !parent.is_root()) {
         let item = object::resolve(writer, &version.root, &parent)?;
-        if let Some(Item::Directory(Subdirectory { mode, mtime, .. })) = item {
-            let root = DirectoryId(empty_root(Kind::Directory));
-            let empty = Subdirectory::new(root, Totals::default());
-            let item = Item::Directory(Subdirectory { mode, mtime, ..empty });
-            way.insert(parent.clone(), Some(item));
+        if let Some(Item::Directory(directory)) = item {
+            let empty = Subdirectory::empty(directory.attributes);
+            way.insert(parent.clone(), Some(Item::Directory(empty)));
         }
         next = parent.parent();
     }

@@ -26,8 +26,8 @@ use crate::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
 use crate::media::MemoryMedia;
 use crate::object::tree::empty_root;
 use crate::object::{
-    self, ChunkRef, FileRecord, Item, ListBuilder, Path, Subdirectory, Symlink, Totals, Version,
-    chunker,
+    self, Attributes, ChunkRef, FileRecord, Item, ListBuilder, Path, Subdirectory, Symlink, Totals,
+    Version, chunker,
 };
 use crate::store::AppendEntries;
 use crate::watch::Watch;
@@ -95,12 +95,12 @@ pub fn commit(database: &Database, tree: &Tree) -> VersionId {
 fn item<S: AppendEntries>(store: &mut S, entry: &Entry) -> Item {
     match entry {
         Entry::Link(target) => {
-            Item::Symlink(Symlink { target: target.as_bytes().to_vec(), mtime: Some(5) })
+            let attributes = Attributes { mtime: Some(5), ..Attributes::default() };
+            Item::Symlink(Symlink { target: target.as_bytes().to_vec(), attributes })
         }
         Entry::Directory(mode) => {
-            let root = DirectoryId(empty_root(Kind::Directory));
-            let directory = Subdirectory::new(root, Totals::default());
-            Item::Directory(Subdirectory { mode: Some(*mode), ..directory })
+            let attributes = Attributes { mode: Some(*mode), ..Attributes::default() };
+            Item::Directory(Subdirectory::empty(attributes))
         }
         Entry::File(bytes, mode) => {
             let mut list = ListBuilder::new();
@@ -110,8 +110,7 @@ fn item<S: AppendEntries>(store: &mut S, entry: &Entry) -> Item {
             }
             let content = list.finish(store).unwrap();
             let mut record = FileRecord::new(bytes.len() as u64, Hash::of(bytes), content);
-            record.mode = Some(*mode);
-            record.mtime = Some(7);
+            record.attributes = Attributes::new(*mode, 7);
             Item::File(record)
         }
     }
@@ -126,10 +125,10 @@ pub fn tree_of(reader: &Reader, version: &VersionId) -> Tree {
             Item::File(record) => {
                 let mut bytes = Vec::new();
                 std::io::copy(&mut reader.file(&record), &mut bytes).unwrap();
-                Entry::File(bytes, record.mode.unwrap())
+                Entry::File(bytes, record.attributes.mode.unwrap())
             }
             Item::Symlink(link) => Entry::Link(String::from_utf8(link.target).unwrap()),
-            Item::Directory(directory) => Entry::Directory(directory.mode.unwrap_or(0)),
+            Item::Directory(directory) => Entry::Directory(directory.attributes.mode.unwrap_or(0)),
         };
         tree.insert(path.to_string(), entry);
     }

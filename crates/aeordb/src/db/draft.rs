@@ -6,9 +6,8 @@ use std::ops::Bound;
 use crate::db::Writer;
 use crate::error::{Error, Result};
 use crate::graph;
-use crate::hash::{DirectoryId, Kind, VersionId};
-use crate::object::tree;
-use crate::object::{self, Item, Path, Subdirectory, Totals, Version};
+use crate::hash::VersionId;
+use crate::object::{self, Attributes, Item, Path, Subdirectory, Version};
 
 /// HEAD with changes that are not committed yet. An edit sees those of the edits before it; one
 /// that fails leaves nothing behind.
@@ -63,8 +62,7 @@ impl<'w, 'd> Draft<'w, 'd> {
             return Ok(Some(put.clone()));
         }
         if self.has_puts_below(path) {
-            let empty = DirectoryId(tree::empty_root(Kind::Directory));
-            return Ok(Some(Item::Directory(Subdirectory::new(empty, Totals::default()))));
+            return Ok(Some(Item::Directory(Subdirectory::empty(Attributes::default()))));
         }
         if change.is_some() {
             return Ok(None);

@@ -113,10 +113,10 @@ fn get_on(
         }
         Item::Directory(mut directory) => {
             let taken = check_free(local, options)?;
-            let place = Place::open_or_make(local, directory.mode, system)?;
+            let place = Place::open_or_make(local, directory.attributes.mode, system)?;
             if taken {
                 // What is restored goes into it, beside what else it holds.
-                (directory.mode, directory.mtime) = place.attributes()?;
+                directory.attributes = place.attributes()?;
             }
             let walked = Walk::new(shared.clone()).run(place, path.clone(), directory);
             walked.map_err(|error| shared.fatal().take().unwrap_or(error))?;
@@ -230,7 +230,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes note of what was restored, but for its mode or time.
+    /// Takes note of what was restored, but for some of its attributes.
     fn lacking(&self, shown: &LocalPath, lacks: &Lacks) {
         if let Some(told) = lacks.told() {
             self.lacking.fetch_add(1, Relaxed);
@@ -239,7 +239,7 @@ impl Shared {
     }
 
     fn link(&self, place: &Place, name: &Name, link: &Symlink) -> Result<()> {
-        let lacks = place.link(name, &link.target, link.mtime, self.replace())?;
+        let lacks = place.link(name, link, self.replace())?;
         self.lacking(&place.path_of(name), &lacks);
         self.done(0);
         Ok(())
@@ -271,7 +271,7 @@ impl Shared {
     }
 }
 
-/// A directory that is being filled. It gets its mode and time when nobody has anything to make in
+/// A directory that is being filled. It gets its attributes when nobody has anything to make in
 /// it any more: filling it changes its time, and its mode may forbid it.
 struct Filling {
     place: Place,
@@ -283,7 +283,7 @@ impl Drop for Filling {
     fn drop(&mut self) {
         self.shared.open.fetch_sub(1, Relaxed);
         let Some(directory) = &self.directory else { return };
-        let lacks = self.place.set_attributes(directory.mode, directory.mtime);
+        let lacks = self.place.set_attributes(&directory.attributes);
         self.shared.lacking(self.place.path(), &lacks);
     }
 }

@@ -24,7 +24,7 @@ use crate::watch::Watch;
 
 /// A directory that is being loaded.
 struct Loading {
-    /// Its name, mode and time; the start may have none of its own.
+    /// Its name and attributes; the start may have none of its own.
     entry: Option<Entry>,
     /// What the database has at its place.
     old: Option<Item>,
@@ -70,8 +70,8 @@ impl<'a, 'd> Loader<'a, 'd> {
     }
 
     /// Loads the contents of the directory `path` over what the database has at its place, a path of
-    /// `path_len` bytes; without `entry` it has no mode and no time of its own. What is remembered is to be saved once the
-    /// result is committed.
+    /// `path_len` bytes; without `entry` it has no attributes of its own. What is remembered is to
+    /// be saved once the result is committed.
     pub fn directory(
         &mut self,
         path: PathBuf,
@@ -187,8 +187,7 @@ impl<'a, 'd> Loader<'a, 'd> {
             }
         };
         if let Some(entry) = &loading.entry {
-            directory.mode = Some(entry.mode);
-            directory.mtime = Some(entry.mtime);
+            directory.attributes = entry.attributes.clone();
         }
         if self.loading.is_empty() {
             return Ok(Some(directory));
@@ -339,8 +338,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         self.report.files += 1;
         self.report.bytes += record.size;
         self.watch.advance(1, 0);
-        record.mode = Some(seen.mode);
-        record.mtime = Some(seen.stat.mtime);
+        record.attributes = seen.attributes.clone();
         self.describe(record, old);
     }
 

@@ -1,5 +1,6 @@
 //! Local trees in and out.
 
+mod attributes;
 mod beneath;
 mod bound;
 mod cache;

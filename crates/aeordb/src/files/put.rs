@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::db::{Database, Writer};
 use crate::error::{Context, Error, Result};
+use crate::files::attributes;
 use crate::files::bound::{MaxDelete, Replaced};
 use crate::files::cache::{CacheFile, Remembered};
 use crate::files::count;
 use crate::files::load::Loader;
-use crate::files::rights;
 use crate::files::scan::{Entry, Facts, Found};
 use crate::hash::VersionId;
-use crate::object::{self, Item, Name, Path, Symlink, Version};
+use crate::object::{self, Attributes, Item, Name, Path, Symlink, Version};
 use crate::watch::Watch;
 
 /// What is put.
@@ -261,7 +260,7 @@ fn put_one(
         // What was named was followed.
         Err(nix::errno::Errno::ELOOP)
     });
-    entry.mode = rights::of_path(&whole, metadata.mode());
+    entry.attributes = attributes::of_path(&whole, entry.attributes);
     if writer.database().is_same_file(&metadata) {
         return Err(Error::invalid(format!("{} is the database itself", path.display())));
     }
@@ -298,7 +297,7 @@ fn put_one(
             if matches!(old, Some(Item::File(_) | Item::Symlink(_))) {
                 loader.replaces_file();
             }
-            // The root has no mode and no time of its own.
+            // The root has no attributes of its own.
             let entry = (!to.is_root()).then_some(entry);
             let path_len = if to.is_root() { 0 } else { to.as_bytes().len() };
             let (directory, remembered) = loader.directory(whole, path_len, entry, old, &cache)?;
@@ -316,7 +315,7 @@ fn put_one(
             Ok(Some((to, item, None)))
         }
         (Found::Symlink(target), _) => {
-            let item = Item::Symlink(Symlink { target, mtime: Some(entry.mtime) });
+            let item = Item::Symlink(Symlink { target, attributes: entry.attributes });
             Ok(Some((to, item, None)))
         }
         (Found::Special(what), _) => Err(Error::invalid(format!("{} is {what}", path.display()))),
@@ -345,8 +344,7 @@ fn put_stream(
     let now = writer.database().clock().now();
     let mut loader = Loader::new(writer, options, watch, report);
     let mut record = loader.stream(input, "the input")?;
-    record.mode = Some(0o644);
-    record.mtime = Some(now);
+    record.attributes = Attributes::new(0o644, now);
     loader.describe(&mut record, old.as_ref());
     report.files += 1;
     report.bytes += record.size;

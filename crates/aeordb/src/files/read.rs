@@ -3,17 +3,16 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Context, Error, Result};
+use crate::files::attributes;
 use crate::files::beneath::Tree;
-use crate::files::rights;
 use crate::files::scan::{Facts, Stat};
 use crate::hash::{ChunkId, Hash};
 use crate::object::chunker;
-use crate::object::{ChunkRef, Item};
+use crate::object::{Attributes, ChunkRef, Item};
 
 /// Files above this are read in pieces, by the thread that stores them.
 pub const SMALL_LEN_MAX: u64 = 1024 * 1024;
@@ -55,9 +54,8 @@ pub struct Small {
 }
 
 /// What a file looked like when it was read.
-#[derive(Clone, Copy)]
 pub struct Seen {
-    pub mode: u32,
+    pub attributes: Attributes,
     pub stat: Stat,
     /// It looked the same before and after, and as long as it was; or it gave the same bytes twice,
     /// as a file does whose length nobody knows before it is read.
@@ -67,7 +65,7 @@ pub struct Seen {
 /// A file that is open for reading.
 pub struct Opened {
     file: File,
-    mode: u32,
+    attributes: Attributes,
     before: Stat,
     /// Bytes that may still be read.
     left: u64,
@@ -81,16 +79,17 @@ impl Opened {
         let path = tree.path_of(below);
         let file = tree.file(below).context(|| format!("opening {}", path.display()))?;
         let metadata = file.metadata().context(|| format!("looking at {}", path.display()))?;
-        let Some(before) = Facts::of(&metadata).file() else {
+        let facts = Facts::of(&metadata);
+        let Some(before) = facts.file() else {
             return Err(Error::invalid(format!("{} is not a file any more", path.display())));
         };
-        let mode = rights::of_file(&file, metadata.mode());
+        let attributes = attributes::of_file(&file, facts.attributes());
         let left = match before.size {
             // Files that the system makes up as they are read have no length.
             0 => u64::MAX,
             size => size.saturating_add(GROWTH_MAX),
         };
-        Ok(Opened { file, mode, before, left, failed: false })
+        Ok(Opened { file, attributes, before, left, failed: false })
     }
 
     /// Whether reading has failed.
@@ -103,7 +102,7 @@ impl Opened {
         let after = self.file.metadata().ok().and_then(|metadata| Facts::of(&metadata).file());
         let still = after == Some(self.before);
         let settled = still && (self.before.size == len || same);
-        Seen { mode: self.mode, stat: self.before, settled }
+        Seen { attributes: self.attributes.clone(), stat: self.before, settled }
     }
 }
 

@@ -14,6 +14,7 @@ use nix::sys::stat::{FileStat, SFlag, fstatat};
 
 use crate::error::{Context, Result};
 use crate::files::beneath::Tree;
+use crate::object::Attributes;
 
 /// What decides whether a file is surely the one that was read before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -70,6 +71,12 @@ impl Facts {
         (self.sort() == SFlag::S_IFREG).then_some(self.stat)
     }
 
+    /// Its attributes, as far as the system shows them unasked.
+    pub fn attributes(&self) -> Attributes {
+        let shown = Attributes::new(self.mode & 0o7777, self.stat.mtime);
+        if self.sort() == SFlag::S_IFLNK { shown.of_link() } else { shown }
+    }
+
     fn sort(&self) -> SFlag {
         SFlag::from_bits_truncate(self.mode) & SFlag::S_IFMT
     }
@@ -97,10 +104,8 @@ pub struct Entry {
     pub name: Vec<u8>,
     /// What it is.
     pub found: Found,
-    /// Permission bits as the system shows them: [`rights`](super::rights) knows better.
-    pub mode: u32,
-    /// Last modification, in nanoseconds since 1970.
-    pub mtime: i64,
+    /// Its attributes as the system shows them: [`attributes`](super::attributes) knows better.
+    pub attributes: Attributes,
 }
 
 impl Entry {
@@ -123,7 +128,7 @@ impl Entry {
         } else {
             Found::Special("a device")
         };
-        Entry { name: name.to_vec(), found, mode: facts.mode & 0o7777, mtime: facts.stat.mtime }
+        Entry { name: name.to_vec(), found, attributes: facts.attributes() }
     }
 
     /// What is called `name` in an open directory, as far as the system says.
@@ -140,7 +145,7 @@ impl Entry {
 
     fn unreadable(name: &[u8], errno: nix::Error) -> Entry {
         let found = Found::Unreadable(std::io::Error::from(errno).to_string());
-        Entry { name: name.to_vec(), found, mode: 0, mtime: 0 }
+        Entry { name: name.to_vec(), found, attributes: Attributes::default() }
     }
 }
 

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use crate::crew::{Crew, Ticket};
 use crate::error::{Error, Result};
+use crate::files::attributes;
 use crate::files::beneath::Tree;
 use crate::files::cache::Known;
 use crate::files::clocks::Clocks;
 use crate::files::old::OldEntries;
 use crate::files::read::{ReadFile, SMALL_LEN_MAX, Wanted, read_small};
-use crate::files::rights;
 use crate::files::scan::{self, Entry, Found, Names, Scanned, Stat};
 use crate::files::temporary;
 use crate::hash::{DirectoryId, Hash};
 use crate::limits::{DEPTH_MAX, PATH_LEN_MAX};
-use crate::object::{FileRecord, Item, Name, Symlink};
+use crate::object::{Attributes, FileRecord, Item, Name, Symlink};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -41,7 +41,7 @@ pub enum Event {
     Enter { entry: Entry, old: Option<Item> },
     /// A file that is surely what the database has, in all.
     Same { name: Vec<u8>, stat: Stat, hash: Hash },
-    /// A link, or a file of which only mode or time differ from what the database has.
+    /// A link, or a file of which only attributes differ from what the database has.
     Item { name: Vec<u8>, item: Box<Item>, stat: Option<Stat>, old: Option<Box<Item>> },
     /// The small file that [`Walk::next_read`] gives.
     Small,
@@ -199,9 +199,10 @@ impl<'w> Walk<'w> {
             }
             Found::File(stat) => self.file(tree, below, entry, stat, old),
             Found::Symlink(target) => {
-                let item = Box::new(Item::Symlink(Symlink { target, mtime: Some(entry.mtime) }));
+                let Entry { name, attributes, .. } = entry;
+                let item = Box::new(Item::Symlink(Symlink { target, attributes }));
                 let old = old.map(Box::new);
-                self.events.push_back(Event::Item { name: entry.name, item, stat: None, old });
+                self.events.push_back(Event::Item { name, item, stat: None, old });
             }
             Found::Directory => self.enter(tree, below, entry, old)?,
             Found::Special(what) => {
@@ -234,7 +235,7 @@ impl<'w> Walk<'w> {
         &mut self,
         tree: Arc<Tree>,
         below: PathBuf,
-        entry: Entry,
+        mut entry: Entry,
         old: Option<Item>,
     ) -> Result<()> {
         let path = tree.path_of(&below);
@@ -249,18 +250,15 @@ impl<'w> Walk<'w> {
             None => scan::scan(&tree, &below),
         };
         let key = listing.key_of(&entry.name);
-        let mode = match &old {
-            Some(Item::Directory(old)) => old.mode,
+        let there = match &old {
+            Some(Item::Directory(directory)) => Some(directory),
             _ => None,
         };
-        let entry = with_rights(entry, mode, &tree, &listing.below);
+        let kept = there.map(|directory| &directory.attributes);
+        entry.attributes = attributes::of_entry(&entry, kept, &tree, &listing.below);
         match scanned {
             Ok(scanned) => {
-                let root = match &old {
-                    Some(Item::Directory(directory)) => Some(directory.root),
-                    _ => None,
-                };
-                let old_entries = OldEntries::new(root);
+                let old_entries = OldEntries::new(there.map(|directory| directory.root));
                 self.listings.push(Listing::new(tree, below, key, old_entries, scanned));
                 self.events.push_back(Event::Enter { entry, old });
             }
@@ -283,8 +281,9 @@ impl<'w> Walk<'w> {
         let known = known.filter(|_| self.clocks.tell(&stat));
         let old = match old {
             Some(Item::File(old)) if old.size == stat.size && known == Some(old.content_hash) => {
-                let entry = with_rights(entry, old.mode, &tree, &listing.below);
-                self.events.push_back(unchanged(entry, stat, old));
+                let kept = Some(&old.attributes);
+                let attributes = attributes::of_entry(&entry, kept, &tree, &listing.below);
+                self.events.push_back(unchanged(entry.name, attributes, stat, old));
                 return;
             }
             old => old.map(Box::new),
@@ -314,26 +313,12 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// The entry of a directory with the mode that is to be kept. What the system shows is that, or the
-/// mask of a list; asking which of them costs a call, which one that the database has is spared.
-fn with_rights(entry: Entry, kept: Option<u32>, tree: &Tree, directory: &LocalPath) -> Entry {
-    if kept == Some(entry.mode) {
-        return entry;
-    }
-    let mode = match tree.directory(directory) {
-        Ok(handle) => rights::of_entry(&handle, &entry.name, entry.mode),
-        Err(_) => entry.mode,
-    };
-    Entry { mode, ..entry }
-}
-
 /// A file whose bytes are what the database has.
-fn unchanged(entry: Entry, stat: Stat, old: FileRecord) -> Event {
-    let Entry { name, mode, mtime, .. } = entry;
-    if (old.mode, old.mtime) == (Some(mode), Some(mtime)) {
+fn unchanged(name: Vec<u8>, attributes: Attributes, stat: Stat, old: FileRecord) -> Event {
+    if old.attributes == attributes {
         return Event::Same { name, stat, hash: old.content_hash };
     }
-    let new = FileRecord { mode: Some(mode), mtime: Some(mtime), ..old.clone() };
+    let new = FileRecord { attributes, ..old.clone() };
     let (item, old) = (Box::new(Item::File(new)), Some(Box::new(Item::File(old))));
     Event::Item { name, item, stat: Some(stat), old }
 }

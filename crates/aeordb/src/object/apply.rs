@@ -8,7 +8,7 @@ use crate::object::tree::{self, Directories, Editor};
 use crate::object::version::Version;
 use crate::store::{AppendEntries, ReadEntries};
 
-/// What is at `path` in the tree below `root`; the root itself has no mode and no mtime.
+/// What is at `path` in the tree below `root`; the root itself has no attributes.
 pub fn resolve<S: ReadEntries + ?Sized>(
     store: &S,
     root: &DirectoryId,
@@ -48,8 +48,8 @@ fn lookup<S: ReadEntries + ?Sized>(
 ///
 /// A change of a directory comes before the changes below it, so a directory that is put can be
 /// filled, and one that is removed can be made anew, in the same pass. Missing parents are made,
-/// without mode and mtime. `Invalid` where a file or symbolic link is in the way of a parent, or
-/// for the root: anything but a directory, of which mode and mtime are not kept.
+/// without attributes. `Invalid` where a file or symbolic link is in the way of a parent, or
+/// for the root: anything but a directory, of which the attributes are not kept.
 ///
 /// The changes are taken one by one: what is held is one open node of each level of each directory
 /// on the way to the last change.

@@ -19,5 +19,5 @@ pub use apply::{apply, resolve};
 pub use list::{ChunkRef, ListBuilder, ListReader};
 pub use name::Name;
 pub use path::Path;
-pub use record::{Content, FileRecord, Item, Subdirectory, Symlink, Totals};
+pub use record::{Attributes, Content, FileRecord, Item, Subdirectory, Symlink, Totals};
 pub use version::Version;

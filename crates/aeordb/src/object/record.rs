@@ -76,6 +76,31 @@ impl Content {
     }
 }
 
+/// What a file system keeps of an item beside its content.
+///
+/// A further field of it is added here, in the codec, where two of them are merged
+/// (`backup::merge`), and where they are read from a file system, set on one, or shown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Attributes {
+    /// Permission bits, at most 0o7777. A symbolic link has none.
+    pub mode: Option<u32>,
+    /// Time of the last modification, in nanoseconds since 1970. That of a directory is set by
+    /// whoever stores it, never by changes of its entries.
+    pub mtime: Option<i64>,
+}
+
+impl Attributes {
+    /// Those that every file system has, and no others.
+    pub fn new(mode: u32, mtime: i64) -> Attributes {
+        Attributes { mode: Some(mode), mtime: Some(mtime) }
+    }
+
+    /// Those of them that a symbolic link can have.
+    pub fn of_link(self) -> Attributes {
+        Attributes { mode: None, ..self }
+    }
+}
+
 /// One file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileRecord {
@@ -83,10 +108,8 @@ pub struct FileRecord {
     pub size: u64,
     /// Plain BLAKE3 of the whole file: what `b3sum` prints.
     pub content_hash: Hash,
-    /// Permission bits, at most 0o7777.
-    pub mode: Option<u32>,
-    /// Time of the last modification, in nanoseconds since 1970.
-    pub mtime: Option<i64>,
+    /// What a file system keeps of it.
+    pub attributes: Attributes,
     /// Media type: printable ASCII, 1 to `CONTENT_TYPE_LEN_MAX` bytes.
     pub content_type: Option<String>,
     /// The user's metadata: names of 1 byte and more.
@@ -101,8 +124,7 @@ impl FileRecord {
         FileRecord {
             size,
             content_hash,
-            mode: None,
-            mtime: None,
+            attributes: Attributes::default(),
             content_type: None,
             metadata: BTreeMap::new(),
             content,
@@ -120,8 +142,8 @@ impl FileRecord {
 pub struct Symlink {
     /// What it points to: 1 to `SYMLINK_LEN_MAX` bytes without NUL, never interpreted here.
     pub target: Vec<u8>,
-    /// Time of the last modification, in nanoseconds since 1970.
-    pub mtime: Option<i64>,
+    /// What a file system keeps of it.
+    pub attributes: Attributes,
 }
 
 /// A directory, as its parent's entry.
@@ -129,11 +151,8 @@ pub struct Symlink {
 pub struct Subdirectory {
     /// The root node of its entries.
     pub root: DirectoryId,
-    /// Permission bits, at most 0o7777.
-    pub mode: Option<u32>,
-    /// Time of the last modification, in nanoseconds since 1970. Set by whoever stores the
-    /// directory, never by changes of its entries.
-    pub mtime: Option<i64>,
+    /// What a file system keeps of it.
+    pub attributes: Attributes,
     /// Counts of the subtree, this directory included.
     pub totals: Totals,
 }
@@ -150,13 +169,22 @@ pub enum Item {
 }
 
 impl Subdirectory {
-    /// The directory without mode and mtime whose entries, below `root`, sum up to `entries`.
+    /// The directory without attributes whose entries, below `root`, sum up to `entries`.
     pub fn new(root: DirectoryId, entries: Totals) -> Subdirectory {
-        Subdirectory { root, mode: None, mtime: None, totals: entries.with_itself() }
+        Subdirectory { root, attributes: Attributes::default(), totals: entries.with_itself() }
     }
 }
 
 impl Item {
+    /// What a file system keeps of it.
+    pub fn attributes(&self) -> &Attributes {
+        match self {
+            Item::File(file) => &file.attributes,
+            Item::Symlink(link) => &link.attributes,
+            Item::Directory(directory) => &directory.attributes,
+        }
+    }
+
     /// What the item adds to the totals of its directory.
     pub fn totals(&self) -> Totals {
         match self {

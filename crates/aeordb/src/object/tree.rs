@@ -26,9 +26,9 @@ pub use verify::{verify_child, verify_node, verify_root, verify_tree};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::hash::{Hash, Kind};
+use crate::hash::{DirectoryId, Hash, Kind};
 use crate::object::name;
-use crate::object::record::{Item, Totals};
+use crate::object::record::{Attributes, Item, Subdirectory, Totals};
 use crate::store::{AppendEntries, ReadEntries};
 
 /// What a tree holds.
@@ -103,6 +103,14 @@ impl Summary {
 /// The root of the map without entries: a constant that every reader knows, so it is never stored.
 pub fn empty_root(kind: Kind) -> Hash {
     kind.hash(&node::EMPTY)
+}
+
+impl Subdirectory {
+    /// The directory without entries.
+    pub fn empty(attributes: Attributes) -> Subdirectory {
+        let root = DirectoryId(empty_root(Kind::Directory));
+        Subdirectory { attributes, ..Subdirectory::new(root, Totals::default()) }
+    }
 }
 
 /// Counts of the tree below `root`: one node is read.

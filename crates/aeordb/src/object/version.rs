@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::object::encoding::{Decoder, Encoder};
-use crate::object::record::{Subdirectory, Totals, decode_totals, encode_totals};
+use crate::object::record::{Attributes, Subdirectory, Totals, decode_totals, encode_totals};
 use crate::object::tree;
 use crate::store::ReadEntries;
 
@@ -67,9 +67,9 @@ impl Version {
         Version::decode(&store.read(Kind::Version, id.hash())?)
     }
 
-    /// The root as a directory: it has no mode and no mtime.
+    /// The root as a directory: it has no attributes.
     pub fn root_directory(&self) -> Subdirectory {
-        Subdirectory { root: self.root, mode: None, mtime: None, totals: self.totals }
+        Subdirectory { root: self.root, attributes: Attributes::default(), totals: self.totals }
     }
 }
 

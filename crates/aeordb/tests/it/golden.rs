@@ -63,7 +63,7 @@ fn the_golden_database_has_its_versions_names_history_and_files() {
     let Some(Item::File(numbers)) = item(ONE, "/docs/numbers.txt") else { panic!("no file") };
     let expected: String = (1..=160_000).map(|n| format!("{n}\n")).collect();
     assert_eq!(numbers.content_hash, Hash::of(expected.as_bytes()));
-    assert_eq!(numbers.mtime, Some(1_705_320_000_123_456_789));
+    assert_eq!(numbers.attributes.mtime, Some(1_705_320_000_123_456_789));
     let mut found = Vec::new();
     let mut file = reader.file(&numbers);
     loop {

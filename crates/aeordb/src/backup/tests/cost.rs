@@ -99,7 +99,7 @@ fn large(database: &Database, files: u64) -> VersionId {
     let changes = (0..files).map(|number| {
         let path = format!("/{:04}/{:03}", number / 1000, number % 1000);
         let mut record = FileRecord::new(1, id.0, content.clone());
-        record.mtime = Some(number as i64);
+        record.attributes.mtime = Some(number as i64);
         (Path::parse(path.as_bytes()).unwrap(), Some(Item::File(record)))
     });
     let version = object::apply(writer.entries(), &Version::empty().root, changes).unwrap();

@@ -427,9 +427,9 @@ fn a_tree_that_is_split_otherwise_is_refused() {
 
 #[test]
 fn directories_that_say_more_than_they_hold_are_refused() {
-    let empty = DirectoryId(empty_root(Kind::Directory));
     let totals = Totals { files: 1 << 40, directories: 1, bytes: u64::MAX };
-    let lying = Item::Directory(Subdirectory { root: empty, mode: None, mtime: None, totals });
+    let lying =
+        Item::Directory(Subdirectory { totals, ..Subdirectory::empty(Attributes::default()) });
     let node = leaf(&[(b"d", lying)]);
     let version =
         Version { root: DirectoryId::of(&node), totals: Totals { directories: 2, ..totals } };

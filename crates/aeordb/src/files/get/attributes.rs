@@ -1,4 +1,4 @@
-//! Mode and time of what was restored. Some file systems take them from nobody (CIFS, many of FUSE,
+//! The attributes of what was restored. Some file systems take them from nobody (CIFS, many of FUSE,
 //! volumes of containers) and some take them back when a file is closed. What was restored stays
 //! then, and what it lacks is told.
 
@@ -12,7 +12,7 @@ use nix::sys::stat::{fchmod, fstat, fstatat, futimens, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::close;
 
-use crate::object::Name;
+use crate::object::{Attributes, Name};
 
 /// The coarsest that a file system keeps times (FAT), in nanoseconds.
 const COARSEST: i128 = 2_000_000_000;
@@ -73,11 +73,11 @@ impl Lacks {
 }
 
 impl System {
-    /// Gives what is open its mode and its time.
-    pub fn set(&self, handle: impl AsFd, mode: Option<u32>, mtime: Option<i64>) -> Lacks {
+    /// Gives an open file or directory its attributes.
+    pub fn set(&self, handle: impl AsFd, attributes: &Attributes) -> Lacks {
         let handle = handle.as_fd();
         let mut lacks = Lacks::default();
-        if let Some(mode) = mode.map(Mode::from_bits_truncate) {
+        if let Some(mode) = attributes.mode.map(Mode::from_bits_truncate) {
             match self.change_mode(handle, mode) {
                 Ok(found) if found == mode => {}
                 Ok(found) => {
@@ -87,7 +87,7 @@ impl System {
             }
         }
         let look = || fstat(handle);
-        lacks.change_time(mtime, look, |times| (self.set_times)(handle, times));
+        lacks.change_time(attributes.mtime, look, |times| (self.set_times)(handle, times));
         lacks
     }
 
@@ -102,8 +102,15 @@ impl System {
         Ok(mode_of(&fstat(handle)?))
     }
 
+    /// Gives a symbolic link its attributes.
+    pub fn set_of_link(&self, at: (BorrowedFd<'_>, &Name), attributes: &Attributes) -> Lacks {
+        let mut lacks = Lacks::default();
+        self.set_time_of(at, attributes.mtime, &mut lacks);
+        lacks
+    }
+
     /// Gives what is called `name` in `directory` its time; a link is not followed.
-    pub fn set_time_of(
+    fn set_time_of(
         &self,
         (directory, name): (BorrowedFd<'_>, &Name),
         mtime: Option<i64>,
@@ -119,14 +126,14 @@ impl System {
         &self,
         file: File,
         at: (BorrowedFd<'_>, &Name),
-        mtime: Option<i64>,
+        attributes: &Attributes,
         lacks: &mut Lacks,
     ) -> nix::Result<()> {
         match (self.close)(file.into()) {
             Ok(()) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let mtime = mtime.filter(|_| lacks.has_time());
+        let mtime = attributes.mtime.filter(|_| lacks.has_time());
         self.set_time_of(at, mtime, lacks);
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::names::Names;
 use crate::error::{Context, Error, Result};
 use crate::files::temporary;
 use crate::media::file::leavings;
-use crate::object::Name;
+use crate::object::{Attributes, Name, Symlink};
 
 /// The mode that a directory is made with, from which the system takes the umask. While it is filled
 /// only its owner makes names in it; what is recorded it has from the start as far as it can, since
@@ -208,23 +208,13 @@ impl Place {
 
     /// Makes the symbolic link `name`. With `replace` it takes the place of a file or link that is
     /// there.
-    pub fn link(
-        &self,
-        name: &Name,
-        target: &[u8],
-        mtime: Option<i64>,
-        replace: bool,
-    ) -> Result<Lacks> {
+    pub fn link(&self, name: &Name, link: &Symlink, replace: bool) -> Result<Lacks> {
         let what = || format!("making link {}", self.path_of(name).display());
         let handle = self.directory.handle().context(what)?;
-        let make = |name: &Name| symlinkat(target, handle, name.as_bytes());
-        let timed = |name: &Name| {
-            let mut lacks = Lacks::default();
-            self.system.set_time_of((handle, name), mtime, &mut lacks);
-            lacks
-        };
+        let make = |name: &Name| symlinkat(link.target.as_slice(), handle, name.as_bytes());
+        let attribute = |name| self.system.set_of_link((handle, name), &link.attributes);
         match make(name) {
-            Ok(()) => return Ok(timed(name)),
+            Ok(()) => return Ok(attribute(name)),
             Err(Errno::EEXIST) if replace && !self.is_directory(name) => {
                 self.check_spelling(name)?
             }
@@ -237,7 +227,7 @@ impl Place {
                 Err(Errno::EEXIST) => {}
                 made => {
                     made.context(what)?;
-                    let lacks = timed(&temporary);
+                    let lacks = attribute(&temporary);
                     Unkept::new(self, temporary).rename(name).context(what)?;
                     return Ok(lacks);
                 }
@@ -245,19 +235,20 @@ impl Place {
         }
     }
 
-    /// The mode and time that the directory had.
-    pub fn attributes(&self) -> Result<(Option<u32>, Option<i64>)> {
+    /// The attributes that the directory had.
+    pub fn attributes(&self) -> Result<Attributes> {
         let what = || format!("looking at {}", self.path.display());
         let found = self.directory.handle().and_then(fstat).context(what)?;
         let mode = self.directory.mode_before.unwrap_or(Mode::from_bits_truncate(found.st_mode));
-        Ok((Some(mode.bits()), Some(mtime_of(&found))))
+        Ok(Attributes::new(mode.bits(), mtime_of(&found)))
     }
 
-    /// Gives the directory its mode and time. Without a mode it has the one that it had.
-    pub fn set_attributes(&self, mode: Option<u32>, mtime: Option<i64>) -> Lacks {
-        let mode = mode.or(self.directory.mode_before.map(|mode| mode.bits()));
+    /// Gives the directory its attributes. Without a mode it has the one that it had.
+    pub fn set_attributes(&self, attributes: &Attributes) -> Lacks {
+        let before = self.directory.mode_before.map(|mode| mode.bits());
+        let attributes = Attributes { mode: attributes.mode.or(before), ..attributes.clone() };
         match self.directory.handle() {
-            Ok(handle) => self.system.set(handle, mode, mtime),
+            Ok(handle) => self.system.set(handle, &attributes),
             Err(errno) => Lacks::both(errno),
         }
     }
@@ -287,15 +278,15 @@ impl NewFile<'_> {
         &mut self.file
     }
 
-    /// Gives the file its mode, its time and its name.
-    pub fn keep(self, mode: u32, mtime: Option<i64>) -> Result<Lacks> {
+    /// Gives the file its attributes and its name.
+    pub fn keep(self, attributes: &Attributes) -> Result<Lacks> {
         let NewFile { file, mut unkept, replaces } = self;
         let (place, own) = (unkept.place, &unkept.name);
         let shown = place.path_of(replaces.as_ref().unwrap_or(own));
         let what = || format!("finishing file {}", shown.display());
-        let mut lacks = place.system.set(&file, Some(mode), mtime);
+        let mut lacks = place.system.set(&file, attributes);
         let at = (place.directory.handle().context(what)?, own);
-        place.system.close_keeping(file, at, mtime, &mut lacks).context(what)?;
+        place.system.close_keeping(file, at, attributes, &mut lacks).context(what)?;
         match replaces {
             Some(name) => unkept.rename(&name).context(what)?,
             None => unkept.kept = true,

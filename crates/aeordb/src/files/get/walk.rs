@@ -142,7 +142,7 @@ impl Walk {
         match item {
             Item::Directory(directory) => {
                 let path = level.path.join(&name)?;
-                let place = place.enter(&name, directory.mode, self.shared.replace())?;
+                let place = place.enter(&name, directory.attributes.mode, self.shared.replace())?;
                 return self.level(reader, place, path, directory).map(Some);
             }
             Item::Symlink(link) => self.shared.link(place, &name, &link)?,

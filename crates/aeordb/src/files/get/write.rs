@@ -7,7 +7,7 @@ use super::place::NewFile;
 use super::{Filling, Shared};
 use crate::error::{Context, Error, Result};
 use crate::limits::CHUNK_LEN_AVG;
-use crate::object::{FileRecord, Name, Path};
+use crate::object::{Attributes, FileRecord, Name, Path};
 
 /// Bytes and files of one job.
 pub const BATCH_LEN_TARGET: u64 = 2 * 1024 * 1024;
@@ -38,7 +38,7 @@ pub fn restore_all(shared: &Shared, jobs: Vec<Job>) -> Result<()> {
 pub fn restore(shared: &Shared, job: &Job) -> Result<()> {
     shared.check()?;
     let Job { filling, name, record, .. } = job;
-    let mut mode = record.mode.unwrap_or(MODE_DEFAULT);
+    let mut mode = record.attributes.mode.unwrap_or(MODE_DEFAULT);
     if mode & SET_IDS != 0 && !shared.options.set_ids {
         mode &= !SET_IDS;
         let shown = filling.place.path_of(name);
@@ -46,7 +46,8 @@ pub fn restore(shared: &Shared, job: &Job) -> Result<()> {
     }
     let mut file = filling.place.create(name, mode, shared.replace())?;
     fill(shared, job, &mut file)?;
-    let lacks = file.keep(mode, record.mtime)?;
+    let attributes = Attributes { mode: Some(mode), ..record.attributes.clone() };
+    let lacks = file.keep(&attributes)?;
     shared.lacking(&filling.place.path_of(name), &lacks);
     shared.done(record.size);
     Ok(())

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::hash::ChunkId;
 use crate::object::list::ChunkRef;
-use crate::object::record::{Content, FileRecord, Symlink, Totals};
+use crate::object::record::{Attributes, Content, FileRecord, Symlink, Totals};
 use crate::store::memory::MemoryStore;
 
 fn path(text: &str) -> Path {
@@ -20,8 +20,7 @@ fn file(len: u32) -> Item {
 }
 
 fn empty_directory(mode: Option<u32>) -> Item {
-    let root = Version::empty().root;
-    Item::Directory(Subdirectory { mode, ..Subdirectory::new(root, Totals::default()) })
+    Item::Directory(Subdirectory::empty(Attributes { mode, ..Attributes::default() }))
 }
 
 fn run(
@@ -78,7 +77,7 @@ fn parents_are_made_without_attributes_and_counted() {
     let Item::Directory(a) = resolve(&store, &version.root, &path("/a")).unwrap().unwrap() else {
         unreachable!()
     };
-    assert_eq!((a.mode, a.mtime), (None, None));
+    assert_eq!(a.attributes, Attributes::default());
     assert_eq!(a.totals, Totals { files: 2, directories: 2, bytes: 15 });
     let root = resolve(&store, &version.root, &Path::root()).unwrap().unwrap();
     assert_eq!(root, Item::Directory(version.root_directory()));
@@ -109,7 +108,7 @@ fn the_last_entry_that_goes_leaves_an_empty_directory_with_its_attributes() {
 #[test]
 fn a_removed_or_replaced_path_can_be_filled_in_the_same_pass() {
     let mut store = MemoryStore::new();
-    let link = Item::Symlink(Symlink { target: b"x".to_vec(), mtime: None });
+    let link = Item::Symlink(Symlink { target: b"x".to_vec(), attributes: Attributes::default() });
     let base = [("/a", Some(file(1))), ("/d/x", Some(file(2))), ("/d/y/z", Some(link))];
     let base = run(&mut store, &Version::empty(), &base).unwrap();
     let changes = [
@@ -151,7 +150,7 @@ fn what_cannot_be_done_is_refused_with_its_path() {
     let mut store = MemoryStore::new();
     let empty = Version::empty();
     let Item::File(record) = file(1) else { unreachable!() };
-    let bad_mode = Item::File(FileRecord { mode: Some(0o170_000), ..record });
+    let bad_mode = Item::File(FileRecord { attributes: Attributes::new(0o170_000, 0), ..record });
     for (changes, expect) in [
         (vec![("/", Some(file(1)))], "/ is a directory"),
         (vec![("/b", None), ("/a", None)], "/a is not above the path before"),

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Content, FileRecord, Item, MODE_MAX, Subdirectory, Symlink, Totals};
+use super::{Attributes, Content, FileRecord, Item, MODE_MAX, Subdirectory, Symlink, Totals};
 use crate::error::{Error, Result};
 use crate::hash::{ChunkId, DirectoryId, ListId};
 use crate::limits::{
@@ -99,7 +99,8 @@ fn limit(what: &str, limit: usize, found: usize) -> Error {
     Error::Limit { what: what.to_owned(), limit: limit as u64, found: found as u64 }
 }
 
-fn encode_attributes(mode: Option<u32>, mtime: Option<i64>, encoder: &mut Encoder) -> Result<()> {
+fn encode_attributes(attributes: &Attributes, encoder: &mut Encoder) -> Result<()> {
+    let Attributes { mode, mtime } = *attributes;
     if let Some(mode) = mode {
         if mode > MODE_MAX {
             return Err(Error::invalid(format!("mode {mode:o} is more than permission bits")));
@@ -114,7 +115,7 @@ fn encode_attributes(mode: Option<u32>, mtime: Option<i64>, encoder: &mut Encode
 
 fn encode_file(file: &FileRecord, encoder: &mut Encoder) -> Result<()> {
     let implied_hash = file.content.implied_hash();
-    let mut mask = attribute_bits(file.mode, file.mtime);
+    let mut mask = attribute_bits(&file.attributes);
     for (bit, present) in [
         (field::CONTENT_TYPE, file.content_type.is_some()),
         (field::METADATA, !file.metadata.is_empty()),
@@ -127,7 +128,7 @@ fn encode_file(file: &FileRecord, encoder: &mut Encoder) -> Result<()> {
     encoder.varint(mask);
     check_content(file.size, &file.content).map_err(Error::invalid)?;
     encoder.varint(file.size);
-    encode_attributes(file.mode, file.mtime, encoder)?;
+    encode_attributes(&file.attributes, encoder)?;
     if let Some(content_type) = &file.content_type {
         check_content_type(content_type.as_bytes()).map_err(Error::invalid)?;
         encoder.bytes(content_type.as_bytes());
@@ -191,10 +192,14 @@ fn encode_symlink(link: &Symlink, encoder: &mut Encoder) -> Result<()> {
     if link.target.is_empty() || link.target.contains(&0) {
         return Err(Error::invalid("a link's target is empty or has a NUL byte in it"));
     }
+    let mask = attribute_bits(&link.attributes);
+    if mask & !field::OF_SYMLINK != 0 {
+        return Err(Error::invalid("a symbolic link has no mode"));
+    }
     encoder.u8(kind::SYMLINK);
-    encoder.varint(attribute_bits(None, link.mtime));
+    encoder.varint(mask);
     encoder.bytes(&link.target);
-    encode_attributes(None, link.mtime, encoder)
+    encode_attributes(&link.attributes, encoder)
 }
 
 fn encode_directory(directory: &Subdirectory, encoder: &mut Encoder) -> Result<()> {
@@ -202,10 +207,10 @@ fn encode_directory(directory: &Subdirectory, encoder: &mut Encoder) -> Result<(
         return Err(Error::invalid("a directory's totals do not count itself"));
     }
     encoder.u8(kind::DIRECTORY);
-    encoder.varint(attribute_bits(directory.mode, directory.mtime));
+    encoder.varint(attribute_bits(&directory.attributes));
     encoder.hash(directory.root.hash());
     encode_totals(&directory.totals, encoder);
-    encode_attributes(directory.mode, directory.mtime, encoder)
+    encode_attributes(&directory.attributes, encoder)
 }
 
 /// Appends totals: files, directories, bytes.
@@ -215,7 +220,8 @@ pub(in crate::object) fn encode_totals(totals: &Totals, encoder: &mut Encoder) {
     encoder.varint(totals.bytes);
 }
 
-fn attribute_bits(mode: Option<u32>, mtime: Option<i64>) -> u64 {
+fn attribute_bits(attributes: &Attributes) -> u64 {
+    let Attributes { mode, mtime } = attributes;
     let mode = if mode.is_some() { field::MODE } else { 0 };
     let mtime = if mtime.is_some() { field::MTIME } else { 0 };
     mode | mtime
@@ -251,7 +257,7 @@ pub(in crate::object) fn decode_totals(decoder: &mut Decoder) -> Result<Totals> 
     })
 }
 
-fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<(Option<u32>, Option<i64>)> {
+fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<Attributes> {
     let mode = if mask & field::MODE != 0 {
         let mode = decoder.varint_in("a mode", 0, MODE_MAX.into())?;
         u32::try_from(mode).ok()
@@ -259,12 +265,12 @@ fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<(Option<u32>, O
         None
     };
     let mtime = if mask & field::MTIME != 0 { Some(decoder.i64()?) } else { None };
-    Ok((mode, mtime))
+    Ok(Attributes { mode, mtime })
 }
 
 fn decode_file(decoder: &mut Decoder, mask: u64) -> Result<FileRecord> {
     let size = decode_size(decoder)?;
-    let (mode, mtime) = decode_attributes(decoder, mask)?;
+    let attributes = decode_attributes(decoder, mask)?;
     let content_type = if mask & field::CONTENT_TYPE != 0 {
         let bytes = decoder.bytes_in("a content type's length", 1, CONTENT_TYPE_LEN_MAX)?;
         check_content_type(bytes).map_err(|detail| decoder.error(detail))?;
@@ -290,7 +296,7 @@ fn decode_file(decoder: &mut Decoder, mask: u64) -> Result<FileRecord> {
         }
         (None, None) => return Err(decoder.error("expected a content hash, found none")),
     };
-    Ok(FileRecord { size, content_hash, mode, mtime, content_type, metadata, content })
+    Ok(FileRecord { size, content_hash, attributes, content_type, metadata, content })
 }
 
 fn decode_inline(decoder: &mut Decoder, size: u64) -> Result<Vec<ChunkRef>> {
@@ -331,15 +337,15 @@ fn decode_symlink(decoder: &mut Decoder, mask: u64) -> Result<Symlink> {
     if target.contains(&0) {
         return Err(decoder.error("expected a link target without NUL"));
     }
-    let (_, mtime) = decode_attributes(decoder, mask)?;
-    Ok(Symlink { target: target.to_vec(), mtime })
+    let attributes = decode_attributes(decoder, mask)?;
+    Ok(Symlink { target: target.to_vec(), attributes })
 }
 
 fn decode_directory(decoder: &mut Decoder, mask: u64) -> Result<Subdirectory> {
     let root = DirectoryId(decoder.hash()?);
     let totals = decode_totals(decoder)?;
-    let (mode, mtime) = decode_attributes(decoder, mask)?;
-    Ok(Subdirectory { root, mode, mtime, totals })
+    let attributes = decode_attributes(decoder, mask)?;
+    Ok(Subdirectory { root, attributes, totals })
 }
 
 /// A content type goes into response headers, so it cannot hold a line break.

@@ -28,40 +28,38 @@ fn content() -> impl Strategy<Value = (u64, Content)> {
     prop_oneof![inline, list]
 }
 
+fn attributes() -> impl Strategy<Value = Attributes> {
+    (option::of(0..=MODE_MAX), option::of(any::<i64>()))
+        .prop_map(|(mode, mtime)| Attributes { mode, mtime })
+}
+
 fn item() -> impl Strategy<Value = Item> {
-    let mode = || option::of(0..=MODE_MAX);
-    let mtime = || option::of(any::<i64>());
     let file = (
         content(),
-        mode(),
-        mtime(),
+        attributes(),
         option::of("[ -~]{1,40}"),
         btree_map(vec(any::<u8>(), 1..20), vec(any::<u8>(), 0..40), 0..5),
     )
-        .prop_map(|((size, content), mode, mtime, content_type, metadata)| {
+        .prop_map(|((size, content), attributes, content_type, metadata)| {
             let content_hash = content.implied_hash().unwrap_or(Hash::of(b"whole"));
             Item::File(FileRecord {
                 size,
                 content_hash,
-                mode,
-                mtime,
+                attributes,
                 content_type,
                 metadata,
                 content,
             })
         });
-    let link = (vec(1u8.., 1..50), mtime())
-        .prop_map(|(target, mtime)| Item::Symlink(Symlink { target, mtime }));
-    let directory = (any::<[u8; 32]>(), mode(), mtime(), any::<u64>(), 1u64.., any::<u64>())
-        .prop_map(|(root, mode, mtime, files, directories, bytes)| {
+    let link = (vec(1u8.., 1..50), attributes()).prop_map(|(target, attributes)| {
+        Item::Symlink(Symlink { target, attributes: attributes.of_link() })
+    });
+    let directory = (any::<[u8; 32]>(), attributes(), any::<u64>(), 1u64.., any::<u64>()).prop_map(
+        |(root, attributes, files, directories, bytes)| {
             let totals = Totals { files, directories, bytes };
-            Item::Directory(Subdirectory {
-                root: DirectoryId(Hash::new(root)),
-                mode,
-                mtime,
-                totals,
-            })
-        });
+            Item::Directory(Subdirectory { root: DirectoryId(Hash::new(root)), attributes, totals })
+        },
+    );
     prop_oneof![file, link, directory]
 }
 
@@ -110,8 +108,7 @@ proptest! {
 fn a_one_chunk_file_is_small() {
     let one = chunk(1, 1000);
     let file = FileRecord {
-        mode: Some(0o644),
-        mtime: Some(1_700_000_000_000_000_000),
+        attributes: Attributes::new(0o644, 1_700_000_000_000_000_000),
         ..FileRecord::new(1000, one.id.0, Content::Inline(vec![one]))
     };
     assert_eq!(Item::File(file).encode().unwrap().len(), 1 + 1 + 2 + 2 + 8 + 1 + 32);
@@ -141,7 +138,7 @@ fn what_cannot_be_stored_is_refused_before_it_is_written() {
     let two = vec![chunk(1, CHUNK_LEN_MIN), chunk(2, 5)];
     let size = CHUNK_LEN_MIN as u64 + 5;
     let bad = [
-        FileRecord { mode: Some(0o100_644), ..good.clone() },
+        FileRecord { attributes: Attributes::new(0o100_644, 0), ..good.clone() },
         FileRecord { size: 1, ..good.clone() },
         FileRecord { content_hash: Hash::ZERO, ..good.clone() },
         FileRecord { content_type: Some("a/b\r\nx: y".into()), ..good.clone() },
@@ -167,8 +164,11 @@ fn what_cannot_be_stored_is_refused_before_it_is_written() {
         assert!(Item::File(file).encode().is_err(), "{text} was encoded");
     }
     for target in [vec![], vec![0], vec![b'x'; SYMLINK_LEN_MAX + 1]] {
-        assert!(Item::Symlink(Symlink { target, mtime: None }).encode().is_err());
+        let attributes = Attributes::default();
+        assert!(Item::Symlink(Symlink { target, attributes }).encode().is_err());
     }
+    let with_mode = Symlink { target: b"x".to_vec(), attributes: Attributes::new(0o777, 0) };
+    assert!(Item::Symlink(with_mode).encode().is_err());
 }
 
 #[test]
@@ -179,8 +179,7 @@ fn the_largest_item_fits_a_tree_entry() {
     metadata.insert(vec![0xff; 3], vec![0; METADATA_LEN_MAX - 3 - 511 * 2]);
     let size = (INLINE_CHUNKS_MAX * CHUNK_LEN_MAX) as u64;
     let file = FileRecord {
-        mode: Some(MODE_MAX),
-        mtime: Some(-1),
+        attributes: Attributes::new(MODE_MAX, -1),
         content_type: Some("x".repeat(CONTENT_TYPE_LEN_MAX)),
         metadata,
         ..FileRecord::new(size, Hash::ZERO, Content::Inline(chunks))

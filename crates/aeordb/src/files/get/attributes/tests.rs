@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::super::place::Place;
 use super::*;
 use crate::error::{Error, Result};
+use crate::object::Symlink;
 
 const REFUSES_MODES: System = System { set_mode: |_, _| Err(Errno::EPERM), ..System::REAL };
 const IGNORES_MODES: System = System { set_mode: |_, _| Ok(()), ..System::REAL };
@@ -41,8 +42,10 @@ fn restore(system: &'static System, root: &LocalPath, replace: bool) -> Result<[
     let place = Place::open_or_make(&root.join("in"), None, system)?;
     let mut new = place.create(&Name::new(b"file").unwrap(), 0o666, replace)?;
     new.file().write_all(b"whole").unwrap();
-    let file = new.keep(0o666, Some(1_000_000_000))?;
-    let link = place.link(&Name::new(b"link").unwrap(), b"to", Some(1_000_000_000), replace)?;
+    let file = new.keep(&Attributes::new(0o666, 1_000_000_000))?;
+    let attributes = Attributes { mtime: Some(1_000_000_000), ..Attributes::default() };
+    let link = Symlink { target: b"to".to_vec(), attributes };
+    let link = place.link(&Name::new(b"link").unwrap(), &link, replace)?;
     Ok([file, link])
 }
 
@@ -99,7 +102,8 @@ fn a_time_that_is_kept_in_coarse_steps_is_no_lack() {
     }
     let root = tempfile::tempdir().unwrap();
     let place = Place::open_or_make(root.path(), None, &COARSE).unwrap();
-    assert_eq!(told(&place.set_attributes(None, Some(1_999_999_999))), "");
+    let attributes = Attributes { mtime: Some(1_999_999_999), ..Attributes::default() };
+    assert_eq!(told(&place.set_attributes(&attributes)), "");
     assert_eq!(fs::metadata(root.path()).unwrap().mtime(), 0);
 }
 
@@ -109,7 +113,7 @@ fn a_directory_lacks_each_of_mode_and_time_by_itself() {
     let set = |system, name: &str| {
         let path = root.path().join(name);
         let place = Place::open_or_make(&path, None, system).unwrap();
-        let lacks = place.set_attributes(Some(0o750), Some(1_000_000_000));
+        let lacks = place.set_attributes(&Attributes::new(0o750, 1_000_000_000));
         let found = fs::metadata(&path).unwrap();
         (told(&lacks), found.permissions().mode() & 0o7777, found.mtime())
     };

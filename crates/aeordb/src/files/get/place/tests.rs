@@ -12,6 +12,11 @@ fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).unwrap()
 }
 
+fn link(target: &str) -> Symlink {
+    let attributes = Attributes { mtime: Some(5), ..Attributes::default() };
+    Symlink { target: target.into(), attributes }
+}
+
 /// A directory with `in` to restore into and `outside` that nothing may touch.
 fn two() -> (TempDir, Place) {
     let root = tempfile::tempdir().unwrap();
@@ -30,7 +35,7 @@ fn outside_is_untouched(root: &TempDir) {
 fn write(place: &Place, file: &str, bytes: &[u8], replace: bool) -> Result<()> {
     let mut new = place.create(&name(file), 0o640, replace)?;
     new.file().write_all(bytes).unwrap();
-    new.keep(0o640, Some(-1)).map(drop)
+    new.keep(&Attributes::new(0o640, -1)).map(drop)
 }
 
 #[test]
@@ -42,8 +47,8 @@ fn a_directory_that_is_swapped_for_a_link_while_it_is_filled_stays_the_directory
     write(&below, "file", b"ours", false).unwrap();
     write(&below, "theirs", b"ours", true).unwrap();
     below.enter(&name("deeper"), Some(0o700), true).unwrap();
-    below.link(&name("link"), b"anywhere", Some(5), true).unwrap();
-    assert_eq!(below.set_attributes(Some(0o750), Some(7)).told(), None);
+    below.link(&name("link"), &link("anywhere"), true).unwrap();
+    assert_eq!(below.set_attributes(&Attributes::new(0o750, 7)).told(), None);
     outside_is_untouched(&root);
     assert_eq!(fs::read(root.path().join("in/moved/theirs")).unwrap(), b"ours");
     assert!(root.path().join("in/moved/deeper").is_dir());
@@ -68,7 +73,7 @@ fn links_that_are_there_are_never_followed() {
     place.enter(&name("directory"), Some(0o700), true).unwrap();
     write(&place, "file", b"ours", true).unwrap();
     write(&place, "dangling", b"ours", true).unwrap();
-    place.link(&name("file"), b"../outside/theirs", Some(5), true).unwrap();
+    place.link(&name("file"), &link("../outside/theirs"), true).unwrap();
     outside_is_untouched(&root);
     assert!(fs::symlink_metadata(inside.join("directory")).unwrap().is_dir());
     assert_eq!(fs::symlink_metadata(inside.join("file")).unwrap().mtime_nsec(), 5);
@@ -105,7 +110,7 @@ fn a_directory_is_not_replaced_by_a_file() {
     let (root, place) = two();
     place.enter(&name("directory"), Some(0o700), false).unwrap();
     assert!(matches!(write(&place, "directory", b"", true), Err(Error::Exists(_))));
-    assert!(matches!(place.link(&name("directory"), b"x", None, true), Err(Error::Exists(_))));
+    assert!(matches!(place.link(&name("directory"), &link("x"), true), Err(Error::Exists(_))));
     assert!(root.path().join("in/directory").is_dir());
 }
 
@@ -114,7 +119,7 @@ fn attributes_are_exact_whatever_the_umask_is() {
     let (root, place) = two();
     let mut new = place.create(&name("file"), 0o666, false).unwrap();
     new.file().write_all(b"x").unwrap();
-    new.keep(0o666, Some(-1_500_000_000)).unwrap();
+    new.keep(&Attributes::new(0o666, -1_500_000_000)).unwrap();
     let found = fs::metadata(root.path().join("in/file")).unwrap();
     assert_eq!(found.permissions().mode() & 0o7777, 0o666);
     assert_eq!((found.mtime(), found.mtime_nsec()), (-2, 500_000_000));
@@ -124,10 +129,10 @@ fn attributes_are_exact_whatever_the_umask_is() {
 fn a_link_takes_the_place_of_a_file_in_one_step_or_not_at_all() {
     let (root, place) = two();
     write(&place, "file", b"old", false).unwrap();
-    let too_long = vec![b'x'; 5_000];
-    assert!(place.link(&name("file"), &too_long, None, true).is_err());
+    let too_long = "x".repeat(5_000);
+    assert!(place.link(&name("file"), &link(&too_long), true).is_err());
     assert_eq!(fs::read(root.path().join("in/file")).unwrap(), b"old");
-    place.link(&name("file"), b"to", None, true).unwrap();
+    place.link(&name("file"), &link("to"), true).unwrap();
     assert!(fs::symlink_metadata(root.path().join("in/file")).unwrap().is_symlink());
     assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 1, "a name was left");
 }
@@ -150,7 +155,7 @@ fn what_a_killed_restore_left_is_removed_and_what_a_living_one_makes_is_not() {
     new.file().write_all(b"new").unwrap();
     let again = Place::open_or_make(&root.path().join("in"), None, &System::REAL).unwrap();
     write(&again, "file", b"newer", true).unwrap();
-    new.keep(0o600, None).unwrap();
+    new.keep(&Attributes { mode: Some(0o600), ..Attributes::default() }).unwrap();
     assert_eq!(fs::read(at("file")).unwrap(), b"new");
     assert!(left.iter().all(|name| !at(name).exists()));
     assert!(fs::symlink_metadata(at(&link)).is_err());

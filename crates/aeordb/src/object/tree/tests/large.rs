@@ -3,14 +3,13 @@
 use super::*;
 use crate::hash::ChunkId;
 use crate::object::list::ChunkRef;
-use crate::object::record::{Content, FileRecord};
+use crate::object::record::{Attributes, Content, FileRecord};
 
 fn record(number: u64) -> Vec<u8> {
     let id = ChunkId::of(&number.to_le_bytes());
     let content = Content::Inline(vec![ChunkRef { id, len: 1000 }]);
     let file = FileRecord {
-        mode: Some(0o644),
-        mtime: Some(1_700_000_000_000_000_000),
+        attributes: Attributes::new(0o644, 1_700_000_000_000_000_000),
         ..FileRecord::new(1000, id.0, content)
     };
     Item::File(file).encode().unwrap()
