@@ -143,7 +143,7 @@ fn wear(path: &Path) -> Outcome<()> {
 }
 
 /// Makes a file of one chunk part of HEAD.
-fn put(
+pub fn put(
     writer: &mut aeordb::db::Writer<'_>,
     path: &str,
     id: aeordb::hash::ChunkId,

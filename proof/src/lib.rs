@@ -7,7 +7,7 @@
 //!
 //! `record` writes down what a program does to the files of a directory, `disk` says what may be
 //! left of that after a power cut, `history` makes random commands and knows where they lead,
-//! `opened` has the real program look at an image, `power_cut` cuts at any moment.
+//! `opened` has the real program look at an image, `power_cut` cuts at any moment. `readers` open a database beside a writer.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -22,6 +22,7 @@ mod inject;
 mod opened;
 mod options;
 mod power_cut;
+mod readers;
 mod record;
 mod registers;
 mod state;
@@ -42,7 +43,11 @@ pub fn main() -> ExitCode {
         eprintln!("aeordb-proof: {}", trace::become_traced(arguments));
         return ExitCode::from(2);
     }
-    match run() {
+    let done = match arguments.next_if(|word| word == readers::WRITER) {
+        Some(_) => readers::write_beside(arguments).map(|()| true),
+        None => run(),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -66,5 +71,6 @@ fn run() -> Outcome<bool> {
     match options.task {
         Task::Sweep => sweep::run(&options),
         Task::PowerCut => power_cut::run(&options),
+        Task::Readers => readers::run(&options),
     }
 }

@@ -22,11 +22,15 @@ Kills, starves and cuts off the real program at every step, and looks at what is
                                  what may be on the disk then is opened; images that are wrong are
                                  kept in WORK/kept, named by seed and point
 
+  aeordb-proof readers [OPTIONS] database files opened and read while another process writes to
+                                 them, collects and compacts
+
   --aeordb FILE      the program [target/debug/aeordb]
   --work DIR         scratch, emptied first [target/proof]
   --jobs N           how much is done at once [as there are processors]
   --seed N           decides all that is random [1]; of histories it is the first one's
   --seconds N        goes on for so long (power-cut)
+  --opens N          so many (readers) [100000]
   --verbs A,B        only these
   --most N           of each verb so many points of each pass, chosen at random
                      [all; of two kills: 200]; of images so many [1000]
@@ -40,6 +44,7 @@ Kills, starves and cuts off the real program at every step, and looks at what is
 pub enum Task {
     Sweep,
     PowerCut,
+    Readers,
 }
 
 /// All options, with their defaults filled in.
@@ -53,6 +58,7 @@ pub struct Options {
     pub verbs: Vec<&'static Verb>,
     pub most: Option<usize>,
     pub seconds: Option<u64>,
+    pub opens: Option<usize>,
     pub at: Option<Injection>,
     pub then: Option<Injection>,
 }
@@ -63,6 +69,7 @@ impl Options {
         let task = match parser.next()? {
             Some(Value(word)) if word == "sweep" => Task::Sweep,
             Some(Value(word)) if word == "power-cut" => Task::PowerCut,
+            Some(Value(word)) if word == "readers" => Task::Readers,
             Some(Short('h') | Long("help")) | None => return Ok(None),
             Some(other) => return Err(other.unexpected().into()),
         };
@@ -75,6 +82,7 @@ impl Options {
             verbs: VERBS.iter().collect(),
             most: None,
             seconds: None,
+            opens: None,
             at: None,
             then: None,
         };
@@ -99,6 +107,7 @@ impl Options {
             "seed" => self.seed = parser.value()?.parse()?,
             "verbs" => self.verbs = verbs(&parser.value()?.string()?)?,
             "most" => self.most = Some(parser.value()?.parse()?),
+            "opens" => self.opens = Some(parser.value()?.parse()?),
             "seconds" => self.seconds = Some(parser.value()?.parse()?),
             "at" => self.at = Some(parser.value()?.string()?.parse()?),
             "then" => self.then = Some(parser.value()?.string()?.parse()?),

@@ -1,6 +1,8 @@
-//! Random histories beside a model in memory. `AEORDB_CASES=100000` makes it as many.
+//! Random histories beside a model in memory. `AEORDB_CASES=100000` makes it as many, `AEORDB_SEED=1`
+//! makes them the same each time; without it they are others, and a failure says which.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use aeordb::compact;
@@ -12,7 +14,7 @@ use aeordb::media::SimulatedDisk;
 use aeordb::store::{AppendEntries, ReadEntries};
 use aeordb::watch::Watch;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::world::{self, create, noise, observe, put, read, whole, write};
 
@@ -183,16 +185,20 @@ fn live(actions: &[Action]) {
 
 #[test]
 fn a_database_shows_what_a_model_of_it_shows() {
-    let cases = std::env::var("AEORDB_CASES").ok().and_then(|text| text.parse().ok());
-    let config =
-        Config { cases: cases.unwrap_or(3000), failure_persistence: None, ..Config::default() };
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let cases = number("AEORDB_CASES").map_or(3000, |cases| u32::try_from(cases).unwrap());
+    let seed = number("AEORDB_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let random = [seed.to_le_bytes(); 4].concat();
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &random);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let histories = proptest::collection::vec(any_action(), 20..120);
-    TestRunner::new(config)
-        .run(&histories, |actions| {
-            live(&actions);
-            Ok(())
-        })
-        .unwrap();
+    let lived = TestRunner::new_with_rng(config, random).run(&histories, |actions| {
+        live(&actions);
+        Ok(())
+    });
+    if let Err(error) = lived {
+        panic!("AEORDB_SEED={seed} AEORDB_CASES={cases}: {error}");
+    }
 }
 
 /// More entries in one commit than the index holds in memory, then a crash after it.
