@@ -17,6 +17,9 @@ use crate::error::{Doing, Outcome};
 /// More changes than a collection keeps of what is old.
 const CHANGES: usize = 1010;
 
+/// Thirty voids fit into one sector.
+const HOLES: u64 = 64;
+
 /// The directory with all of it.
 pub struct Base(Desk);
 
@@ -42,6 +45,8 @@ impl Base {
             desk.ok(&words.split(' ').collect::<Vec<_>>())?;
         }
         wear(&desk.path("worn.aeordb"))?;
+        desk.ok(&["put", "old", "/", "-q", "-d", "holed.aeordb"])?;
+        make_holes(&desk.path("holed.aeordb"))?;
         Ok(Base(desk))
     }
 
@@ -137,6 +142,24 @@ fn wear(path: &Path) -> Outcome<()> {
             let chunk = aeordb::hash::ChunkId(writer.entries().append(Kind::Chunk, &kept)?);
             put(&mut writer, &name, chunk, &kept)?;
         }
+        writer.commit()?;
+    }
+    Ok(database.close()?)
+}
+
+/// Gives a database so many blocks that nothing reaches, each between blocks that all of HEAD needs,
+/// that the list of them which a collection makes is longer than a sector.
+fn make_holes(path: &Path) -> Outcome<()> {
+    let options = Options { workers: 1, ..Options::default() };
+    let database = Database::open_writer(path, &options)?;
+    for number in 0..HOLES {
+        let mut writer = database.writer()?;
+        writer.entries().append(Kind::Chunk, &noise(1000 + number, 5_000))?;
+        writer.commit()?;
+        let mut writer = database.writer()?;
+        let kept = noise(2000 + number, 15_000);
+        let chunk = aeordb::hash::ChunkId(writer.entries().append(Kind::Chunk, &kept)?);
+        put(&mut writer, &format!("/held-{number}"), chunk, &kept)?;
         writer.commit()?;
     }
     Ok(database.close()?)

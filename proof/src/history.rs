@@ -57,7 +57,7 @@ impl<'d> Chooser<'d> {
     /// A command that succeeds on such a database.
     pub fn choose(&mut self, model: &Model) -> Outcome<Command> {
         loop {
-            let chosen = match self.random.u8(0..16) {
+            let chosen = match self.random.u8(0..18) {
                 0..3 => self.put_file(model)?,
                 3 => self.put_tree(model, false)?,
                 4 => self.put_tree(model, true)?,
@@ -70,7 +70,7 @@ impl<'d> Chooser<'d> {
                 11 => self.diff(model),
                 12 => self.import_full(model),
                 13 => self.import_patch(model),
-                14 => Some(("gc".to_owned(), model.clone())),
+                14..17 => Some(("gc".to_owned(), model.clone())),
                 _ => Some(("compact".to_owned(), model.clone())),
             };
             let Some((line, after)) = chosen else { continue };

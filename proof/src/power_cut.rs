@@ -24,6 +24,9 @@ use crate::state;
 use crate::trace::Exit;
 use crate::verbs::DATABASE;
 
+/// What histories start from: nothing, a young database, one with a long past, one with many holes.
+const STARTS: [Option<&str>; 4] =
+    [None, Some("second.aeordb"), Some("worn.aeordb"), Some("holed.aeordb")];
 /// Commands of a history.
 const COMMANDS: usize = 14;
 /// Images of a history.
@@ -108,8 +111,7 @@ pub fn run(options: &Options) -> Outcome<bool> {
 /// Records the commands of a seed.
 fn record(desk: &Desk, base: &Base, seed: u64) -> Outcome<History> {
     let mut random = Rng::with_seed(seed);
-    let start = [None, Some("second.aeordb"), Some("worn.aeordb")][random.usize(0..3)];
-    let start = start.map(|name| base.path(name));
+    let start = STARTS[random.usize(0..STARTS.len())].map(|name| base.path(name));
     begin_from(desk, start.as_deref())?;
     let mut model = Model::default();
     if start.is_some() {

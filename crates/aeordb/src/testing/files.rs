@@ -10,8 +10,10 @@ use crate::error::Result;
 use crate::gc;
 use crate::graph;
 use crate::hash::Kind;
+use crate::log::source::Source;
 use crate::media::MemoryMedia;
 use crate::object::{Item, Path};
+use crate::salvage as rescue;
 use crate::store::AppendEntries;
 use crate::testing::reseal;
 use crate::watch::Watch;
@@ -108,5 +110,32 @@ pub fn import(data: &[u8]) {
             }
             Err(_) => assert_eq!(Some(reader.head()), head),
         }
+    }
+}
+
+/// Makes a new database of what is left of a file, as it is and with its checks made right. Whatever
+/// is named in it is complete.
+pub fn salvage(data: &[u8]) {
+    for bytes in [data.to_vec(), reseal(data)] {
+        let name = LocalPath::new("fuzz.aeordb");
+        let Ok(database) = Database::create_media(media(Vec::new()), name, [1; 16], &options())
+        else {
+            return;
+        };
+        let source = Source::new(media(bytes), "fuzz.aeordb");
+        if rescue::copy(&source, Vec::new(), &database, &Watch::new()).is_err() {
+            continue;
+        }
+        let (reader, names) = (database.reader(), database.reader().map(|one| one.snapshots()));
+        let (Ok(reader), Ok(Ok(names))) = (reader, names) else {
+            unreachable!("what was salvaged is not to be read");
+        };
+        let named = names.into_iter().map(|snapshot| snapshot.version);
+        for version in std::iter::once(reader.head()).chain(named) {
+            let (view, crew) = (reader.view(), reader.crew());
+            let proved = graph::prove(view, &version, None, crew, &Watch::new());
+            assert!(proved.is_ok(), "{version} was salvaged and is not complete");
+        }
+        let _ = look(&database);
     }
 }

@@ -28,7 +28,7 @@ use crate::object::{Item, Name, Path, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("superblock", superblock),
     ("block", block_frame),
     ("run_page", run_page),
@@ -47,6 +47,7 @@ pub const TARGETS: [Target; 18] = [
     ("path", path),
     ("file", files::file),
     ("import", files::import),
+    ("salvage", files::salvage),
 ];
 
 /// Runs the target of this name.

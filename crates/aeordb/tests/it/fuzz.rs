@@ -38,6 +38,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     for sealed in [&world.export, &world.patch] {
         seeds.add("import", sealed);
         seeds.add("file", sealed);
+        seeds.add("salvage", sealed);
         seeds.frames(sealed);
     }
     for path in ["/", "/a/b", "/caf\u{e9}/x", "/..", "relative"] {
@@ -79,6 +80,7 @@ impl Seeds {
 
     fn database(&mut self, bytes: &[u8]) {
         self.add("file", bytes);
+        self.add("salvage", bytes);
         self.frames(bytes);
         let database = read(&SimulatedDisk::new(bytes)).unwrap();
         let reader = database.reader().unwrap();
@@ -162,7 +164,7 @@ fn no_mutation_of_the_corpus_makes_a_target_panic() {
     let wanted = std::env::var("AEORDB_MUTATIONS").ok().and_then(|text| text.parse().ok());
     for (target, body) in TARGETS {
         // Whole files cost a thousand times what a decoder does.
-        let usual = if ["file", "import"].contains(&target) { 400 } else { 20_000 };
+        let usual = if ["file", "import", "salvage"].contains(&target) { 400 } else { 20_000 };
         let corpus = corpus_of(target);
         assert!(!corpus.is_empty(), "{target} has no corpus");
         for (number, (path, seed)) in corpus.iter().enumerate() {
