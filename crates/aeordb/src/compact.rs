@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::backup::live::LiveChunks;
 use crate::backup::verify::verify_database;
+use crate::db::roots::Roots;
 use crate::db::{Database, FileKind, Options, Reader, history_key};
 use crate::error::{Context, Error, Result};
 use crate::format::FRAME_HEADER_LEN;
@@ -18,7 +19,6 @@ use crate::format::commit::COMMIT_FRAME_LEN;
 use crate::format::run;
 use crate::format::superblock::DATABASE_START;
 use crate::gc;
-use crate::gc::mark::Roots;
 use crate::gc::survey::Survey;
 use crate::hash::{Hash, Kind};
 use crate::log::View;
@@ -27,7 +27,6 @@ use crate::log::packer::Receive;
 use crate::log::recover::Root;
 use crate::media::{FileMedia, Media};
 use crate::object::tree::{self, SystemMap};
-use crate::store::ReadEntries;
 use crate::watch::Watch;
 
 /// What a compaction found and did.
@@ -127,15 +126,15 @@ fn copy_roots(
     let mut into = new.writer()?;
     let (roots, gone) = kept(old, reader)?;
     let (view, mut chunks, mut chunk_bytes) = (reader.view(), LiveChunks::new(reader), 0);
-    roots.reach(view, old.path(), watch, |found| match found.kind {
-        Kind::Chunk => {
+    roots.reach(view, old.path(), watch, |found| match (found.kind, found.bytes) {
+        (Kind::Chunk, _) => {
             chunks.want(&found.place);
-            chunk_bytes += u64::from(found.chunk_len);
+            chunk_bytes += found.len;
             Ok(())
         }
         // Maps are made anew below.
-        Kind::System => Ok(()),
-        kind => into.entries().receive(kind, *found.hash, &view.read(kind, found.hash)?),
+        (Kind::System, _) | (_, None) => Ok(()),
+        (kind, Some(bytes)) => into.entries().receive(kind, *found.hash, bytes),
     })?;
     let gone = gone.map(history_key);
     let gone = gone.as_ref().map(|key| key.as_slice());

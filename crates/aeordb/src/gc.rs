@@ -11,15 +11,14 @@
 //! The file does not get shorter: its end is always the index and the commit of the collection
 //! itself. What is void takes no space where the file system can release it.
 
-pub(crate) mod mark;
 pub(crate) mod survey;
 
+use crate::db::roots::Roots;
 use crate::db::{Database, Extent, FileKind, HistoryEntry, Purpose, Writer};
 use crate::error::{Error, Result};
 use crate::format::FrameKind;
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
-use crate::gc::mark::Roots;
 use crate::gc::survey::{Survey, releasable};
 use crate::hash::Hash;
 use crate::log::appender::Appender;

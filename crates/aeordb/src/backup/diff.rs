@@ -3,18 +3,18 @@
 use std::io::Write;
 
 use crate::backup::delta::{Deltas, Predecessors};
-use crate::backup::export::place;
+use crate::backup::export::missing;
 use crate::backup::listing::{self, Sum};
 use crate::backup::live::LiveChunks;
 use crate::db::Reader;
 use crate::error::Result;
 use crate::format::seal::Closing;
-use crate::graph::{Bitmap, Differ, Step};
-use crate::hash::{Kind, ListId, VersionId};
+use crate::graph::{Bitmap, Differ, Reach, Step};
+use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::DELTA_FILE_CHUNKS_MAX;
 use crate::log::View;
 use crate::log::sealed::SealedWriter;
-use crate::object::{ChunkRef, FileRecord, Item, list};
+use crate::object::{FileRecord, Item};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -75,7 +75,8 @@ pub(super) fn write(
     }
     let sum = listing::write(reader.view(), from, to, &mut out)?;
     watch.expect(sum.added + sum.modified, plan.bytes);
-    let Plan { mut seen, mut chunks, deleted, .. } = plan;
+    let Plan { met, mut chunks, deleted, .. } = plan;
+    let mut reach = Reach::resume(reader.view(), met, &missing, watch);
     let mut deltas = Deltas::new(reader, watch);
     let mut moved_from = None;
     let mut steps = steps(reader, from, to)?;
@@ -83,7 +84,7 @@ pub(super) fn write(
         watch.check()?;
         match step? {
             Step::Node { hash, bytes, near } => {
-                if seen.insert(place(reader.view(), Kind::Directory, &hash)?.number) {
+                if reach.meet(Kind::Directory, &hash)?.is_some() {
                     deltas.node(&mut out, hash, &bytes, near.or(moved_from))?;
                 }
             }
@@ -93,30 +94,24 @@ pub(super) fn write(
                     _ => deleted.of_directory(&steps.path_of(&name)?),
                 };
             }
-            Step::Item { name, before, after: Some(Item::File(record)) } => {
-                let view = reader.view();
+            Step::Item { name, before, after: Some(after @ Item::File(_)) } => {
+                let Item::File(record) = &after else { continue };
                 let old = match &before {
                     Some(Item::File(old)) => Some(old),
-                    _ => deleted.of_file(&steps.path_of(&name)?, &record),
+                    _ => deleted.of_file(&steps.path_of(&name)?, record),
                 };
-                let old = old.filter(|old| base == Base::Whole && can_refer(&record, old));
-                let node = |id: &ListId| {
-                    watch.check()?;
-                    let new = seen.insert(place(view, Kind::List, &id.0)?.number);
-                    if new {
-                        out.push(Kind::List, id.0, &view.read(Kind::List, &id.0)?)?;
-                    }
-                    Ok(new)
-                };
-                let chunk = |chunk: &ChunkRef| {
-                    if old.is_none() {
-                        chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
+                let old = old.filter(|old| base == Base::Whole && can_refer(record, old));
+                reach.item(&after, |met| {
+                    match met.bytes {
+                        Some(bytes) => out.push(met.kind, *met.hash, bytes)?,
+                        None if old.is_none() => drop(chunks.want(&met.place)),
+                        // It is for the deltas of the file to take.
+                        None => {}
                     }
                     Ok(())
-                };
-                list::verify_list(view, &record.content, record.size, node, chunk)?;
+                })?;
                 if let Some(old) = old.filter(|old| old.content != record.content) {
-                    deltas.file(&mut out, &mut chunks, old, &record)?;
+                    deltas.file(&mut out, &mut chunks, old, record)?;
                 }
             }
             Step::Item { .. } => {}
@@ -174,7 +169,7 @@ struct Plan<'r> {
     /// Bytes of the files that differ or are new.
     bytes: u64,
     /// Nodes that whoever has the base has, as far as the difference shows them.
-    seen: Bitmap,
+    met: Bitmap,
     /// Likewise chunks: those of changed and deleted files.
     chunks: LiveChunks,
     deleted: Predecessors,
@@ -182,13 +177,19 @@ struct Plan<'r> {
 
 impl<'r> Plan<'r> {
     fn new(reader: &'r Reader, base: Base) -> Self {
-        let seen = Bitmap::new(reader.view().number_limit());
+        let met = Bitmap::new(reader.view().number_limit());
         let (chunks, deleted) = (LiveChunks::new(reader), Predecessors::default());
-        Plan { reader, base, bytes: 0, seen, chunks, deleted }
+        Plan { reader, base, bytes: 0, met, chunks, deleted }
     }
 
     fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
-        let view = self.reader.view();
+        let on_missing = |kind: Kind, hash: &Hash| match (kind, self.base) {
+            // One that is not here is in no new file either.
+            (Kind::Chunk, Base::Nodes) => Ok(()),
+            _ => missing(kind, hash),
+        };
+        let met = std::mem::take(&mut self.met);
+        let mut reach = Reach::resume(self.reader.view(), met, &on_missing, watch);
         let mut steps = steps(self.reader, from, to)?;
         while let Some(step) = steps.next() {
             watch.check()?;
@@ -196,27 +197,19 @@ impl<'r> Plan<'r> {
             if let (Some(gone), None) = (&before, &after) {
                 self.deleted.add(&steps.path_of(&name)?, gone);
             }
-            if let Some(Item::File(old)) = &before {
-                let Plan { seen, chunks, base, .. } = self;
-                let node = |id: &ListId| {
-                    watch.check()?;
-                    Ok(seen.insert(place(view, Kind::List, &id.0)?.number))
-                };
-                let chunk = |chunk: &ChunkRef| {
-                    // One that is not here is in no new file either.
-                    let place = match base {
-                        Base::Whole => Some(place(view, Kind::Chunk, &chunk.id.0)?),
-                        Base::Nodes => view.locate(&chunk.id.0)?,
-                    };
-                    place.iter().for_each(|place| chunks.exclude(place));
+            if let Some(old) = &before {
+                reach.item(old, |met| {
+                    if met.kind == Kind::Chunk {
+                        self.chunks.exclude(&met.place);
+                    }
                     Ok(())
-                };
-                list::verify_list(view, &old.content, old.size, node, chunk)?;
+                })?;
             }
             if let Some(Item::File(new)) = &after {
                 self.bytes += new.size;
             }
         }
+        self.met = reach.into_met();
         Ok(())
     }
 }

@@ -5,11 +5,10 @@ use std::io::Write;
 use crate::backup::live::LiveChunks;
 use crate::db::Reader;
 use crate::error::{Error, Result};
-use crate::graph::{Bitmap, Differ, Step};
-use crate::hash::{Hash, Kind, ListId, VersionId};
+use crate::graph::Reach;
+use crate::hash::{Hash, Kind, VersionId};
 use crate::log::sealed::SealedWriter;
-use crate::object::{ChunkRef, Item, Version, list};
-use crate::store::{Place, ReadEntries};
+use crate::object::Version;
 use crate::watch::Watch;
 
 /// What an export holds.
@@ -61,46 +60,16 @@ fn write(
     let mut out = SealedWriter::new(out, reader.crew().clone(), None, version)?;
     out.push(Kind::Version, version.0, &decoded.encode())?;
     let view = reader.view();
-    let mut nodes = Bitmap::new(view.number_limit());
     let mut chunks = LiveChunks::new(reader);
-    let mut differ = Differ::new(view, None, view, Some(&root));
-    while let Some(step) = differ.next() {
-        watch.check()?;
-        match step? {
-            Step::Node { hash, bytes, .. } => {
-                if nodes.insert(place(view, Kind::Directory, &hash)?.number) {
-                    out.push(Kind::Directory, hash, &bytes)?;
-                }
-            }
-            Step::Item { after: Some(Item::File(record)), .. } => {
-                let node = |id: &ListId| {
-                    watch.check()?;
-                    let new = nodes.insert(place(view, Kind::List, &id.0)?.number);
-                    if new {
-                        out.push(Kind::List, id.0, &view.read(Kind::List, &id.0)?)?;
-                    }
-                    Ok(new)
-                };
-                let chunk = |chunk: &ChunkRef| {
-                    if !with_chunks {
-                        return Ok(());
-                    }
-                    chunks.want(&place(view, Kind::Chunk, &chunk.id.0)?);
-                    Ok(())
-                };
-                list::verify_list(view, &record.content, record.size, node, chunk)?;
-                watch.advance(1, 0);
-            }
-            // What is below is the same as where it was met first.
-            Step::Item { after: Some(Item::Directory(directory)), .. } => {
-                let first = view.locate(&directory.root.0)?;
-                if first.is_some_and(|place| nodes.contains(place.number)) {
-                    differ.skip_subtree();
-                }
-            }
-            Step::Item { .. } => {}
+    let mut reach = Reach::new(view, &missing, watch);
+    reach.tree(None, &root, |met| {
+        match met.bytes {
+            Some(bytes) => out.push(met.kind, *met.hash, bytes)?,
+            None if with_chunks => drop(chunks.want(&met.place)),
+            None => {}
         }
-    }
+        Ok(())
+    })?;
     out.end_section()?;
     let count = chunks.len();
     chunks.copy(reader, &mut out, watch)?;
@@ -118,10 +87,8 @@ fn write(
     })
 }
 
-/// Where an entry is that the version reaches: that it is nowhere is damage.
-pub(super) fn place(store: &dyn ReadEntries, kind: Kind, hash: &Hash) -> Result<Place> {
-    store.locate(hash)?.ok_or_else(|| {
-        let detail = format!("{} {hash} is missing", kind.name());
-        Error::damaged("the database", 0, detail)
-    })
+/// That an entry which a version reaches is nowhere is damage.
+pub(super) fn missing(kind: Kind, hash: &Hash) -> Result<()> {
+    let detail = format!("{} {hash} is missing", kind.name());
+    Err(Error::damaged("the database", 0, detail))
 }

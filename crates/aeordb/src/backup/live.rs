@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::backup::export::place;
+use crate::backup::export::missing;
 use crate::crew::Ticket;
 use crate::db::Reader;
 use crate::error::Result;
@@ -58,7 +58,9 @@ impl LiveChunks {
     /// Takes the chunk of this name out of what is to be copied: true if nobody had wanted or
     /// excluded it, so that the caller sees to it.
     pub fn take(&mut self, store: &dyn ReadEntries, hash: &Hash) -> Result<bool> {
-        let place = place(store, Kind::Chunk, hash)?;
+        let Some(place) = store.locate(hash)? else {
+            return missing(Kind::Chunk, hash).map(|()| false);
+        };
         let new = self.seen.insert(place.number);
         self.chunks += u64::from(new);
         Ok(new)

@@ -10,6 +10,7 @@ use crate::backup::import::copy;
 use crate::backup::layered::open_with;
 use crate::backup::listing::Tally;
 use crate::crew::{Crew, Ticket};
+use crate::db::roots::Roots;
 use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{Context, Error, Result};
 use crate::format::block::TableEntry;
@@ -380,21 +381,9 @@ impl Checks<'_> {
     }
 }
 
-/// Every version that HEAD, a snapshot or history names.
-fn named_versions(reader: &Reader) -> Result<Vec<VersionId>> {
-    let mut versions = vec![reader.head()];
-    versions.extend(reader.snapshots()?.into_iter().map(|snapshot| snapshot.version));
-    for entry in reader.history()? {
-        versions.push(entry?.version);
-    }
-    let mut seen = BTreeSet::new();
-    versions.retain(|version| seen.insert(*version));
-    Ok(versions)
-}
-
 fn prove_versions(reader: &Reader, report: &mut VerifyReport, watch: &Watch) -> Result<()> {
-    let versions = match named_versions(reader) {
-        Ok(versions) => versions,
+    let versions = match Roots::of_reader(reader) {
+        Ok(roots) => roots.versions(),
         Err(error) => return report.keep(0, Err(error)),
     };
     // What a version that was proved has as well need not be looked at again.
@@ -430,7 +419,8 @@ fn prove_versions(reader: &Reader, report: &mut VerifyReport, watch: &Watch) -> 
 fn paths_in(reader: &Reader, blocks: &BTreeSet<u64>) -> Vec<(u64, VersionId, Path)> {
     let mut found = Vec::new();
     let view = reader.view();
-    for version in named_versions(reader).unwrap_or_default() {
+    let Ok(roots) = Roots::of_reader(reader) else { return found };
+    for version in roots.versions() {
         let before = found.len();
         let Ok(walk) = reader.walk(&version, &Path::root()) else { continue };
         for entry in walk {

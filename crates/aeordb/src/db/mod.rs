@@ -7,6 +7,7 @@ mod journal;
 mod layered;
 mod reader;
 mod resolve;
+pub(crate) mod roots;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -11,7 +11,7 @@ use crate::db::{Database, Draft, Writer};
 use crate::error::{Error, Result};
 use crate::hash::{ChunkId, Hash, Kind};
 use crate::object::chunker::Chunker;
-use crate::object::{ChunkRef, Content, FileRecord, ListBuilder, Totals, list};
+use crate::object::{ChunkRef, Content, FileRecord, ListBuilder, Reference, Totals, list};
 use crate::store::{AppendEntries, Place, ReadEntries};
 
 /// Bytes that are collected before they are written. An upload that stays below is written by
@@ -51,19 +51,12 @@ impl Uploaded {
         if writer.root().epoch == self.epoch {
             return Ok(());
         }
-        let here = |hash: &Hash| match writer.locate(hash)? {
-            Some(_) => Ok(()),
-            None => Err(Error::Interrupted),
-        };
         for (content, size) in &self.files {
-            list::verify_list(
-                writer,
-                content,
-                *size,
-                |id| here(&id.0).map(|()| true),
-                |chunk| here(&chunk.id.0),
-            )
-            .map_err(|error| match error {
+            let here = |found: Reference<'_>| match writer.locate(found.entry().1)? {
+                Some(_) => Ok(true),
+                None => Err(Error::Interrupted),
+            };
+            list::verify_list(writer, content, *size, here).map_err(|error| match error {
                 Error::NotFound(_) => Error::Interrupted,
                 other => other,
             })?;

@@ -3,13 +3,15 @@
 
 mod contents;
 mod differ;
+mod paths;
 mod proof;
 mod reach;
 
 pub use crate::store::Bitmap;
 pub use differ::{Changed, Differ, Step};
+pub use paths::check_paths_below;
 pub use proof::{Prover, missing, prove};
-pub use reach::check_paths_below;
+pub use reach::{Met, OnMissing, Reach, references};
 
 use crate::error::Result;
 use crate::hash::DirectoryId;

@@ -11,11 +11,11 @@ use std::hash::{BuildHasher, RandomState};
 use crate::crew::Crew;
 use crate::error::{Error, Result};
 use crate::graph::contents::Contents;
-use crate::graph::{Differ, Step};
-use crate::hash::{DirectoryId, Hash, Kind, ListId, VersionId};
+use crate::graph::{Differ, Step, references};
+use crate::hash::{DirectoryId, Hash, Kind, VersionId};
 use crate::limits::PATH_LEN_MAX;
 use crate::object::tree::{self, Directories};
-use crate::object::{ChunkRef, Content, FileRecord, Item, Name, Subdirectory, Version, list};
+use crate::object::{ChunkRef, Content, FileRecord, Item, Name, Reference, Subdirectory, Version};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -201,12 +201,15 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
                     reach(&mut open, &name, 0);
                     let found = match &after {
                         Item::Directory(directory) => {
-                            self.directory(before.as_ref(), directory, &name, &mut open)
+                            let looked = self.references(&after);
+                            looked.and_then(|_| {
+                                self.directory(before.as_ref(), directory, &name, &mut open)
+                            })
                         }
-                        Item::File(record) => {
-                            self.file(before.as_ref(), record, &path, take).map(|()| false)
-                        }
-                        Item::Symlink(_) => Ok(false),
+                        Item::File(record) => self
+                            .file(before.as_ref(), (&after, record), &path, take)
+                            .map(|()| false),
+                        Item::Symlink(_) => self.references(&after).map(|_| false),
                     };
                     if !found.map_err(|error| at(error, path))? {
                         differ.skip_subtree();
@@ -293,7 +296,7 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
     fn file(
         &mut self,
         before: Option<&Item>,
-        record: &FileRecord,
+        (item, record): (&Item, &FileRecord),
         path: &dyn Fn() -> String,
         take: &mut TakeFile<'_>,
     ) -> Result<()> {
@@ -308,36 +311,40 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
             && chunks.len() < 2
         {
             // Its content hash follows from the chunk.
-            return chunks.iter().try_for_each(|chunk| self.missing.chunk(self.store, chunk));
+            return self.references(item).map(drop);
         }
         let said = said(record);
         if !self.files.insert(self.hashers.each_ref().map(|hasher| hasher.hash_one(said))) {
             return Ok(());
         }
-        let listed = match self.list(record) {
-            Ok(listed) => listed,
-            Err(Error::NotFound(_)) => {
-                self.missing.count += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
+        let Some(listed) = self.references(item)? else { return Ok(()) };
         // A version that is not complete is not gone through.
         if self.missing.count == 0 { take(path, record, listed) } else { Ok(()) }
     }
 
-    /// Proves a chunk list and that its chunks are here. Gives the bytes of the chunks in its
-    /// different nodes.
-    fn list(&mut self, record: &FileRecord) -> Result<u64> {
+    /// Proves what an item stands on, and that it is here. Gives the bytes of the chunks in the
+    /// different nodes of its list; `None` if a node is missing.
+    fn references(&mut self, item: &Item) -> Result<Option<u64>> {
         let Walk { store, watch, missing, .. } = self;
         let mut listed = 0;
-        let node = |_: &ListId| watch.check().map(|()| true);
-        let chunk = |chunk: &ChunkRef| {
-            listed += u64::from(chunk.len);
-            missing.chunk(*store, chunk)
-        };
-        list::verify_list(*store, &record.content, record.size, node, chunk)?;
-        Ok(listed)
+        let proved = references(*store, item, |found| {
+            match found {
+                Reference::List { .. } => watch.check()?,
+                Reference::Chunk { id, len } => {
+                    listed += u64::from(len);
+                    missing.chunk(*store, &ChunkRef { id: *id, len })?;
+                }
+            }
+            Ok(true)
+        });
+        match proved {
+            Ok(()) => Ok(Some(listed)),
+            Err(Error::NotFound(_)) => {
+                missing.count += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod list;
 pub mod name;
 pub mod path;
 pub mod record;
+pub mod reference;
 pub mod tree;
 pub mod version;
 
@@ -20,4 +21,5 @@ pub use list::{ChunkRef, ListBuilder, ListReader};
 pub use name::Name;
 pub use path::Path;
 pub use record::{Attributes, Content, FileRecord, Item, Subdirectory, Symlink, Totals};
+pub use reference::Reference;
 pub use version::Version;

@@ -1,7 +1,8 @@
 //! Sets of entries by their dense numbers: one bit an entry, so that a walk over a large version
 //! fits in memory.
 
-/// A set of numbers below a limit.
+/// A set of numbers below a limit. The default has none below it.
+#[derive(Default)]
 pub struct Bitmap(Vec<u64>);
 
 impl Bitmap {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::object::reference::Reference;
 use crate::store::ReadEntries;
 use crate::store::memory::MemoryStore;
 
@@ -25,19 +26,13 @@ fn numbered(count: u64) -> Vec<ChunkRef> {
 
 fn verify(store: &MemoryStore, content: &Content, size: u64) -> Result<(u64, Vec<ChunkRef>)> {
     let (mut nodes, mut chunks) = (0, Vec::new());
-    verify_list(
-        store,
-        content,
-        size,
-        |_| {
-            nodes += 1;
-            Ok(true)
-        },
-        |chunk| {
-            chunks.push(*chunk);
-            Ok(())
-        },
-    )?;
+    verify_list(store, content, size, |found| {
+        match found {
+            Reference::List { .. } => nodes += 1,
+            Reference::Chunk { id, len } => chunks.push(ChunkRef { id: *id, len }),
+        }
+        Ok(true)
+    })?;
     Ok((nodes, chunks))
 }
 

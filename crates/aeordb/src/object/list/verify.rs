@@ -2,10 +2,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use bytes::Bytes;
+
 use super::{ChunkRef, ListChild, ListNode, check_lens, ends_after};
 use crate::error::{Error, Result};
-use crate::hash::{Hash, Kind, ListId};
+use crate::hash::{Hash, Kind};
 use crate::object::record::Content;
+use crate::object::reference::Reference;
 use crate::store::ReadEntries;
 
 /// The node with this encoding, if it ends where the builder would have ended it. `last`: the node
@@ -37,33 +40,29 @@ pub fn verify_list_node(bytes: &[u8], last: bool) -> Result<ListNode> {
 /// Walks the list of a file of `size` bytes in file order and proves that it is the canonical one:
 /// every node is held against what its parent says of it. A node of which the same was said before
 /// is passed over, so that a list that repeats itself costs what it stores, not what it unfolds to.
-/// `node_found` gets the name of each node and says whether to go below it, `chunk_found` the chunks
-/// of the nodes that are gone through. Holds one node for each level.
+/// `found` gets each node, and says whether to go below it, and the chunks of the nodes that are
+/// gone through. Holds one node for each level.
 pub fn verify_list<S: ReadEntries + ?Sized>(
     store: &S,
     content: &Content,
     size: u64,
-    mut node_found: impl FnMut(&ListId) -> Result<bool>,
-    mut chunk_found: impl FnMut(&ChunkRef) -> Result<()>,
+    mut found: impl FnMut(Reference<'_>) -> Result<bool>,
 ) -> Result<()> {
     let (root, chunks) = match content {
-        Content::Inline(chunks) => return chunks.iter().try_for_each(chunk_found),
+        Content::Inline(chunks) => return show(chunks, &mut found),
         Content::List { root, chunks } => (*root, *chunks),
     };
     let mut said = HashSet::new();
     let mut stack: Vec<Open> = Vec::new();
-    let mut next = Some(Reference {
-        child: ListChild { id: root, bytes: size, chunks },
-        level: None,
-        last: true,
-    });
-    while let Some(reference) = next {
-        let Reference { child, last, .. } = reference;
-        if said.insert(reference) {
-            let node = reference.verified(store)?;
-            if node_found(&child.id)? {
+    let mut next =
+        Some(Said { child: ListChild { id: root, bytes: size, chunks }, level: None, last: true });
+    while let Some(next_said) = next {
+        let Said { child, last, .. } = next_said;
+        if said.insert(next_said) {
+            let (bytes, node) = next_said.verified(store)?;
+            if found(Reference::List { id: &child.id, bytes: &bytes })? {
                 match node {
-                    ListNode::Leaf(chunks) => chunks.iter().try_for_each(&mut chunk_found)?,
+                    ListNode::Leaf(chunks) => show(&chunks, &mut found)?,
                     ListNode::Inner { level, children } => {
                         stack.push((level, children.into(), last));
                     }
@@ -75,9 +74,16 @@ pub fn verify_list<S: ReadEntries + ?Sized>(
     Ok(())
 }
 
+fn show(chunks: &[ChunkRef], found: &mut impl FnMut(Reference<'_>) -> Result<bool>) -> Result<()> {
+    for ChunkRef { id, len } in chunks {
+        found(Reference::Chunk { id, len: *len })?;
+    }
+    Ok(())
+}
+
 /// What is said of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Reference {
+struct Said {
     child: ListChild,
     /// None for the top node: it has the level that it has.
     level: Option<u8>,
@@ -85,11 +91,12 @@ struct Reference {
     last: bool,
 }
 
-impl Reference {
+impl Said {
     /// The node, if it is what is said of it.
-    fn verified<S: ReadEntries + ?Sized>(&self, store: &S) -> Result<ListNode> {
+    fn verified<S: ReadEntries + ?Sized>(&self, store: &S) -> Result<(Bytes, ListNode)> {
         let ListChild { id, bytes, chunks } = self.child;
-        let node = verify_list_node(&store.read(Kind::List, id.hash())?, self.last)?;
+        let encoding = store.read(Kind::List, id.hash())?;
+        let node = verify_list_node(&encoding, self.last)?;
         node.check_sums(&id, bytes, chunks)?;
         match self.level {
             Some(level) => node.check_level(&id, level)?,
@@ -99,7 +106,7 @@ impl Reference {
             }
             None => {}
         }
-        Ok(node)
+        Ok((encoding, node))
     }
 }
 
@@ -107,12 +114,12 @@ impl Reference {
 /// last of its level.
 type Open = (u8, VecDeque<ListChild>, bool);
 
-fn next_child(stack: &mut Vec<Open>) -> Option<Reference> {
+fn next_child(stack: &mut Vec<Open>) -> Option<Said> {
     while let Some((level, children, last)) = stack.last_mut() {
         match children.pop_front() {
             Some(child) => {
                 let last = *last && children.is_empty();
-                return Some(Reference { child, level: level.checked_sub(1), last });
+                return Some(Said { child, level: level.checked_sub(1), last });
             }
             None => {
                 stack.pop();
