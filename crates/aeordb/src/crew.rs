@@ -1,11 +1,13 @@
 //! Worker threads for jobs whose results are wanted in the order in which they were given out:
 //! hashing, compressing, reading and writing many small files.
 //!
-//! A caller keeps a bounded queue of tickets, which bounds memory; a job never waits for another.
+//! A caller keeps a [`Queue`] of jobs under way and takes what is surplus from it, which bounds
+//! memory; a job never waits for another.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -100,10 +102,93 @@ impl<T> Ticket<T> {
             Err(_) => resume_unwind(Box::new("a worker thread ended without a result")),
         }
     }
+}
 
-    /// True if `wait` would not wait.
-    pub fn is_done(&self) -> bool {
-        !self.0.is_empty()
+/// Work in order: results come out as their jobs were given out, whichever ends first. What needs no
+/// worker keeps its place between them.
+pub struct Queue<T> {
+    crew: Arc<Crew>,
+    waiting: VecDeque<(u64, Work<T>)>,
+    jobs: usize,
+    len: u64,
+}
+
+enum Work<T> {
+    UnderWay(Ticket<T>),
+    Done(T),
+    Note(T),
+}
+
+impl<T: Send + 'static> Queue<T> {
+    /// An empty queue whose jobs go to `crew`.
+    pub fn new(crew: &Arc<Crew>) -> Self {
+        Queue { crew: crew.clone(), waiting: VecDeque::new(), jobs: 0, len: 0 }
+    }
+
+    /// Gives out a job.
+    pub fn submit(&mut self, job: impl FnOnce() -> T + Send + 'static) {
+        self.submit_sized(0, job);
+    }
+
+    /// Gives out a job that holds `len` bytes until its result is taken.
+    pub fn submit_sized(&mut self, len: u64, job: impl FnOnce() -> T + Send + 'static) {
+        self.waiting.push_back((len, Work::UnderWay(self.crew.submit(job))));
+        self.jobs += 1;
+        self.len += len;
+    }
+
+    /// Adds what is done already. It counts as a job, since it holds memory as one does.
+    pub fn push(&mut self, done: T) {
+        self.waiting.push_back((0, Work::Done(done)));
+        self.jobs += 1;
+    }
+
+    /// Adds a note, which holds next to nothing and does not count.
+    pub fn note(&mut self, note: T) {
+        self.waiting.push_back((0, Work::Note(note)));
+    }
+
+    /// True if nothing is left to take.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Bytes that jobs under way hold.
+    pub fn size(&self) -> u64 {
+        self.len
+    }
+
+    /// How many jobs wait to be taken.
+    pub fn jobs(&self) -> usize {
+        self.jobs
+    }
+
+    /// The next result, for which it waits.
+    pub fn take(&mut self) -> Option<T> {
+        let (len, work) = self.waiting.pop_front()?;
+        self.len -= len;
+        self.jobs -= usize::from(!matches!(work, Work::Note(_)));
+        Some(match work {
+            Work::Done(done) | Work::Note(done) => done,
+            Work::UnderWay(ticket) => ticket.wait(),
+        })
+    }
+
+    /// The next result, if more jobs are under way than keep the crew busy.
+    pub fn surplus(&mut self) -> Option<T> {
+        self.surplus_over(self.crew.depth(), u64::MAX)
+    }
+
+    /// The next result, if more is under way than so many jobs or bytes.
+    pub fn surplus_over(&mut self, jobs: usize, len: u64) -> Option<T> {
+        if self.jobs > jobs || self.len > len { self.take() } else { None }
+    }
+
+    /// Lets go of what is under way; nobody wants it any more.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+        self.jobs = 0;
+        self.len = 0;
     }
 }
 
@@ -117,6 +202,46 @@ mod tests {
         let tickets: Vec<_> = (0..100u64).map(|n| crew.submit(move || n * n)).collect();
         let results: Vec<_> = tickets.into_iter().map(Ticket::wait).collect();
         assert_eq!(results, (0..100u64).map(|n| n * n).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_queue_gives_what_it_got_in_order_and_holds_no_more_than_it_is_told() {
+        let crew = Arc::new(Crew::new(2));
+        let mut queue = Queue::new(&crew);
+        let mut taken = Vec::new();
+        for number in 0..100u64 {
+            match number % 10 {
+                0 => queue.push(number),
+                5 => queue.note(number),
+                _ => queue.submit_sized(number, move || number),
+            }
+            while let Some(next) = queue.surplus_over(crew.depth(), 150) {
+                taken.push(next);
+            }
+            assert!(queue.jobs() <= crew.depth() && queue.size() <= 150);
+        }
+        assert!(!queue.is_empty());
+        taken.extend(std::iter::from_fn(|| queue.take()));
+        assert_eq!(taken, (0..100).collect::<Vec<_>>());
+        assert_eq!((queue.jobs(), queue.size()), (0, 0));
+    }
+
+    #[test]
+    fn notes_keep_their_place_and_do_not_count() {
+        let mut queue = Queue::new(&Arc::new(Crew::new(1)));
+        queue.note(1);
+        queue.submit(|| 2);
+        queue.note(3);
+        queue.push(4);
+        assert_eq!(queue.jobs(), 2);
+        assert_eq!(queue.surplus_over(2, 0), None);
+        let taken: Vec<_> = std::iter::from_fn(|| queue.surplus_over(1, 0)).collect();
+        assert_eq!(taken, [1, 2], "up to the first job");
+        assert_eq!((queue.take(), queue.take(), queue.take()), (Some(3), Some(4), None));
+        queue.submit(|| 5);
+        queue.clear();
+        assert!(queue.is_empty() && queue.take().is_none());
+        assert_eq!(queue.jobs(), 0);
     }
 
     #[test]

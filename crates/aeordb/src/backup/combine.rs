@@ -14,7 +14,7 @@ use crate::backup::import::chain::{Head, Input, look_ahead, open};
 use crate::backup::import::copy::{self, Named, check_block};
 use crate::backup::layered::open_with;
 use crate::backup::listing::{Sum, Tally, composed};
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::db::{FileKind, Options};
 use crate::error::{Context, Error, Result};
 use crate::format::block::{self, TableEntry};
@@ -103,8 +103,8 @@ fn combine_patches(
     // Patches that lead back to where they started change nothing.
     let mut chunks = 0;
     if from != to {
-        let (seen, under_way) = (HashSet::new(), VecDeque::new());
-        let mut copy = Copy { crew, watch, seen, under_way, chunks: 0 };
+        let (seen, under_way) = (HashSet::new(), Queue::new(&crew));
+        let mut copy = Copy { watch, seen, under_way, chunks: 0 };
         for ((file, head), content) in files.iter().zip(heads).zip(contents) {
             copy.file(file, head, content, &mut out)?;
         }
@@ -214,18 +214,17 @@ fn write_changes(mut lists: Vec<List>, out: &mut SealedWriter<'_>) -> Result<Sum
 
 /// A frame to be written; a block while it is being checked.
 enum Frame {
-    Block(Ticket<Result<(RawBlock, Vec<Named>)>>),
+    Block(Result<(RawBlock, Vec<Named>)>),
     Delta(Delta),
     Link(Link),
 }
 
 /// Copies the frames of patches in their order, which deltas rely on.
 struct Copy<'w> {
-    crew: Arc<Crew>,
     watch: &'w Watch,
     /// Entries that were written and can be read by name.
     seen: HashSet<Hash>,
-    under_way: VecDeque<Frame>,
+    under_way: Queue<Frame>,
     /// Chunks in the files, each once; how many are in a delta only its file tells.
     chunks: u64,
 }
@@ -248,20 +247,25 @@ impl Copy<'_> {
         loop {
             self.watch.check()?;
             let at = stream.offset();
-            let frame = match stream.next_part()? {
-                Part::Changes(_) => continue,
-                Part::Link(_, inner) => {
-                    link = None;
-                    Frame::Link(inner)
+            let part = stream.next_part()?;
+            match &part {
+                Part::Link(..) => link = None,
+                Part::Block(..) | Part::Delta(_) => {
+                    link.take().into_iter().for_each(|link| self.under_way.push(Frame::Link(link)));
                 }
+                Part::Changes(_) | Part::End(_) => {}
+            }
+            match part {
+                Part::Changes(_) => continue,
+                Part::Link(_, inner) => self.under_way.push(Frame::Link(inner)),
                 Part::Block(at, block) => {
                     let name = name.clone();
-                    Frame::Block(self.crew.submit(move || {
-                        let entries = check_block(at, &block).map_err(|e| e.in_file(&name))?;
-                        Ok((block, entries))
-                    }))
+                    self.under_way.submit(move || {
+                        let checked = check_block(at, &block).map_err(|e| e.in_file(&name));
+                        Frame::Block(checked.map(|entries| (block, entries)))
+                    });
                 }
-                Part::Delta(delta) => Frame::Delta(delta),
+                Part::Delta(delta) => self.under_way.push(Frame::Delta(delta)),
                 Part::End(closing) if closing.content == content => {
                     self.chunks += closing.chunks.get();
                     break;
@@ -269,29 +273,26 @@ impl Copy<'_> {
                 Part::End(_) => {
                     return Err(Error::damaged(name, at, "the file was changed while it was read"));
                 }
-            };
+            }
             self.watch.advance(0, stream.offset() - at);
-            self.under_way.extend(link.take().map(Frame::Link));
-            self.under_way.push_back(frame);
-            while self.under_way.len() > self.crew.depth() {
-                self.write_next(out)?;
+            while let Some(frame) = self.under_way.surplus() {
+                self.write(frame, out)?;
             }
         }
-        while !self.under_way.is_empty() {
-            self.write_next(out)?;
+        while let Some(frame) = self.under_way.take() {
+            self.write(frame, out)?;
         }
         Ok(())
     }
 
-    fn write_next(&mut self, out: &mut SealedWriter<'_>) -> Result<()> {
-        match self.under_way.pop_front() {
-            None => Ok(()),
-            Some(Frame::Link(link)) => out.push_link(&link),
-            Some(Frame::Delta(delta)) => {
+    fn write(&mut self, frame: Frame, out: &mut SealedWriter<'_>) -> Result<()> {
+        match frame {
+            Frame::Link(link) => out.push_link(&link),
+            Frame::Delta(delta) => {
                 out.push_delta_here(&delta.frame, delta.count(), delta.raw_len())
             }
-            Some(Frame::Block(ticket)) => {
-                let (block, entries) = ticket.wait()?;
+            Frame::Block(checked) => {
+                let (block, entries) = checked?;
                 self.write_block(&block, entries, out)
             }
         }

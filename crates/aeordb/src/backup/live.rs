@@ -1,10 +1,10 @@
 //! Which entries of which blocks a copy takes: blocks that are wanted whole are copied as they
 //! are, of others the wanted entries are packed anew.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use crate::backup::export::missing;
-use crate::crew::Ticket;
+use crate::crew::Queue;
 use crate::db::Reader;
 use crate::error::Result;
 use crate::graph::Bitmap;
@@ -89,21 +89,20 @@ impl LiveChunks {
 
     /// Copies what is wanted to `out`. Blocks are read and checked by the crew.
     pub fn copy(self, reader: &Reader, out: &mut dyn Receive, watch: &Watch) -> Result<()> {
-        let crew = reader.crew().clone();
-        let mut under_way: VecDeque<Ticket<Result<Copied>>> = VecDeque::new();
+        let mut under_way = Queue::new(reader.crew());
         for wanted in self.blocks {
             let view = reader.view().clone();
-            under_way.push_back(crew.submit(move || {
+            under_way.submit(move || {
                 let Some(place) = wanted.place else { return Ok(Copied::Entries(Vec::new())) };
                 let block = view.raw_block(&place)?;
                 select(block, &place, &wanted)
-            }));
-            if under_way.len() > crew.depth() {
-                write(under_way.pop_front(), out, watch)?;
+            });
+            while let Some(copied) = under_way.surplus() {
+                write(copied?, out, watch)?;
             }
         }
-        while !under_way.is_empty() {
-            write(under_way.pop_front(), out, watch)?;
+        while let Some(copied) = under_way.take() {
+            write(copied?, out, watch)?;
         }
         Ok(())
     }
@@ -132,24 +131,19 @@ fn select(block: RawBlock, place: &Place, wanted: &Wanted) -> Result<Copied> {
     Ok(Copied::Entries(entries))
 }
 
-fn write(
-    ticket: Option<Ticket<Result<Copied>>>,
-    out: &mut dyn Receive,
-    watch: &Watch,
-) -> Result<()> {
+fn write(copied: Copied, out: &mut dyn Receive, watch: &Watch) -> Result<()> {
     watch.check()?;
-    match ticket.map(Ticket::wait).transpose()? {
-        Some(Copied::Whole(block)) => {
+    match copied {
+        Copied::Whole(block) => {
             watch.advance(0, block.head.raw_len as u64);
             out.receive_block(&block)
         }
-        Some(Copied::Entries(entries)) => {
+        Copied::Entries(entries) => {
             for (hash, bytes) in entries {
                 watch.advance(0, bytes.len() as u64);
                 out.receive(Kind::Chunk, hash, &bytes)?;
             }
             Ok(())
         }
-        None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Verify: whether a file of ours is what was written, and what is hit if it is not.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path as LocalPath, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::backup::import::copy;
 use crate::backup::layered::open_with;
 use crate::backup::listing::Tally;
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::db::roots::Roots;
 use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{Context, Error, Result};
@@ -209,8 +209,7 @@ pub(crate) fn verify_database(
     let mut checks = Checks {
         reader: &reader,
         source: source.clone(),
-        crew: database.crew().clone(),
-        under_way: VecDeque::new(),
+        under_way: Queue::new(database.crew()),
         deep,
         found: Bitmap::new(reader.view().number_limit()),
         bad_blocks: BTreeSet::new(),
@@ -253,12 +252,28 @@ pub(crate) fn verify_database(
 /// First bytes of a block's hash, its table, and which of its chunks can be none.
 type Tagged = (u64, Vec<TableEntry>, Vec<u16>);
 
+/// Looks at the block at `at`; with `deep` at every entry in it.
+fn look_at(source: &Source, at: u64, deep: bool) -> Result<Tagged> {
+    let block = source.raw_block(at, None)?;
+    let mut uncut = Vec::new();
+    if deep {
+        let decoded = block.decode(at)?;
+        for (entry, ordinal) in block.head.entries.iter().zip(0u16..) {
+            let bytes = decoded.verified(ordinal.into(), at)?;
+            if !copy::can_be(entry.kind, &bytes) {
+                uncut.push(ordinal);
+            }
+        }
+    }
+    let tag = crate::format::first_u64(&block.hash);
+    Ok((tag, block.head.entries.clone(), uncut))
+}
+
 /// The checks of a database's frames. One thread reads, the crew decodes.
 struct Checks<'a> {
     reader: &'a Reader,
     source: Arc<Source>,
-    crew: Arc<Crew>,
-    under_way: VecDeque<(u64, Ticket<Result<Tagged>>)>,
+    under_way: Queue<(u64, Result<Tagged>)>,
     deep: bool,
     /// Numbers of the entries that are where the index says.
     found: Bitmap,
@@ -296,33 +311,15 @@ impl Checks<'_> {
     fn block(&mut self, at: u64) -> Result<()> {
         let (source, deep) = (self.source.clone(), self.deep);
         self.report.blocks += 1;
-        self.under_way.push_back((
-            at,
-            self.crew.submit(move || {
-                let block = source.raw_block(at, None)?;
-                let mut uncut = Vec::new();
-                if deep {
-                    let decoded = block.decode(at)?;
-                    for (entry, ordinal) in block.head.entries.iter().zip(0u16..) {
-                        let bytes = decoded.verified(ordinal.into(), at)?;
-                        if !copy::can_be(entry.kind, &bytes) {
-                            uncut.push(ordinal);
-                        }
-                    }
-                }
-                let tag = crate::format::first_u64(&block.hash);
-                Ok((tag, block.head.entries.clone(), uncut))
-            }),
-        ));
-        while self.under_way.len() > self.crew.depth() {
-            self.take_next()?;
+        self.under_way.submit(move || (at, look_at(&source, at, deep)));
+        while let Some((at, tagged)) = self.under_way.surplus() {
+            self.take(at, tagged)?;
         }
         Ok(())
     }
 
-    fn take_next(&mut self) -> Result<()> {
-        let Some((at, ticket)) = self.under_way.pop_front() else { return Ok(()) };
-        match ticket.wait() {
+    fn take(&mut self, at: u64, tagged: Result<Tagged>) -> Result<()> {
+        match tagged {
             Ok((tag, entries, uncut)) => {
                 self.report.entries += entries.len() as u64;
                 for (entry, ordinal) in entries.into_iter().zip(0u16..) {
@@ -355,8 +352,8 @@ impl Checks<'_> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        while !self.under_way.is_empty() {
-            self.take_next()?;
+        while let Some((at, tagged)) = self.under_way.take() {
+            self.take(at, tagged)?;
         }
         let index = self.reader.view().index();
         for record in index.all_records() {
@@ -463,7 +460,7 @@ fn verify_sealed(
     let kind = stream.superblock().file_kind().unwrap_or(kind);
     let mut report = VerifyReport::new(kind, deep);
     let crew = database.map_or_else(|| Arc::new(Crew::new(0)), |database| database.crew().clone());
-    let mut under_way: VecDeque<(u64, Ticket<Result<()>>)> = VecDeque::new();
+    let mut under_way: Queue<(u64, Result<()>)> = Queue::new(&crew);
     let mut tally = Tally::default();
     loop {
         watch.check()?;
@@ -473,10 +470,7 @@ fn verify_sealed(
                 report.blocks += 1;
                 report.entries += block.head.entries.len() as u64;
                 if deep {
-                    under_way.push_back((
-                        at,
-                        crew.submit(move || copy::check_block(at, &block).map(drop)),
-                    ));
+                    under_way.submit(move || (at, copy::check_block(at, &block).map(drop)));
                 }
             }
             Ok(Part::Delta(delta)) => {
@@ -495,13 +489,13 @@ fn verify_sealed(
                 break;
             }
         }
-        while under_way.len() > crew.depth() {
-            wait(&mut under_way, &mut report)?;
+        while let Some((at, checked)) = under_way.surplus() {
+            report.keep(at, checked)?;
         }
         watch.advance(0, stream.offset() - at);
     }
-    while !under_way.is_empty() {
-        wait(&mut under_way, &mut report)?;
+    while let Some((at, checked)) = under_way.take() {
+        report.keep(at, checked)?;
     }
     report.bytes = stream.offset();
     if deep
@@ -512,14 +506,4 @@ fn verify_sealed(
         prove_versions(&database.reader()?, &mut report, watch)?;
     }
     Ok(report)
-}
-
-fn wait(
-    under_way: &mut VecDeque<(u64, Ticket<Result<()>>)>,
-    report: &mut VerifyReport,
-) -> Result<()> {
-    match under_way.pop_front() {
-        Some((at, ticket)) => report.keep(at, ticket.wait()),
-        None => Ok(()),
-    }
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::error::{Error, Result};
 use crate::files::attributes;
 use crate::files::beneath::Tree;
@@ -64,10 +64,10 @@ struct Listing {
     page: std::vec::IntoIter<Entry>,
     /// The names of a large directory, and its next page that nobody looks at yet.
     names: Option<(Arc<Names>, usize)>,
-    pages: VecDeque<Ticket<Vec<Entry>>>,
+    pages: Queue<Vec<Entry>>,
     /// Subdirectories that nobody lists yet, and those that are being listed.
     to_list: VecDeque<PathBuf>,
-    listed: VecDeque<Ticket<Result<Scanned>>>,
+    listed: Queue<Result<Scanned>>,
 }
 
 /// How a walk goes.
@@ -92,8 +92,7 @@ pub struct Walk<'w> {
     events: VecDeque<Event>,
     batch: Vec<Wanted>,
     batch_len: u64,
-    batches: VecDeque<(Ticket<Vec<ReadFile>>, u64)>,
-    under_way_len: u64,
+    batches: Queue<Vec<ReadFile>>,
     read: std::vec::IntoIter<ReadFile>,
     /// Entries that cannot be kept: one warning each.
     pub skipped: u64,
@@ -121,22 +120,28 @@ impl<'w> Walk<'w> {
             events: VecDeque::new(),
             batch: Vec::new(),
             batch_len: 0,
-            batches: VecDeque::new(),
-            under_way_len: 0,
+            batches: Queue::new(crew),
             read: Vec::new().into_iter(),
             skipped: 0,
             unreadable: 0,
         };
         let (tree, below) = (Arc::new(Tree::open(&path)?), PathBuf::new());
         let scanned = scan::scan(&tree, &below)?;
-        walk.listings.push(Listing::new(tree, below, Vec::new(), OldEntries::new(old), scanned));
+        walk.listings.push(Listing::new(
+            tree,
+            below,
+            Vec::new(),
+            OldEntries::new(old),
+            scanned,
+            crew,
+        ));
         Ok(walk)
     }
 
     /// What is to be done next; `None` at the end.
     pub fn next<S: ReadEntries + ?Sized>(&mut self, store: &S) -> Result<Option<Event>> {
         while !self.listings.is_empty()
-            && self.under_way_len < UNDER_WAY_LEN_MAX
+            && self.batches.size() < UNDER_WAY_LEN_MAX
             && self.events.len() < EVENTS_MAX
         {
             self.step(store)?;
@@ -152,15 +157,13 @@ impl<'w> Walk<'w> {
         if self.batches.is_empty() {
             self.flush_batch();
         }
-        let (ticket, len) = self.batches.pop_front()?;
-        self.under_way_len -= len;
-        self.read = ticket.wait().into_iter();
+        self.read = self.batches.take()?.into_iter();
         self.read.next()
     }
 
     fn step<S: ReadEntries + ?Sized>(&mut self, store: &S) -> Result<()> {
         let Some(listing) = self.listings.last_mut() else { return Ok(()) };
-        let entry = listing.next(&self.crew);
+        let entry = listing.next();
         if self.options.mirror {
             let name = entry.as_ref().map(|entry| entry.name.as_slice());
             while let Some((name, item)) = listing.old.next_below(store, name)? {
@@ -244,11 +247,8 @@ impl<'w> Walk<'w> {
             return Err(Error::Limit { what, limit, found: limit + 1 });
         }
         let Some(listing) = self.listings.last_mut() else { return Ok(()) };
-        listing.list_ahead(&self.crew);
-        let scanned = match listing.listed.pop_front() {
-            Some(ticket) => ticket.wait(),
-            None => scan::scan(&tree, &below),
-        };
+        listing.list_ahead();
+        let scanned = listing.listed.take().unwrap_or_else(|| scan::scan(&tree, &below));
         let key = listing.key_of(&entry.name);
         let there = match &old {
             Some(Item::Directory(directory)) => Some(directory),
@@ -259,7 +259,14 @@ impl<'w> Walk<'w> {
         match scanned {
             Ok(scanned) => {
                 let old_entries = OldEntries::new(there.map(|directory| directory.root));
-                self.listings.push(Listing::new(tree, below, key, old_entries, scanned));
+                self.listings.push(Listing::new(
+                    tree,
+                    below,
+                    key,
+                    old_entries,
+                    scanned,
+                    &self.crew,
+                ));
                 self.events.push_back(Event::Enter { entry, old });
             }
             Err(error) => self.unreadable(&path, &error.to_string()),
@@ -307,9 +314,7 @@ impl<'w> Walk<'w> {
         }
         let batch = std::mem::take(&mut self.batch);
         let len = std::mem::take(&mut self.batch_len) + FILE_LEN * batch.len() as u64;
-        let ticket = self.crew.submit(move || batch.into_iter().map(read_small).collect());
-        self.under_way_len += len;
-        self.batches.push_back((ticket, len));
+        self.batches.submit_sized(len, move || batch.into_iter().map(read_small).collect());
     }
 }
 
@@ -330,6 +335,7 @@ impl Listing {
         key: Vec<u8>,
         old: OldEntries,
         scanned: Scanned,
+        crew: &Arc<Crew>,
     ) -> Self {
         let mut listing = Listing {
             tree,
@@ -338,9 +344,9 @@ impl Listing {
             old,
             page: Vec::new().into_iter(),
             names: None,
-            pages: VecDeque::new(),
+            pages: Queue::new(crew),
             to_list: VecDeque::new(),
-            listed: VecDeque::new(),
+            listed: Queue::new(crew),
         };
         match scanned {
             Scanned::Few(entries) => listing.turn(entries),
@@ -350,18 +356,18 @@ impl Listing {
     }
 
     /// The next entry.
-    fn next(&mut self, crew: &Crew) -> Option<Entry> {
+    fn next(&mut self) -> Option<Entry> {
         loop {
             if let Some(entry) = self.page.next() {
                 return Some(entry);
             }
             let (names, next) = self.names.as_mut()?;
-            while self.pages.len() < PAGES_AHEAD && *next < names.pages() {
+            while self.pages.jobs() < PAGES_AHEAD && *next < names.pages() {
                 let (names, number) = (names.clone(), *next);
-                self.pages.push_back(crew.submit(move || names.page(number)));
+                self.pages.submit(move || names.page(number));
                 *next += 1;
             }
-            let entries = self.pages.pop_front()?.wait();
+            let entries = self.pages.take()?;
             self.turn(entries);
         }
     }
@@ -376,11 +382,11 @@ impl Listing {
         self.page = entries.into_iter();
     }
 
-    fn list_ahead(&mut self, crew: &Crew) {
-        while self.listed.len() < DIRECTORIES_AHEAD {
+    fn list_ahead(&mut self) {
+        while self.listed.jobs() < DIRECTORIES_AHEAD {
             let Some(below) = self.to_list.pop_front() else { break };
             let tree = self.tree.clone();
-            self.listed.push_back(crew.submit(move || scan::scan(&tree, &below)));
+            self.listed.submit(move || scan::scan(&tree, &below));
         }
     }
 

@@ -1,11 +1,11 @@
 //! The proof of what files hold: chunks that end where the chunker cuts, and that have the content
 //! hash together. The crew reads and checks chunks, one thread goes through them in file order.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind};
 use crate::object::{FileRecord, ListReader, chunker};
@@ -22,16 +22,14 @@ const UNFOLDED_MORE: u64 = 1024 * 1024 * 1024;
 /// Files whose contents are being proved, in order.
 pub(super) struct Contents<'a, S> {
     store: &'a S,
-    crew: &'a Crew,
     watch: &'a Watch,
-    under_way: VecDeque<Part>,
-    reading: usize,
+    under_way: Queue<Part>,
     file: File,
 }
 
 enum Part {
     Start(String, Hash),
-    Chunks(Ticket<Result<Vec<Bytes>>>),
+    Chunks(Result<Vec<Bytes>>),
     End,
 }
 
@@ -48,9 +46,8 @@ struct File {
 
 impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
     /// No file yet.
-    pub fn new(store: &'a S, crew: &'a Crew, watch: &'a Watch) -> Self {
-        let (under_way, file) = (VecDeque::new(), File::default());
-        Contents { store, crew, watch, under_way, reading: 0, file }
+    pub fn new(store: &'a S, crew: &Arc<Crew>, watch: &'a Watch) -> Self {
+        Contents { store, watch, under_way: Queue::new(crew), file: File::default() }
     }
 
     /// Begins to prove a file of several chunks, all of which are here, called `what` in errors.
@@ -64,7 +61,7 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
             ));
             return Ok(());
         }
-        self.under_way.push_back(Part::Start(what, record.content_hash));
+        self.under_way.note(Part::Start(what, record.content_hash));
         let (mut piece, mut len) = (Vec::new(), 0);
         for chunk in ListReader::new(self.store, &record.content, record.size, 0)? {
             let (_, chunk) = chunk?;
@@ -76,44 +73,40 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
             }
         }
         self.read(piece)?;
-        self.under_way.push_back(Part::End);
+        self.under_way.note(Part::End);
         Ok(())
     }
 
     fn read(&mut self, chunks: Vec<crate::hash::ChunkId>) -> Result<()> {
         self.watch.check()?;
         let store = self.store.clone();
-        self.under_way.push_back(Part::Chunks(self.crew.submit(move || {
-            chunks.iter().map(|chunk| store.read(Kind::Chunk, chunk.hash())).collect()
-        })));
-        self.reading += 1;
-        while self.reading > self.crew.depth() {
-            self.take_next()?;
+        self.under_way.submit(move || {
+            let bytes = chunks.iter().map(|chunk| store.read(Kind::Chunk, chunk.hash()));
+            Part::Chunks(bytes.collect())
+        });
+        while let Some(part) = self.under_way.surplus() {
+            self.take(part)?;
         }
         Ok(())
     }
 
-    fn take_next(&mut self) -> Result<()> {
-        match self.under_way.pop_front() {
-            None => Ok(()),
-            Some(Part::Start(what, expected)) => {
+    fn take(&mut self, part: Part) -> Result<()> {
+        match part {
+            Part::Start(what, expected) => {
                 let window = std::mem::take(&mut self.file.window);
                 self.file = File { what, expected, window, ..File::default() };
                 Ok(())
             }
-            Some(Part::Chunks(ticket)) => {
-                self.reading -= 1;
-                ticket.wait()?.into_iter().try_for_each(|chunk| self.file.push(chunk))
-            }
-            Some(Part::End) => self.file.finish(),
+            Part::Chunks(chunks) => chunks?.into_iter().try_for_each(|chunk| self.file.push(chunk)),
+            Part::End => self.file.finish(),
         }
     }
 
     /// Waits until all that was added is proved.
     pub fn finish(&mut self) -> Result<()> {
-        while !self.under_way.is_empty() {
+        while let Some(part) = self.under_way.take() {
             self.watch.check()?;
-            self.take_next()?;
+            self.take(part)?;
         }
         Ok(())
     }
@@ -121,7 +114,6 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
     /// Lets go of what was added.
     pub fn clear(&mut self) {
         self.under_way.clear();
-        self.reading = 0;
     }
 }
 

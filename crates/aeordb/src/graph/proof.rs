@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use crate::crew::Crew;
 use crate::error::{Error, Result};
@@ -44,7 +45,7 @@ pub fn prove<S: ReadEntries + Clone + Send + 'static>(
     store: &S,
     version: &VersionId,
     known: Option<&VersionId>,
-    crew: &Crew,
+    crew: &Arc<Crew>,
     watch: &Watch,
 ) -> Result<Proved> {
     Prover::new(store, crew, watch).prove(version, known)
@@ -71,7 +72,7 @@ pub struct Prover<'a, S> {
 
 impl<'a, S: ReadEntries + Clone + Send + 'static> Prover<'a, S> {
     /// Nothing is proved yet.
-    pub fn new(store: &'a S, crew: &'a Crew, watch: &'a Watch) -> Self {
+    pub fn new(store: &'a S, crew: &Arc<Crew>, watch: &'a Watch) -> Self {
         Prover { walk: Walk::new(store, watch), contents: Contents::new(store, crew, watch) }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::error::Result;
 use crate::format::block::{self, Class, TableEntry};
 use crate::format::{FrameHeader, first_u64};
@@ -48,17 +48,6 @@ struct Batch {
     raw: Arc<Vec<u8>>,
 }
 
-struct UnderWay {
-    number: u64,
-    batch: Batch,
-    frame: Frame,
-}
-
-enum Frame {
-    Compressing(Ticket<Result<Vec<u8>>>),
-    Verbatim(Bytes),
-}
-
 /// Where an entry is that is not written yet.
 #[derive(Clone, Copy)]
 struct Waiting {
@@ -70,9 +59,10 @@ struct Waiting {
 
 /// The packer.
 pub struct Packer {
-    crew: Arc<Crew>,
     open: [(Class, u64, Batch); 2],
-    under_way: VecDeque<UnderWay>,
+    /// Batches whose frames come, and their numbers.
+    closed: VecDeque<(u64, Batch)>,
+    frames: Queue<Result<Bytes>>,
     waiting: HashMap<Hash, Waiting>,
     batches: u64,
 }
@@ -81,9 +71,9 @@ impl Packer {
     /// An empty packer whose blocks `crew` compresses.
     pub fn new(crew: Arc<Crew>) -> Self {
         Packer {
-            crew,
             open: [(Class::Chunks, 0, Batch::default()), (Class::Tree, 1, Batch::default())],
-            under_way: VecDeque::new(),
+            closed: VecDeque::new(),
+            frames: Queue::new(&crew),
             waiting: HashMap::new(),
             batches: 2,
         }
@@ -91,7 +81,7 @@ impl Packer {
 
     /// True if everything that was pushed has come out.
     pub fn is_empty(&self) -> bool {
-        self.under_way.is_empty() && self.open.iter().all(|(_, _, batch)| batch.entries.is_empty())
+        self.closed.is_empty() && self.open.iter().all(|(_, _, batch)| batch.entries.is_empty())
     }
 
     /// True if the entry is here and not written yet.
@@ -108,10 +98,8 @@ impl Packer {
             .find(|(_, number, _)| *number == waiting.batch)
             .map(|(_, _, batch)| &batch.raw)
             .or_else(|| {
-                self.under_way
-                    .iter()
-                    .find(|one| one.number == waiting.batch)
-                    .map(|one| &one.batch.raw)
+                let closed = self.closed.iter().find(|(number, _)| *number == waiting.batch);
+                closed.map(|(_, batch)| &batch.raw)
             })?;
         let bytes = raw.get(waiting.start..waiting.start + waiting.len)?;
         Some((waiting.kind, Bytes::copy_from_slice(bytes)))
@@ -153,9 +141,8 @@ impl Packer {
         let batch = std::mem::take(batch);
         let class = *class;
         let (entries, raw) = (batch.entries.clone(), batch.raw.clone());
-        let ticket = self.crew.submit(move || block::encode(class, &entries, &raw));
-        let frame = Frame::Compressing(ticket);
-        self.under_way.push_back(UnderWay { number: *number, batch, frame });
+        self.frames.submit(move || block::encode(class, &entries, &raw).map(Bytes::from));
+        self.closed.push_back((*number, batch));
         *number = self.batches;
         self.batches += 1;
     }
@@ -170,22 +157,16 @@ impl Packer {
     pub fn push_block(&mut self, block: &RawBlock) {
         let entries = Arc::new(block.head.entries.clone());
         let batch = Batch { entries, raw: Arc::default() };
-        let frame = Frame::Verbatim(block.frame.clone());
-        self.under_way.push_back(UnderWay { number: self.batches, batch, frame });
+        self.frames.push(Ok(block.frame.clone()));
+        self.closed.push_back((self.batches, batch));
         self.batches += 1;
     }
 
     /// The next frame to write, if more are under way than the crew needs. With `all`, every frame
     /// under way is waited for.
     pub fn next(&mut self, all: bool) -> Option<Result<Packed>> {
-        if !(all || self.under_way.len() > self.crew.depth()) {
-            return None;
-        }
-        let UnderWay { batch, frame, .. } = self.under_way.pop_front()?;
-        let frame = match frame {
-            Frame::Compressing(ticket) => ticket.wait().map(Bytes::from),
-            Frame::Verbatim(frame) => Ok(frame),
-        };
+        let frame = if all { self.frames.take() } else { self.frames.surplus() }?;
+        let (_, batch) = self.closed.pop_front()?;
         Some(frame.map(|frame| {
             let hash = FrameHeader::parse(&frame).map(|header| header.hash).unwrap_or_default();
             Packed { frame, entries: batch.entries, hash }

@@ -1,5 +1,7 @@
 //! What there is: the entries of the new file, and those of other files that have what is missing.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::crew::Crew;
@@ -37,7 +39,7 @@ impl<'w, 'd> Entries<'w, 'd> {
     }
 
     /// The workers of the new database.
-    pub fn crew(&self) -> &Crew {
+    pub fn crew(&self) -> &Arc<Crew> {
         self.writer.database().crew()
     }
 

@@ -9,7 +9,6 @@ mod encode;
 mod large;
 mod predecessor;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ pub use predecessor::Predecessors;
 
 use crate::backup::delta::encode::Encoded;
 use crate::backup::live::LiveChunks;
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::db::Reader;
 use crate::error::Result;
 use crate::hash::{Hash, Kind};
@@ -116,8 +115,7 @@ pub struct Deltas<'r> {
     watch: &'r Watch,
     crew: Arc<Crew>,
     group: Group,
-    under_way: VecDeque<(u64, Ticket<Result<Encoded>>)>,
-    under_way_len: u64,
+    under_way: Queue<Result<Encoded>>,
 }
 
 impl<'r> Deltas<'r> {
@@ -128,8 +126,7 @@ impl<'r> Deltas<'r> {
             watch,
             crew: reader.crew().clone(),
             group: Group::default(),
-            under_way: VecDeque::new(),
-            under_way_len: 0,
+            under_way: Queue::new(reader.crew()),
         }
     }
 
@@ -215,19 +212,15 @@ impl<'r> Deltas<'r> {
             return Ok(());
         }
         let len = group.prefix_len + group.raw_len;
-        while !self.under_way.is_empty()
-            && (self.under_way_len + len > UNDER_WAY_LEN_MAX
-                || self.under_way.len() > self.crew.depth())
-        {
-            self.write_next(out)?;
+        let room = UNDER_WAY_LEN_MAX.saturating_sub(len);
+        while let Some(encoded) = self.under_way.surplus_over(self.crew.depth(), room) {
+            self.write(encoded?, out)?;
         }
         // A patch of one group would keep one worker busy alone: another reads ahead for it.
         let alone = self.under_way.is_empty() && self.crew.workers() > 1;
         let ahead = if alone { group.last_references() } else { Vec::new() };
         let view = self.reader.view().clone();
-        let ticket = self.crew.submit(move || encode::encode(&view, group));
-        self.under_way.push_back((len, ticket));
-        self.under_way_len += len;
+        self.under_way.submit_sized(len, move || encode::encode(&view, group));
         self.read_ahead(ahead);
         Ok(())
     }
@@ -246,10 +239,7 @@ impl<'r> Deltas<'r> {
         }));
     }
 
-    fn write_next(&mut self, out: &mut SealedWriter<'_>) -> Result<()> {
-        let Some((len, ticket)) = self.under_way.pop_front() else { return Ok(()) };
-        self.under_way_len -= len;
-        let encoded = ticket.wait()?;
+    fn write(&self, encoded: Encoded, out: &mut SealedWriter<'_>) -> Result<()> {
         if let Some(frame) = &encoded.frame {
             let raw = encoded.kept.iter().map(|(_, len)| u64::from(*len)).sum();
             self.watch.advance(0, raw);
@@ -266,8 +256,8 @@ impl<'r> Deltas<'r> {
     pub fn finish(mut self, out: &mut SealedWriter<'_>) -> Result<()> {
         let group = std::mem::take(&mut self.group);
         self.submit(out, group)?;
-        while !self.under_way.is_empty() {
-            self.write_next(out)?;
+        while let Some(encoded) = self.under_way.take() {
+            self.write(encoded?, out)?;
         }
         Ok(())
     }

@@ -1,14 +1,13 @@
 //! Copies the entries of one sealed file into a database, every one of them hashed.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::backup::delta::{Decoded, decode};
 use crate::backup::listing::{Sum, Tally};
-use crate::crew::{Crew, Ticket};
+use crate::crew::{Crew, Queue};
 use crate::db::Writer;
 use crate::error::{Error, Result};
 use crate::format::change_list::ChangeList;
@@ -48,16 +47,13 @@ enum Checked {
     Early(String, Box<Delta>),
 }
 
-/// A block or delta that the crew is checking, and the bytes that it takes.
-type UnderWay = (usize, Ticket<Result<Checked>>);
-
 /// The copy of one file.
 pub struct Copy<'a, 'd> {
     crew: Arc<Crew>,
     writer: &'a mut Writer<'d>,
     watch: &'a Watch,
-    under_way: VecDeque<UnderWay>,
-    under_way_len: usize,
+    /// Blocks and deltas that are being checked, and the bytes that they take.
+    under_way: Queue<Result<Checked>>,
     large: Arc<Mutex<()>>,
     /// The versions that what is being read leads from and to.
     base: VersionId,
@@ -78,14 +74,14 @@ pub fn copy(
     watch: &Watch,
 ) -> Result<Copied> {
     let superblock = stream.superblock();
+    let crew = writer.database().crew().clone();
     let copy = Copy {
-        crew: writer.database().crew().clone(),
         base: VersionId(Hash::new(superblock.base)),
         target: VersionId(Hash::new(superblock.target)),
         writer,
         watch,
-        under_way: VecDeque::new(),
-        under_way_len: 0,
+        under_way: Queue::new(&crew),
+        crew,
         large: Arc::default(),
         linked: false,
         entries: 0,
@@ -163,16 +159,15 @@ impl Copy<'_, '_> {
         len: usize,
         job: impl FnOnce() -> Result<Checked> + Send + 'static,
     ) -> Result<()> {
-        self.take_until(self.crew.depth(), UNDER_WAY_LEN_MAX.saturating_sub(len))?;
-        self.under_way.push_back((len, self.crew.submit(job)));
-        self.under_way_len += len;
+        self.take_until(self.crew.depth(), UNDER_WAY_LEN_MAX.saturating_sub(len) as u64)?;
+        self.under_way.submit_sized(len as u64, job);
         Ok(())
     }
 
     /// Waits until so many jobs with so many bytes are left under way.
-    fn take_until(&mut self, jobs: usize, len: usize) -> Result<()> {
-        while self.under_way.len() > jobs || self.under_way_len > len {
-            self.take_next()?;
+    fn take_until(&mut self, jobs: usize, len: u64) -> Result<()> {
+        while let Some(checked) = self.under_way.surplus_over(jobs, len) {
+            self.take(checked?)?;
         }
         Ok(())
     }
@@ -203,10 +198,8 @@ impl Copy<'_, '_> {
         }
     }
 
-    fn take_next(&mut self) -> Result<()> {
-        let Some((len, ticket)) = self.under_way.pop_front() else { return Ok(()) };
-        self.under_way_len -= len;
-        let (block, entries) = match ticket.wait()? {
+    fn take(&mut self, checked: Checked) -> Result<()> {
+        let (block, entries) = match checked {
             Checked::Block(block, entries) => (Some(block), entries),
             Checked::Delta(entries) => (None, entries),
             Checked::Early(name, delta) => (None, self.early(&name, &delta)?),

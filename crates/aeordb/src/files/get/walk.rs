@@ -1,14 +1,13 @@
 //! The walk through what is restored: directories and links are made in order, files in batches by
 //! the crew.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::place::Place;
 use super::write::{self, BATCH_FILES_MAX, BATCH_LEN_TARGET, Job};
 use super::{Filling, Shared};
-use crate::crew::Ticket;
+use crate::crew::Queue;
 use crate::db::Reader;
 use crate::error::Result;
 use crate::graph;
@@ -33,14 +32,15 @@ struct Level<'r> {
 /// Makes directories and links itself, in order, and has the crew write files in batches.
 pub struct Walk {
     shared: Arc<Shared>,
-    under_way: VecDeque<Ticket<Result<()>>>,
+    under_way: Queue<Result<()>>,
     batch: Vec<Job>,
     batch_len: u64,
 }
 
 impl Walk {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Walk { shared, under_way: VecDeque::new(), batch: Vec::new(), batch_len: 0 }
+        let under_way = Queue::new(shared.reader.crew());
+        Walk { shared, under_way, batch: Vec::new(), batch_len: 0 }
     }
 
     pub fn run(mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
@@ -48,7 +48,7 @@ impl Walk {
         if walked.is_err() {
             // Whoever is at a file takes it back; nobody is to be cut off while at it.
             self.shared.stopped.store(true, Relaxed);
-            self.under_way.drain(..).for_each(|ticket| drop(ticket.wait()));
+            while self.under_way.take().is_some() {}
         }
         walked
     }
@@ -162,23 +162,18 @@ impl Walk {
         self.batch_len = 0;
         let batch = std::mem::take(&mut self.batch);
         let shared = self.shared.clone();
-        let crew = self.shared.reader.crew().clone();
-        self.under_way.push_back(crew.submit(move || write::restore_all(&shared, batch)));
-        while self.under_way.len() > crew.depth() {
-            self.wait_next()?;
+        self.under_way.submit(move || write::restore_all(&shared, batch));
+        while let Some(restored) = self.under_way.surplus() {
+            restored?;
         }
         Ok(())
     }
 
     fn wait_all(&mut self) -> Result<()> {
-        while !self.under_way.is_empty() {
-            self.wait_next()?;
+        while let Some(restored) = self.under_way.take() {
+            restored?;
         }
         Ok(())
-    }
-
-    fn wait_next(&mut self) -> Result<()> {
-        self.under_way.pop_front().map_or(Ok(()), Ticket::wait)
     }
 
     /// Waits until no more directories are open than may be.
@@ -187,8 +182,10 @@ impl Walk {
         if self.shared.open.load(Relaxed) > most {
             self.submit()?;
         }
-        while self.shared.open.load(Relaxed) > most && !self.under_way.is_empty() {
-            self.wait_next()?;
+        while self.shared.open.load(Relaxed) > most
+            && let Some(restored) = self.under_way.take()
+        {
+            restored?;
         }
         Ok(())
     }
