@@ -24,6 +24,7 @@ done
 flags=(--locked)
 [ "$PROFILE" = debug ] || flags+=(--release)
 cargo build --quiet "${flags[@]}" -p aeordb-cli -p aeordb-proof
+cargo test --quiet "${flags[@]}" -p aeordb --test it --no-run
 tests=$(cargo test "${flags[@]}" -p aeordb --test it --no-run 2>&1 |
   sed -n 's/.*Executable .*(\(.*\))$/\1/p')
 # What runs stays the same, whatever is built meanwhile.
