@@ -21,7 +21,6 @@ mod progress;
 mod remote;
 mod render;
 mod text;
-mod view;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();

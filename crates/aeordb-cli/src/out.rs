@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use aeordb::Result;
 use aeordb::error::Context;
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::exit::ClosedOutput;
 use crate::text;
@@ -107,8 +107,9 @@ impl Out {
     }
 
     /// Writes one JSON value on a line.
-    pub fn json(&mut self, value: &Value) -> Result<()> {
-        self.line(&value.to_string())
+    pub fn json(&mut self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(io::Error::other).context(writing)?;
+        self.line(&text)
     }
 
     /// Writes a line to standard error. That nobody reads it changes nothing.

@@ -4,13 +4,16 @@
 mod merge;
 mod salvage;
 
+use std::time::Duration;
+
 use aeordb::Error;
-use aeordb::backup::{ExportReport, ImportReport, Info, ListedChange, PatchReport, VerifyReport};
-use aeordb::compact::CompactReport;
-use aeordb::db::{EditReport, FileKind, Promotion, Snapshot};
-use aeordb::files::{GetReport, PutReport};
-use aeordb::gc::GcReport;
-use aeordb_server::json;
+use aeordb_api::Name;
+use aeordb_api::backups::{Export, FileKind, Import, Info, Patch};
+use aeordb_api::command::{Compaction, FileInfo, Get, Put, Timed};
+use aeordb_api::files::Edit;
+use aeordb_api::jobs::{Collection, Verification};
+use aeordb_api::versions::{Promotion, Snapshot};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::salvage::salvage;
@@ -27,7 +30,9 @@ pub struct Report {
 
 impl Report {
     /// A report with this first line.
-    pub fn new(title: impl Into<String>, json: Value) -> Self {
+    pub fn new(title: impl Into<String>, json: &impl Serialize) -> Self {
+        // What travels is made of text, numbers and lists alone.
+        let json = serde_json::to_value(json).unwrap_or_default();
         Report { title: title.into(), lines: Vec::new(), closing: Vec::new(), json }
     }
 
@@ -61,10 +66,9 @@ impl Report {
     }
 }
 
-/// What `export` made. `output` is the file as it was typed.
-pub fn export(report: &ExportReport, output: &str) -> Report {
-    let json = json::export(report, output);
-    Report::new("Export complete.", json)
+/// What `export` made.
+pub fn export(report: &Export) -> Report {
+    Report::new("Export complete.", report)
         .line("Files", report.files)
         .line("Chunks", report.chunks)
         .line("Directories", report.directories)
@@ -72,9 +76,8 @@ pub fn export(report: &ExportReport, output: &str) -> Report {
 }
 
 /// What `diff --output` made.
-pub fn patch(report: &PatchReport, output: &str) -> Report {
-    let json = json::patch(report, output);
-    Report::new("Patch created.", json)
+pub fn patch(report: &Patch) -> Report {
+    Report::new("Patch created.", report)
         .line("Files added", report.files_added)
         .line("Files modified", report.files_modified)
         .line("Files deleted", report.files_deleted)
@@ -85,13 +88,13 @@ pub fn patch(report: &PatchReport, output: &str) -> Report {
 }
 
 /// What `import` did.
-pub fn import(report: &ImportReport) -> Report {
+pub fn import(report: &Import) -> Report {
     let title = match report.kind {
         _ if report.merge.is_some() => "Patch imported.",
         FileKind::Patch => "Patch imported.",
         FileKind::Export | FileKind::Database => "Full export imported.",
     };
-    let mut rendered = Report::new(title, json::import(report))
+    let mut rendered = Report::new(title, report)
         .line("Entries", report.entries)
         .line("Chunks", report.chunks)
         .line("Files", report.files)
@@ -112,14 +115,14 @@ pub fn import(report: &ImportReport) -> Report {
 
 /// What `promote` did.
 pub fn promotion(promotion: &Promotion) -> Report {
-    Report::new("HEAD has been promoted.", json::promotion(promotion))
+    Report::new("HEAD has been promoted.", promotion)
         .line("Version", promotion.head)
         .line("Previous", promotion.previous)
 }
 
 /// What `put` did.
-pub fn put(report: &PutReport) -> Report {
-    Report::new("Put complete.", json::put(report))
+pub fn put(report: &Put) -> Report {
+    Report::new("Put complete.", report)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
@@ -135,19 +138,9 @@ pub fn put(report: &PutReport) -> Report {
 }
 
 /// What `get` wrote.
-pub fn get(report: &GetReport) -> Report {
-    let json = serde_json::json!({
-        "version": report.version.to_string(),
-        "files": report.files,
-        "directories": report.directories,
-        "bytes": report.bytes,
-        "failed": report.failed,
-        "damaged": report.damaged,
-        "newer": report.newer,
-        "lacking": report.lacking,
-    });
+pub fn get(report: &Get) -> Report {
     let title = if report.failed == 0 { "Get complete." } else { "Get incomplete." };
-    Report::new(title, json)
+    Report::new(title, report)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
@@ -157,8 +150,8 @@ pub fn get(report: &GetReport) -> Report {
 }
 
 /// What `rm`, `mv` or `cp` did.
-pub fn edit(title: &str, report: &EditReport) -> Report {
-    Report::new(title, json::edit(report))
+pub fn edit(title: &str, report: &Edit) -> Report {
+    Report::new(title, report)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
@@ -167,10 +160,10 @@ pub fn edit(title: &str, report: &EditReport) -> Report {
 
 /// A snapshot that was made or removed.
 pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
-    let mut report = Report::new(title, json::snapshot(snapshot))
+    let mut report = Report::new(title, snapshot)
         .line("Name", &snapshot.name)
         .line("Version", snapshot.version)
-        .line("Created", text::time(snapshot.created_at));
+        .line("Created", text::time(snapshot.created_at.0));
     for (key, value) in &snapshot.metadata {
         report = report.line("Metadata", format!("{key}={value}"));
     }
@@ -179,32 +172,32 @@ pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
 
 /// What a file is. Of one of several, `follows` is the file that leads to its base, if one does.
 pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report {
-    let mut object = json::named("file", path);
-    if let Value::Object(members) = json::info(info) {
-        object.extend(members);
-    }
-    if let Some(follows) = follows.filter(|_| info.kind == FileKind::Patch) {
-        match follows {
-            Some(before) => json::insert_name(&mut object, "follows", before),
-            None => drop(object.insert("follows".into(), Value::Null)),
-        }
-    }
-    let mut report = Report::new(text::printable_name(path), Value::Object(object))
+    let name = Name::new(path);
+    let follows = follows.filter(|_| info.kind == FileKind::Patch);
+    let follows = follows.map(|before| before.map(Name::new));
+    let shown = FileInfo {
+        file: name.text,
+        file_b64: name.b64,
+        info: info.clone(),
+        follows_b64: follows.clone().flatten().and_then(|before| before.b64),
+        follows: follows.map(|before| before.map(|before| before.text)),
+    };
+    let mut report = Report::new(text::printable_name(path), &shown)
         .line("Kind", info.kind.name())
         .line("Format", info.format)
         .line("Version", info.version);
     if let Some(base) = info.base {
         report = report
             .line("Base", base)
-            .line("Files added", info.files_added)
-            .line("Files modified", info.files_modified)
-            .line("Files deleted", info.files_deleted);
+            .line("Files added", info.files_added.unwrap_or_default())
+            .line("Files modified", info.files_modified.unwrap_or_default())
+            .line("Files deleted", info.files_deleted.unwrap_or_default());
     }
     report = report
         .line("Files", info.files)
         .line("Directories", info.directories)
         .line("Content", text::exact_size(info.bytes))
-        .line("Objects", info.entries)
+        .line("Objects", info.objects)
         .line("Chunks", info.chunks)
         .line("File size", text::exact_size(info.file_bytes))
         .line("Compression", compression(info.raw_bytes, info.stored_bytes));
@@ -215,13 +208,6 @@ pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report 
             .line("History", info.history);
     }
     report
-}
-
-/// A change that a patch lists, as programs read it.
-pub fn listed_change(patch: &[u8], change: &ListedChange) -> Value {
-    let mut object = json::listed_change(change);
-    json::insert_name(&mut object, "patch", patch);
-    Value::Object(object)
 }
 
 /// Raw against stored bytes, with the ratio to two digits.
@@ -240,7 +226,7 @@ fn compression(raw: u64, stored: u64) -> String {
 }
 
 /// What `verify` found.
-pub fn verify(report: &VerifyReport) -> Report {
+pub fn verify(report: &Verification) -> Report {
     let title = match (report.damages.is_empty(), report.newer.is_empty()) {
         (true, true) => "No damage found.",
         (true, false) => "No damage found, but not all can be read.",
@@ -250,11 +236,11 @@ pub fn verify(report: &VerifyReport) -> Report {
         true => "structure, checksums, the hash of every entry, completeness of every version",
         false => "structure and checksums (--deep also hashes every entry)",
     };
-    let mut rendered = Report::new(title, json::verify(report))
+    let mut rendered = Report::new(title, report)
         .line("Kind", report.kind.name())
         .line("Checked", checked)
         .line("Versions", report.versions)
-        .line("Objects", report.entries)
+        .line("Objects", report.objects)
         .line("Blocks", report.blocks)
         .line("Bytes", text::exact_size(report.bytes));
     if report.unproved > 0 {
@@ -271,9 +257,9 @@ pub fn verify(report: &VerifyReport) -> Report {
     }
     for damage in &report.damages {
         rendered = rendered.line("Damage", format!("at offset {}: {}", damage.offset, damage.what));
-        for (version, path) in &damage.paths {
-            let path = text::printable_name(path.as_bytes());
-            rendered = rendered.line("  Hits", format!("{path} in version {version}"));
+        for hit in &damage.paths {
+            let path = text::printable_name(&hit.path().unwrap_or_default());
+            rendered = rendered.line("  Hits", format!("{path} in version {}", hit.version));
         }
     }
     for newer in &report.newer {
@@ -288,19 +274,11 @@ pub fn verify(report: &VerifyReport) -> Report {
     rendered
 }
 
-/// An object with how long it took.
-fn timed(mut json: Value, took: std::time::Duration) -> Value {
-    if let Some(members) = json.as_object_mut() {
-        members.insert("seconds".into(), took.as_secs_f64().into());
-    }
-    json
-}
-
 /// What `gc` did, or would do.
-pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report {
-    let json = timed(json::gc(report, dry_run), took);
-    let title = if dry_run { "Nothing was changed (dry run)." } else { "Collection complete." };
-    let rendered = Report::new(title, json)
+pub fn gc(report: &Collection, took: Duration) -> Report {
+    let title =
+        if report.dry_run { "Nothing was changed (dry run)." } else { "Collection complete." };
+    let rendered = Report::new(title, &Timed { done: report, seconds: took.as_secs_f64() })
         .line("Entries live", report.entries_live)
         .line("Bytes live", text::exact_size(report.bytes_live))
         .line("Entries collected", report.entries_collected)
@@ -314,10 +292,10 @@ pub fn gc(report: &GcReport, dry_run: bool, took: std::time::Duration) -> Report
 }
 
 /// What `compact` did, or would do.
-pub fn compact(report: &CompactReport, dry_run: bool, took: std::time::Duration) -> Report {
-    let json = timed(json::compact(report, dry_run), took);
-    let title = if dry_run { "Nothing was changed (dry run)." } else { "Compaction complete." };
-    Report::new(title, json)
+pub fn compact(report: &Compaction, took: Duration) -> Report {
+    let title =
+        if report.dry_run { "Nothing was changed (dry run)." } else { "Compaction complete." };
+    Report::new(title, &Timed { done: report, seconds: took.as_secs_f64() })
         .line("Entries live", report.entries_live)
         .line("Bytes before", text::exact_size(report.bytes_before))
         .line("Bytes after", text::exact_size(report.bytes_after))

@@ -18,13 +18,13 @@ use aeordb::format::superblock::{SUPERBLOCK_LEN, Superblock};
 use aeordb::format::{FRAME_HEADER_LEN, FrameHeader};
 use aeordb::hash::{Hash, VersionId};
 use aeordb::media::{NewFile, sync_directory};
+use aeordb_api::Time;
+use aeordb_api::backups::{self as api, BackupKind};
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, OpenHow, ResolveFlag};
 use nix::unistd::{UnlinkatFlags, unlinkat};
-use serde_json::{Value, json};
 
-use crate::json;
 use crate::log;
 use crate::outgoing::Source;
 use crate::problem::Problem;
@@ -195,16 +195,15 @@ impl BackupDirectory {
         &self,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<(Vec<(String, Value)>, bool), Problem> {
+    ) -> Result<(Vec<api::Backup>, bool), Problem> {
         let names = self.names(after)?;
         let mut files = names.into_iter().filter_map(|name| {
             let file = self.open_file(&name).ok()?;
             let (size, modified) = size_and_time(&file).ok()?;
-            let shown = match Backup::read(file) {
-                Ok(backup) => backup.json(&name),
-                Err(_) => unknown(&name, size, modified),
-            };
-            Some((name, shown))
+            Some(match Backup::read(file) {
+                Ok(backup) => backup.shown(name),
+                Err(_) => unknown(name, size, modified),
+            })
         });
         let found = files.by_ref().take(limit).collect();
         Ok((found, files.next().is_some()))
@@ -289,16 +288,20 @@ impl Backup {
         format!("\"{}\"", self.seal)
     }
 
-    fn json(&self, name: &str) -> Value {
-        json!({
-            "name": name,
-            "kind": self.kind.name(),
-            "version": self.version.to_string(),
-            "base": self.base.map(|base| base.to_string()),
-            "size": self.size,
-            "modified": json::time(self.modified),
-            "seal": self.seal.to_string(),
-        })
+    fn shown(&self, name: String) -> api::Backup {
+        api::Backup {
+            name,
+            kind: match self.kind {
+                FileKind::Export => BackupKind::Export,
+                FileKind::Patch => BackupKind::Patch,
+                FileKind::Database => BackupKind::Unknown,
+            },
+            version: Some(self.version.into()),
+            base: self.base.map(Into::into),
+            size: self.size,
+            modified: Time(self.modified),
+            seal: Some(self.seal.into()),
+        }
     }
 }
 
@@ -337,16 +340,9 @@ fn size_and_time(file: &File) -> io::Result<(u64, i64)> {
 }
 
 /// A file that is no whole backup, with the members that one has.
-fn unknown(name: &str, size: u64, modified: i64) -> Value {
-    json!({
-        "name": name,
-        "kind": "unknown",
-        "version": null,
-        "base": null,
-        "size": size,
-        "modified": json::time(modified),
-        "seal": null,
-    })
+fn unknown(name: String, size: u64, modified: i64) -> api::Backup {
+    let (kind, modified) = (BackupKind::Unknown, Time(modified));
+    api::Backup { name, kind, version: None, base: None, size, modified, seal: None }
 }
 
 /// Bytes of a file from a place on.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aeordb::watch::Watch;
-use serde_json::{Value, json};
+use aeordb_api::Time;
+use aeordb_api::jobs::{self as api, Outcome, Progress, State};
+use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::json;
 use crate::keys::Scope;
 use crate::problem::Problem;
 
@@ -30,10 +31,10 @@ pub struct Job {
 
 /// How a job ended.
 struct End {
-    state: &'static str,
+    state: State,
     time: i64,
-    result: Value,
-    problem: Value,
+    result: Option<Outcome>,
+    problem: Option<Map<String, Value>>,
 }
 
 /// The jobs of a server.
@@ -54,7 +55,7 @@ impl Jobs {
         app: &Arc<App>,
         kind: &'static str,
         scope: Scope,
-        work: impl FnOnce(&Arc<App>, &Watch) -> Result<Value, Problem> + Send + 'static,
+        work: impl FnOnce(&Arc<App>, &Watch) -> Result<Outcome, Problem> + Send + 'static,
     ) -> Result<Arc<Job>, Problem> {
         let job = {
             let mut kept = self.kept();
@@ -126,16 +127,13 @@ impl Drop for Ended<'_> {
 }
 
 impl Job {
-    fn finish(&self, time: i64, done: Result<Value, Problem>) {
-        let end = match done {
-            Ok(result) => End { state: "done", time, result, problem: Value::Null },
-            Err(_) if self.watch.check().is_err() => {
-                End { state: "cancelled", time, result: Value::Null, problem: Value::Null }
-            }
-            Err(problem) => {
-                End { state: "failed", time, result: Value::Null, problem: problem.document() }
-            }
+    fn finish(&self, time: i64, done: Result<Outcome, Problem>) {
+        let (state, result, problem) = match done {
+            Ok(result) => (State::Done, Some(result), None),
+            Err(_) if self.watch.check().is_err() => (State::Cancelled, None, None),
+            Err(problem) => (State::Failed, None, Some(problem.document())),
         };
+        let end = End { state, time, result, problem };
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
     }
 
@@ -150,25 +148,20 @@ impl Job {
     }
 
     /// How far it is.
-    pub fn json(&self) -> Value {
-        let progress = self.watch.progress();
+    pub fn shown(&self) -> api::Job {
+        let progress = Progress::from(&self.watch.progress());
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let end = end.as_ref();
-        json!({
-            "id": self.id.to_string(),
-            "kind": self.kind,
-            "state": end.map_or("running", |end| end.state),
-            "started_at": json::time(self.started),
-            "ended_at": end.map(|end| json::time(end.time)),
-            "progress": {
-                "files": progress.files,
-                "bytes": progress.bytes,
-                "files_expected": progress.files_expected,
-                "bytes_expected": progress.bytes_expected,
-            },
-            "result": end.map(|end| end.result.clone()),
-            "problem": end.map(|end| end.problem.clone()),
-        })
+        api::Job {
+            id: self.id.to_string(),
+            kind: self.kind.into(),
+            state: end.map_or(State::Running, |end| end.state),
+            started_at: Time(self.started),
+            ended_at: end.map(|end| Time(end.time)),
+            progress,
+            result: end.and_then(|end| end.result.clone()),
+            problem: end.and_then(|end| end.problem.clone()),
+        }
     }
 }
 
@@ -188,7 +181,7 @@ mod tests {
             held.push(end);
             let wait = move |_: &Arc<App>, _: &Watch| {
                 let _ = ended.recv();
-                Ok(Value::Null)
+                Err(Problem::busy("the test ends"))
             };
             app.jobs.start(&app, kind, Scope::Read, wait).map(|job| job.id).ok()
         };

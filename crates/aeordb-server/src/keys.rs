@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use aeordb::db::{Database, Purpose, Reader};
 use aeordb::error::{Context, Error, Result};
 use aeordb::object::encoding::{Decoder, Encoder};
+use aeordb_api::Time;
+pub use aeordb_api::keys::Scope;
+use aeordb_api::keys::{self as api, scope_words};
 use data_encoding::BASE32_DNSSEC;
 
 /// What the keys of system data start with.
@@ -19,42 +22,6 @@ const SECRET_LEN: usize = 32;
 /// Longest name of a key, in bytes.
 const NAME_LEN_MAX: usize = 255;
 
-/// One thing that a key may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
-    /// Read files, versions and what there is of them.
-    Read,
-    /// Change files.
-    Write,
-    /// Name versions.
-    Snapshot,
-    /// Make and fetch backups.
-    Export,
-    /// Take backups in.
-    Import,
-    /// Move HEAD to another version.
-    Promote,
-    /// Collect garbage.
-    Gc,
-    /// Make and revoke keys.
-    Keys,
-    /// All of it.
-    Admin,
-}
-
-/// All scopes by name; the position is the bit that is stored.
-const SCOPES: [(&str, Scope); 9] = [
-    ("read", Scope::Read),
-    ("write", Scope::Write),
-    ("snapshot", Scope::Snapshot),
-    ("export", Scope::Export),
-    ("import", Scope::Import),
-    ("promote", Scope::Promote),
-    ("gc", Scope::Gc),
-    ("keys", Scope::Keys),
-    ("admin", Scope::Admin),
-];
-
 /// What a key may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rights {
@@ -66,7 +33,7 @@ pub struct Rights {
 impl Rights {
     /// The right to do everything.
     pub fn admin() -> Self {
-        Rights { scopes: Scope::Admin.bit(), append_only: false }
+        Rights { scopes: bit(Scope::Admin), append_only: false }
     }
 
     /// Reads `read,write` or a preset: `append-only` (write and snapshot, nothing that removes),
@@ -77,15 +44,15 @@ impl Rights {
             let word = word.trim();
             match word {
                 "append-only" => {
-                    rights.scopes |= Scope::Write.bit() | Scope::Snapshot.bit();
+                    rights.scopes |= bit(Scope::Write) | bit(Scope::Snapshot);
                     rights.append_only = true;
                 }
                 "backup" => {
-                    rights.scopes |= Scope::Export.bit();
+                    rights.scopes |= bit(Scope::Export);
                     rights.append_only = true;
                 }
-                _ => match SCOPES.iter().find(|(name, _)| *name == word) {
-                    Some((_, scope)) => rights.scopes |= scope.bit(),
+                _ => match Scope::ALL.into_iter().find(|scope| scope.name() == word) {
+                    Some(scope) => rights.scopes |= bit(scope),
                     None => return Err(unknown_scope(word)),
                 },
             }
@@ -101,42 +68,30 @@ impl Rights {
 
     /// True if `scope` is among them.
     pub fn has(&self, scope: Scope) -> bool {
-        self.scopes & (scope.bit() | Scope::Admin.bit()) != 0
+        self.scopes & (bit(scope) | bit(Scope::Admin)) != 0
     }
 
     /// True if whoever has these may give `others` away.
     pub fn include(&self, others: &Rights) -> bool {
-        SCOPES.iter().all(|(_, scope)| others.scopes & scope.bit() == 0 || self.has(*scope))
+        Scope::ALL.into_iter().all(|scope| others.scopes & bit(scope) == 0 || self.has(scope))
             && (others.append_only || !self.append_only)
     }
 
     /// The names of the scopes, and `append-only` where that holds.
     pub fn names(&self) -> Vec<&'static str> {
-        let scopes = SCOPES.iter().filter(|(_, scope)| self.scopes & scope.bit() != 0);
+        let scopes = Scope::ALL.into_iter().filter(|scope| self.scopes & bit(*scope) != 0);
         let restriction = self.append_only.then_some("append-only");
-        scopes.map(|(name, _)| *name).chain(restriction).collect()
+        scopes.map(Scope::name).chain(restriction).collect()
     }
-}
-
-/// The names of all scopes, and the presets.
-pub fn scope_words() -> Vec<&'static str> {
-    let names = SCOPES.iter().map(|(name, _)| *name);
-    names.chain(["append-only", "backup"]).collect()
 }
 
 fn unknown_scope(word: &str) -> Error {
     Error::invalid(format!("scope '{word}' is none of {}", scope_words().join(", ")))
 }
 
-impl Scope {
-    fn bit(self) -> u16 {
-        SCOPES.iter().position(|(_, scope)| *scope == self).map_or(0, |position| 1 << position)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        SCOPES.iter().find(|(_, scope)| *scope == self).map_or("", |(name, _)| name)
-    }
+/// The bit that is stored: the position among all scopes.
+fn bit(scope: Scope) -> u16 {
+    Scope::ALL.iter().position(|other| *other == scope).map_or(0, |position| 1 << position)
 }
 
 /// What is kept of a key.
@@ -232,6 +187,18 @@ fn random<const LEN: usize>() -> Result<String> {
 impl Key {
     fn place(&self) -> Vec<u8> {
         [PREFIX, self.id.as_bytes()].concat()
+    }
+
+    /// As everybody may see it.
+    pub fn shown(&self) -> api::Key {
+        api::Key {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            scopes: self.rights.names().into_iter().map(Into::into).collect(),
+            created_at: Time(self.created_at),
+            expires_at: self.expires_at.map(Time),
+            revoked_at: self.revoked_at.map(Time),
+        }
     }
 
     /// True if it opens something at `now`, in nanoseconds since 1970.

@@ -6,9 +6,8 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use aeordb::clock::Clock;
+use aeordb_api::Time;
 use serde_json::{Map, Value};
-
-use crate::json;
 
 /// Lines that may wait. When more come than standard error takes, lines are lost, not requests.
 const WAITING_MAX: usize = 4096;
@@ -30,7 +29,7 @@ pub enum Level {
 /// Logs one event.
 pub fn event(kind: &str, members: &[(&str, Value)]) {
     let mut line = Map::new();
-    line.insert("time".into(), json::time(Clock::system().now()).into());
+    line.insert("time".into(), Time(Clock::system().now()).to_string().into());
     line.insert("event".into(), kind.into());
     line.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let lines = LINES.get_or_init(|| {

@@ -186,20 +186,20 @@ impl Problem {
     }
 
     /// The document.
-    pub fn document(&self) -> Value {
+    pub fn document(&self) -> Map<String, Value> {
         let mut document = Map::new();
         document.insert("type".into(), format!("{TYPE_PREFIX}{}", self.kind).into());
         document.insert("title".into(), self.title.into());
         document.insert("status".into(), self.status.as_u16().into());
         document.insert("detail".into(), self.detail.clone().into());
         document.extend((*self.members).clone());
-        Value::Object(document)
+        document
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.document().to_string()));
+        let mut response = Response::new(Body::from(Value::Object(self.document()).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

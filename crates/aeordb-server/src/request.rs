@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
+use aeordb_api::parameter::{Described, Token};
 use axum::body::Body;
 use axum::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HOST, IF_MATCH, IF_MODIFIED_SINCE,
@@ -21,9 +22,6 @@ use crate::body::{Held, Incoming};
 use crate::digest::Digests;
 use crate::keys::{Rights, Scope};
 use crate::problem::Problem;
-
-/// Most items of a page.
-pub const LIMIT_MAX: usize = 10_000;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +71,6 @@ pub struct Request {
     uri: Uri,
     /// The pattern of the route, up to what varies.
     prefix: &'static str,
-    query: Vec<(String, Vec<u8>)>,
     /// With the digests that it was sent with. Locked by nobody: it lets a request be shared
     /// between threads, which a body alone cannot.
     body: Mutex<(Body, Digests)>,
@@ -82,17 +79,15 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of the route at `pattern`, which knows the parameters `known`.
+    /// A request of the route at `pattern`.
     pub fn new(
         app: Arc<App>,
         caller: Arc<Caller>,
         rights: Rights,
         request: axum::extract::Request,
         pattern: &'static str,
-        known: &[(&str, &str)],
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let query = parse_query(parts.uri.query().unwrap_or_default(), known)?;
         let prefix = pattern.split('{').next().unwrap_or(pattern);
         let (method, headers, uri) = (parts.method, parts.headers, parts.uri);
         let digests = match method.is_safe() {
@@ -101,29 +96,7 @@ impl Request {
         };
         let body = Mutex::new((body, digests));
         let held = Arc::default();
-        Ok(Request { app, caller, rights, method, headers, uri, prefix, query, body, held })
-    }
-
-    /// The value of a parameter that is text. One that is there and is none is an error, never as
-    /// if it were not there.
-    pub fn query(&self, name: &str) -> Result<Option<&str>, Problem> {
-        let text = self.query_bytes(name).map(std::str::from_utf8).transpose();
-        text.map_err(|_| Problem::invalid(format!("the parameter '{name}' is not UTF-8")))
-    }
-
-    /// The value of a parameter that may be any bytes, as a path may.
-    pub fn query_bytes(&self, name: &str) -> Option<&[u8]> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
-    }
-
-    /// True for `?name`, `?name=true` and `?name=1`.
-    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
-        self.query(name)?.map_or(Ok(false), |text| switch(name, text))
-    }
-
-    /// How many items a page may have.
-    pub fn limit(&self, default: usize) -> Result<usize, Problem> {
-        self.query("limit")?.map_or(Ok(default), number_of_items)
+        Ok(Request { app, caller, rights, method, headers, uri, prefix, body, held })
     }
 
     /// What of the path varies, as bytes.
@@ -154,10 +127,10 @@ impl Request {
         Ok(Path::parse_with_slash(&tail)?)
     }
 
-    /// What is read: the database as of the last commit, or what lies on it.
-    pub fn reader(&self) -> Result<Arc<Reader>, Problem> {
-        match self.query("with")? {
-            Some(name) => self.app.overlays.reader(name),
+    /// What is read: the database as of the last commit, or with the overlay `with` on it.
+    pub fn reader(&self, with: Option<&Token>) -> Result<Arc<Reader>, Problem> {
+        match with {
+            Some(Token(name)) => self.app.overlays.reader(name),
             None => Ok(self.app.reader()?),
         }
     }
@@ -258,105 +231,24 @@ pub fn check_conditions(headers: &HeaderMap, conditional: bool) -> Result<(), Pr
 pub type Future =
     std::pin::Pin<Box<dyn std::future::Future<Output = Result<Response, Problem>> + Send>>;
 
-/// What the values of a parameter are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One of [`SWITCH`].
-    Switch,
-    /// How many items a page may have.
-    Limit,
-    /// One of [`ARCHIVES`].
-    Archive,
-    /// A path of the database.
-    Path,
-    /// Bytes of a name or path.
-    Bytes,
-    /// What names a version.
-    Version,
-    /// One of [`SWITCH`], or one of [`SIDES`].
-    Merge,
-    /// The name of a backup.
-    Backup,
-    /// What the server gave out.
-    Token,
-    /// Text that only the server understands.
-    Text,
-}
+/// The parameters of a query, with nothing encoded any more.
+pub type Pairs = [(String, Vec<u8>)];
 
-/// What says yes or no.
-pub const SWITCH: [&str; 5] = ["true", "false", "1", "0", ""];
-/// Which side of a merge wins.
-pub const SIDES: [&str; 2] = ["ours", "theirs"];
-/// The forms of an archive.
-pub const ARCHIVES: [&str; 2] = ["tar", "aeordb"];
-
-/// What the values of the parameter with this name are, wherever it is.
-pub fn kind(name: &str) -> Kind {
-    match name {
-        "recursive" | "promote" | "force" | "mirror" | "stat" | "outline" => Kind::Switch,
-        "limit" => Kind::Limit,
-        "archive" => Kind::Archive,
-        "rename-to" | "copy-to" | "path" => Kind::Path,
-        "prefix" | "after" => Kind::Bytes,
-        "version" | "hash" | "snapshot" | "from" | "to" => Kind::Version,
-        "merge" => Kind::Merge,
-        "undo" => Kind::Backup,
-        "cursor" | "with" | "on" => Kind::Token,
-        _ => Kind::Text,
-    }
-}
-
-fn switch(name: &str, text: &str) -> Result<bool, Problem> {
-    match text {
-        "false" | "0" => Ok(false),
-        "" | "true" | "1" => Ok(true),
-        other => Err(Problem::invalid(format!("{name}={other} is not true or false"))),
-    }
-}
-
-fn number_of_items(text: &str) -> Result<usize, Problem> {
-    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
-    number.ok_or_else(|| {
-        Problem::invalid(format!("limit={text} is not a number from 1 to {LIMIT_MAX}"))
-    })
-}
-
-/// Refuses what the parameter cannot mean, even where it makes no difference.
-fn check(name: &str, value: &[u8]) -> Result<(), Problem> {
-    let kind = kind(name);
-    if matches!(kind, Kind::Path | Kind::Bytes) {
-        return Ok(());
-    }
-    let Ok(text) = std::str::from_utf8(value) else {
-        return Err(Problem::invalid(format!("the parameter '{name}' is not UTF-8")));
-    };
-    match kind {
-        Kind::Switch => switch(name, text).map(drop),
-        Kind::Merge if !SIDES.contains(&text) => switch(name, text).map(drop),
-        Kind::Token if text.is_empty() => Err(Problem::invalid(format!("{name}= says nothing"))),
-        Kind::Limit => number_of_items(text).map(drop),
-        Kind::Archive if !ARCHIVES.contains(&text) => {
-            Err(Problem::invalid(format!("{name}={text} is not {}", ARCHIVES.join(", "))))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn parse_query(query: &str, known: &[(&str, &str)]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+/// Takes a query apart; each parameter must be one of `known`, and there once.
+pub fn parse_query(query: &str, known: &[Described]) -> Result<Vec<(String, Vec<u8>)>, Problem> {
     let mut parsed: Vec<(String, Vec<u8>)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let key = String::from_utf8_lossy(&percent_decoded(key, true)?).into_owned();
         let value = percent_decoded(value, true)?.into_owned();
-        if !known.iter().any(|(name, _)| *name == key) {
-            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        if !known.iter().any(|parameter| parameter.name == key) {
+            let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
             let detail = format!("the parameter '{key}' is none of: {}", names.join(", "));
             return Err(Problem::invalid(detail));
         }
         if parsed.iter().any(|(other, _)| *other == key) {
             return Err(Problem::invalid(format!("the parameter '{key}' is there twice")));
         }
-        check(&key, &value)?;
         parsed.push((key, value));
     }
     Ok(parsed)
@@ -385,21 +277,12 @@ pub fn percent_decoded(text: &str, plus: bool) -> Result<Cow<'_, [u8]>, Problem>
     Ok(Cow::Owned(decoded))
 }
 
-/// Bytes as a part of a URL's path, slashes as they are.
-pub fn percent_encoded(bytes: &[u8]) -> String {
-    let mut encoded = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-            encoded.push(char::from(*byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
+    use aeordb_api::endpoint::percent_encoded;
+    use aeordb_api::parameter::Query;
+    use aeordb_api::table::DeleteQuery;
+
     use super::*;
 
     #[test]
@@ -412,9 +295,12 @@ mod tests {
 
     #[test]
     fn a_parameter_that_nobody_knows_or_that_is_there_twice_is_refused() {
-        let known = [("a", "")];
-        assert_eq!(parse_query("a=b%20c+d", &known).unwrap(), [("a".into(), "b c d".into())]);
-        assert!(parse_query("b=1", &known).is_err());
-        assert!(parse_query("a=1&a=2", &known).is_err());
+        let known = &DeleteQuery::PARAMETERS[..1];
+        assert_eq!(
+            parse_query("recursive=b%20c+d", known).unwrap(),
+            [("recursive".into(), "b c d".into())]
+        );
+        assert!(parse_query("b=1", known).is_err());
+        assert!(parse_query("recursive=1&recursive=2", known).is_err());
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
-use aeordb::Error;
 use aeordb::object::{Item, Path};
+use aeordb::{Error, Result};
+use aeordb_api::item::Item as Shown;
 
 use crate::app::{App, Outcome};
 use crate::args::{At, With};
@@ -17,7 +18,7 @@ pub fn run(app: &mut App, paths: &[OsString], at: &At, with: &With) -> Outcome {
         let (_, item) = opened.item(&location, at.at.as_deref())?;
         let file = match &item {
             Item::File(record) => opened.reader.file(record),
-            other => return Err(not_a_file(&location.path, other).into()),
+            other => return Err(not_a_file(&location.path, &other.into())?.into()),
         };
         files.push(file);
     }
@@ -34,12 +35,12 @@ pub fn run(app: &mut App, paths: &[OsString], at: &At, with: &With) -> Outcome {
 }
 
 /// What is no file has no bytes to show.
-pub fn not_a_file(path: &Path, item: &Item) -> Error {
+pub fn not_a_file(path: &Path, item: &Shown) -> Result<Error> {
     let path = text::printable_name(path.as_bytes());
-    Error::invalid(match item {
-        Item::Symlink(link) => {
-            format!("{path} is a symbolic link to {}", text::printable_name(&link.target))
+    Ok(Error::invalid(match item.target()? {
+        Some(target) => {
+            format!("{path} is a symbolic link to {}", text::printable_name(&target))
         }
-        Item::Directory(_) | Item::File(_) => format!("{path} is a directory, not a file"),
-    })
+        None => format!("{path} is a directory, not a file"),
+    }))
 }

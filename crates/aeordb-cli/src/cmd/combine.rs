@@ -2,6 +2,7 @@
 
 use aeordb::backup::{self, Combined};
 use aeordb::db::Options;
+use aeordb_api::backups::{Export, Patch};
 
 use crate::app::{App, Outcome};
 use crate::args::Combine;
@@ -17,8 +18,8 @@ pub fn run(app: &mut App, args: &Combine) -> Outcome {
     })?;
     let name = args.output.to_string_lossy();
     let report = match &made {
-        Combined::Export(made) => render::export(made, &name),
-        Combined::Patch(made) => render::patch(made, &name),
+        Combined::Export(made) => render::export(&Export::new(made, &name)),
+        Combined::Patch(made) => render::patch(&Patch::new(made, &name)),
     };
     output::report(app, &args.output, &report)?;
     Ok(exit::DONE)

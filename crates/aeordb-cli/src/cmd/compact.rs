@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use aeordb::compact;
 use aeordb::db::{Database, Options};
+use aeordb_api::command::Compaction;
 
 use crate::app::{App, Outcome};
 use crate::args::Compact;
@@ -21,6 +22,6 @@ pub fn run(app: &mut App, args: &Compact) -> Outcome {
         };
         done.about(Subject::Database)
     })?;
-    app.report(&render::compact(&report, args.dry_run, started.elapsed()))?;
+    app.report(&render::compact(&Compaction::new(&report, args.dry_run), started.elapsed()))?;
     Ok(exit::DONE)
 }

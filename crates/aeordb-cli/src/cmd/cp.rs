@@ -18,6 +18,6 @@ pub fn run(app: &mut App, args: &Cp) -> Outcome {
     let to = location::destination(&reader, &from.path, to)?;
     let report = database.copy(&source, &from.path, &to, args.force).about(Subject::Path)?;
     database.close().about(Subject::Database)?;
-    app.report(&render::edit("Copied.", &report))?;
+    app.report(&render::edit("Copied.", &(&report).into()))?;
     Ok(exit::DONE)
 }

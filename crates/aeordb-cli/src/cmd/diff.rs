@@ -1,10 +1,11 @@
 //! `diff V1 [V2] [--output F]`
 
-use aeordb::backup::{self, Change};
+use aeordb::backup;
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::{Error, Result};
-use aeordb_server::json;
+use aeordb_api::backups::Patch;
+use aeordb_api::versions::{Change, ChangeKind};
 
 use crate::app::{App, Outcome};
 use crate::args::Diff;
@@ -56,37 +57,38 @@ pub fn run(app: &mut App, args: &Diff) -> Outcome {
     };
     let report =
         output::write(app, output, |out, watch| backup::diff(&reader, &from, &to, out, watch))?;
-    let report = render::patch(&report, &output.to_string_lossy());
+    let report = render::patch(&Patch::new(&report, &output.to_string_lossy()));
     output::report(app, output, &report)?;
     Ok(exit::DONE)
 }
 
 fn list(app: &mut App, reader: &Reader, from: &VersionId, to: &VersionId) -> Outcome {
-    backup::changes(reader, from, to, &mut |change| show(app, &change)).about(Subject::Database)?;
+    backup::changes(reader, from, to, &mut |change| show(app, &(&change).into()))
+        .about(Subject::Database)?;
     Ok(exit::DONE)
 }
 
 /// One change.
 pub fn show(app: &mut App, change: &Change) -> Result<()> {
     match app.global.json {
-        true => app.out.json(&json::change(change)),
+        true => app.out.json(change),
         false => line(&mut app.out, change),
     }
 }
 
 /// A letter, a space and the path; a rename has the old path, a tab and the new one.
 fn line(out: &mut Out, change: &Change) -> Result<()> {
-    let (letter, path) = match change {
-        Change::Added { path, .. } => ("A ", path),
-        Change::Modified { path, .. } => ("M ", path),
-        Change::Deleted { path, .. } => ("D ", path),
-        Change::Renamed { from, .. } => ("R ", from),
+    let letter = match change.change {
+        ChangeKind::Added => "A ",
+        ChangeKind::Modified => "M ",
+        ChangeKind::Deleted => "D ",
+        ChangeKind::Renamed => "R ",
     };
     out.bytes(letter.as_bytes())?;
-    out.name(path.as_bytes())?;
-    if let Change::Renamed { to, .. } = change {
+    if let Some(from) = change.old_path()? {
+        out.name(&from)?;
         out.between_names()?;
-        out.name(to.as_bytes())?;
     }
+    out.name(&change.path()?)?;
     out.end()
 }

@@ -2,15 +2,14 @@
 
 use aeordb::Result;
 use aeordb::object::{Item, Path};
-use aeordb_server::json;
-use serde_json::Value;
+use aeordb_api::command::Usage;
+use aeordb_api::item::{Item as Shown, PathEntry};
 
 use crate::app::{App, Outcome};
 use crate::args::Du;
 use crate::exit::{self, About, Subject};
 use crate::out::Out;
 use crate::text;
-use crate::view::View;
 
 pub fn run(app: &mut App, args: &Du) -> Outcome {
     let (opened, places) = app.open_for(&args.paths, &args.at, &args.with)?;
@@ -24,11 +23,11 @@ pub fn run(app: &mut App, args: &Du) -> Outcome {
                 let (name, item) = child.about(Subject::Database)?;
                 if args.all || matches!(item, Item::Directory(_)) {
                     let path = location.path.join(&name)?;
-                    style.show(&mut app.out, &path, &item)?;
+                    style.show(&mut app.out, &path, (&item).into())?;
                 }
             }
         }
-        style.show(&mut app.out, &location.path, &item)?;
+        style.show(&mut app.out, &location.path, (&item).into())?;
     }
     Ok(exit::DONE)
 }
@@ -41,18 +40,11 @@ pub struct Style {
 
 impl Style {
     /// One line: the size, a tab, the path.
-    pub fn show(&self, out: &mut Out, path: &Path, item: &Item) -> Result<()> {
-        let view = View::of(item);
+    pub fn show(&self, out: &mut Out, path: &Path, item: Shown) -> Result<()> {
         if self.json {
-            let mut object = json::named("path", path.as_bytes());
-            object.insert("kind".into(), view.kind.into());
-            object.insert("bytes".into(), view.size.into());
-            let totals = view.totals.unwrap_or_default();
-            object.insert("files".into(), totals.files.into());
-            object.insert("directories".into(), totals.directories.into());
-            return out.json(&Value::Object(object));
+            return out.json(&Usage::from(PathEntry::new(path.as_bytes(), item)));
         }
-        let size = if self.human { text::size(view.size) } else { view.size.to_string() };
+        let size = if self.human { text::size(item.size) } else { item.size.to_string() };
         out.bytes(size.as_bytes())?;
         out.bytes(b"\t")?;
         out.name(path.as_bytes())?;

@@ -7,6 +7,7 @@ use aeordb::backup;
 use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
+use aeordb_api::backups::Export as Made;
 
 use crate::app::{App, Opened, Outcome};
 use crate::args::Export;
@@ -38,7 +39,7 @@ pub fn run(app: &mut App, args: &Export) -> Outcome {
     let report = output::write(app, &args.output, |out, watch| {
         backup::export(&reader, &version, out, watch)
     })?;
-    let report = render::export(&report, &args.output.to_string_lossy());
+    let report = render::export(&Made::new(&report, &args.output.to_string_lossy()));
     output::report(app, &args.output, &report)?;
     Ok(exit::DONE)
 }

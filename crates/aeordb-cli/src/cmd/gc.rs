@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use aeordb::db::{Database, Options};
 use aeordb::gc;
+use aeordb_api::jobs::Collection;
 
 use crate::app::{App, Outcome};
 use crate::args::Gc;
@@ -20,6 +21,6 @@ pub fn run(app: &mut App, args: &Gc) -> Outcome {
     let report = app
         .watched(|_, watch| gc::collect(&database, args.dry_run, watch).about(Subject::Database))?;
     database.close().about(Subject::Database)?;
-    app.report(&render::gc(&report, args.dry_run, started.elapsed()))?;
+    app.report(&render::gc(&Collection::new(&report, args.dry_run), started.elapsed()))?;
     Ok(exit::DONE)
 }

@@ -44,7 +44,7 @@ pub fn restore(
 
 /// Says what was restored, and how the program ends.
 pub fn ended(app: &mut App, report: &GetReport) -> Outcome {
-    app.report(&render::get(report))?;
+    app.report(&render::get(&report.into()))?;
     Ok(match report {
         GetReport { damaged: 1.., .. } => exit::DAMAGED,
         GetReport { newer: 1.., .. } => exit::NEWER,

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aeordb::backup::{self, ImportOptions, ImportReport, Input, OnConflict};
+use aeordb::backup::{self, ImportOptions, Input, OnConflict};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
+use aeordb_api::backups::Import as Imported;
 
 use crate::app::{App, Outcome};
 use crate::args::Import;
@@ -46,7 +47,7 @@ pub fn run(app: &mut App, args: Import) -> Outcome {
         backup::import(&database, inputs, &options, watch).about(Subject::Backup)
     })?;
     database.close().about(Subject::Database)?;
-    shown(app, &report)
+    shown(app, &(&report).into())
 }
 
 /// What can be said of the arguments before anything is opened.
@@ -75,7 +76,7 @@ pub fn inputs(files: Vec<PathBuf>, watch: &Arc<Watch>) -> Result<Vec<Input>> {
 }
 
 /// Shows what was imported.
-pub fn shown(app: &mut App, report: &ImportReport) -> Outcome {
+pub fn shown(app: &mut App, report: &Imported) -> Outcome {
     app.report(&render::import(report))?;
     Ok(if report.has_open_conflicts() { exit::UNREADABLE } else { exit::DONE })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aeordb::backup::{self, ChainLink, Info as Facts};
 use aeordb::db::FileKind;
+use aeordb_api::command::ListedChange;
 
 use crate::app::{App, Outcome};
 use crate::args::Info;
@@ -70,7 +71,7 @@ fn describe(
     follows: Option<Option<&Path>>,
 ) -> Attempt<()> {
     let follows = follows.map(|before| before.map(|before| before.as_os_str().as_bytes()));
-    let report = render::info(file.as_os_str().as_bytes(), info, follows);
+    let report = render::info(file.as_os_str().as_bytes(), &info.into(), follows);
     if app.global.json {
         return Ok(app.out.json(&report.json)?);
     }
@@ -83,7 +84,7 @@ fn changes(app: &mut App, file: &Path) -> Attempt<()> {
         app.watched(|_, watch| backup::listed_changes(file, watch).about(Subject::Backup))?;
     for change in listed {
         if app.global.json {
-            app.out.json(&render::listed_change(file.as_os_str().as_bytes(), &change))?;
+            app.out.json(&ListedChange::new(file.as_os_str().as_bytes(), &change))?;
             continue;
         }
         app.out.bytes(format!("    {} ", change.letter).as_bytes())?;

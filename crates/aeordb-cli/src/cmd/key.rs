@@ -1,15 +1,16 @@
 //! `key create | list | revoke`
 
 use aeordb::{Error, Result};
-use aeordb_server::json as shown;
+use aeordb_api::Time;
+use aeordb_api::keys::{CreatedKey, Key as Shown, NewKey as Wanted};
+use aeordb_api::table::{CreateKey, ListKeys, NoQuery, RevokeKey};
 use aeordb_server::keys::{self, NewKey, Rights};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
 use crate::app::{App, Outcome};
 use crate::args::Key;
 use crate::exit::{self, About, Subject};
-use crate::remote::{Client, Method, Payload, encoded};
+use crate::remote::Client;
 use crate::text;
 
 pub fn run(app: &mut App, args: Key) -> Outcome {
@@ -21,12 +22,12 @@ pub fn run(app: &mut App, args: Key) -> Outcome {
             let new = NewKey { name, rights, expires_at };
             let (key, text) = keys::create(&database, new).about(Subject::Database)?;
             database.close().about(Subject::Database)?;
-            created(app, shown::key(&key), &text)?;
+            created(app, &CreatedKey { of: key.shown(), key: text })?;
         }
         Key::List => {
             let opened = app.open()?;
             for key in keys::list(&opened.reader).about(Subject::Database)? {
-                listed(app, &shown::key(&key))?;
+                listed(app, &key.shown())?;
             }
         }
         Key::Revoke { id } => {
@@ -35,7 +36,7 @@ pub fn run(app: &mut App, args: Key) -> Outcome {
             database.close().about(Subject::Database)?;
             // Whoever has the file may do everything.
             if let Some(key) = key {
-                revoked(app, &shown::key(&key))?;
+                revoked(app, &key.shown())?;
             }
         }
     }
@@ -46,67 +47,56 @@ pub fn run(app: &mut App, args: Key) -> Outcome {
 pub fn through(app: &mut App, client: &Client, args: Key) -> Outcome {
     match args {
         Key::Create { name, scope, expires } => {
-            let mut body = json!({ "name": name, "scopes": scope });
-            if let (Some(expires), Some(members)) = (expires, body.as_object_mut()) {
-                let end = shown::time(expiry(&expires)?);
-                members.insert("expires_at".into(), end.into());
-            }
-            let mut key = client.post("/admin/keys", body)?;
-            let text = key.as_object_mut().and_then(|key| key.remove("key"));
-            let text = text.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-            created(app, key, &text)?;
+            let expires_at = expires.as_deref().map(expiry).transpose()?.map(Time);
+            let new = Wanted { name, scopes: scope, expires_at };
+            created(app, &client.call::<CreateKey>(&new, &[])?)?;
         }
-        Key::List => client.pages("/admin/keys", |key| listed(app, key).map(|()| true))?,
+        Key::List => {
+            let keys = client.ask::<ListKeys>(b"", &NoQuery {})?;
+            keys.items.iter().try_for_each(|key| listed(app, key))?;
+        }
         Key::Revoke { id } => {
-            let place = format!("/admin/keys/{}", encoded(&id));
-            let reply = client.send(Method::DELETE, &place, &[], Payload::Empty);
-            revoked(app, &client.value(reply.about(Subject::Key)?)?)?;
+            let key = client.ask::<RevokeKey>(id.as_bytes(), &NoQuery {}).about(Subject::Key)?;
+            revoked(app, &key)?;
         }
     }
     Ok(exit::DONE)
 }
 
 /// The key stands alone on the first line: it is shown this once.
-fn created(app: &mut App, mut key: Value, text: &str) -> Result<()> {
+fn created(app: &mut App, key: &CreatedKey) -> Result<()> {
     if app.global.json {
-        if let Some(members) = key.as_object_mut() {
-            members.insert("key".into(), text.into());
-        }
-        return app.out.json(&key);
+        return app.out.json(key);
     }
-    app.out.line(text)?;
+    app.out.line(&key.key)?;
     if !app.global.quiet {
-        let id = key["id"].as_str().unwrap_or_default();
-        app.out.message(&format!("aeordb: key {id} is shown only this once"));
+        app.out.message(&format!("aeordb: key {} is shown only this once", key.of.id));
     }
     Ok(())
 }
 
-fn listed(app: &mut App, key: &Value) -> Result<()> {
+fn listed(app: &mut App, key: &Shown) -> Result<()> {
     if app.global.json {
         return app.out.json(key);
     }
-    let member = |name: &str| text::printable(key[name].as_str().unwrap_or("-"));
-    let scopes = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let scopes = scopes.collect::<Vec<_>>().join(",");
-    let state = match (key["revoked_at"].as_str(), key["expires_at"].as_str()) {
+    let state = match (key.revoked_at, key.expires_at) {
         (Some(when), _) => format!("  (revoked {when})"),
         (None, Some(when)) => format!("  (expires {when})"),
         (None, None) => String::new(),
     };
-    let (id, created, name) = (member("id"), member("created_at"), member("name"));
+    let (id, name) = (text::printable(&key.id), text::printable(&key.name));
+    let (created, scopes) = (key.created_at, key.scopes.join(","));
     app.out.line(&format!("{id}  {created}  {scopes:<24}  {name}{state}"))
 }
 
-fn revoked(app: &mut App, key: &Value) -> Result<()> {
+fn revoked(app: &mut App, key: &Shown) -> Result<()> {
     if app.global.json {
         return app.out.json(key);
     }
     if app.global.quiet {
         return Ok(());
     }
-    let id = key["id"].as_str().unwrap_or_default();
-    app.out.line(&format!("Key {id} revoked."))
+    app.out.line(&format!("Key {} revoked.", key.id))
 }
 
 /// `90d`, `12h`, or a time as RFC 3339.

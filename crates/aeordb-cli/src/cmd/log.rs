@@ -1,7 +1,6 @@
 //! `log`
 
-use aeordb::db::HistoryEntry;
-use aeordb_server::json;
+use aeordb_api::versions::HistoryEntry;
 
 use crate::app::{App, Outcome};
 use crate::args::Log;
@@ -12,7 +11,7 @@ pub fn run(app: &mut App, args: &Log) -> Outcome {
     let opened = app.open()?;
     let history = opened.reader.history().about(Subject::Database)?;
     for entry in history.take(args.max_count.unwrap_or(usize::MAX)) {
-        show(app, &entry.about(Subject::Database)?)?;
+        show(app, &(&entry.about(Subject::Database)?).into())?;
     }
     Ok(exit::DONE)
 }
@@ -20,9 +19,9 @@ pub fn run(app: &mut App, args: &Log) -> Outcome {
 /// One entry of history.
 pub fn show(app: &mut App, entry: &HistoryEntry) -> aeordb::Result<()> {
     if app.global.json {
-        return app.out.json(&json::history(entry));
+        return app.out.json(entry);
     }
     let note = if entry.promoted { "" } else { "  (HEAD was not changed)" };
     let what = text::printable(&entry.what);
-    app.out.line(&format!("{}  {}  {what}{note}", entry.version, text::time(entry.time)))
+    app.out.line(&format!("{}  {}  {what}{note}", entry.version, text::time(entry.time.0)))
 }

@@ -5,14 +5,14 @@ use std::slice;
 
 use aeordb::Result;
 use aeordb::object::{Item, Path};
-use aeordb_server::json;
-use serde_json::Value;
+use aeordb_api::command::Listed;
+use aeordb_api::item::Item as Shown;
 
 use crate::app::{App, Outcome};
 use crate::args::Ls;
 use crate::exit::{self, About, Subject};
 use crate::out::Out;
-use crate::view::View;
+use crate::text;
 
 pub fn run(app: &mut App, args: &Ls) -> Outcome {
     let (opened, places) = app.open_for(slice::from_ref(&args.path), &args.at, &args.with)?;
@@ -23,17 +23,17 @@ pub fn run(app: &mut App, args: &Ls) -> Outcome {
     let limit = args.limit.unwrap_or(usize::MAX);
     let after = args.after.as_ref().map(|name| name.as_bytes());
     if !matches!(item, Item::Directory(_)) {
-        lister.show(&mut app.out, path.as_bytes(), path, &item)?;
+        lister.show(&mut app.out, path.as_bytes(), path, (&item).into())?;
     } else if args.recursive {
         for found in reader.walk(&version, path).about(Subject::Database)?.take(limit) {
             let (path, item) = found.about(Subject::Database)?;
-            lister.show(&mut app.out, path.as_bytes(), &path, &item)?;
+            lister.show(&mut app.out, path.as_bytes(), &path, (&item).into())?;
         }
     } else {
         for found in reader.list(&version, path, after).about(Subject::Database)?.take(limit) {
             let (name, item) = found.about(Subject::Database)?;
             let path = path.join(&name)?;
-            lister.show(&mut app.out, name.as_bytes(), &path, &item)?;
+            lister.show(&mut app.out, name.as_bytes(), &path, (&item).into())?;
         }
     }
     Ok(exit::DONE)
@@ -54,22 +54,31 @@ impl Lister {
     }
 
     /// One line; `shown` is what stands for `path` in it.
-    pub fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: &Item) -> Result<()> {
+    pub fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: Shown) -> Result<()> {
         if self.json {
-            let mut object = json::named("path", path.as_bytes());
-            json::insert_name(&mut object, "name", path.name().unwrap_or_default());
-            json::insert_item(&mut object, item);
-            return out.json(&Value::Object(object));
+            let name = path.name().unwrap_or_default();
+            return out.json(&Listed::new(path.as_bytes(), name, item));
         }
-        let view = View::of(item);
         if self.long {
-            out.bytes(view.columns(self.human).as_bytes())?;
+            out.bytes(columns(&item, self.human).as_bytes())?;
         }
         out.name(shown)?;
-        if let Some(target) = view.target.filter(|_| self.long) {
+        if let Some(target) = item.target()?.filter(|_| self.long) {
             out.bytes(b" -> ")?;
-            out.name(target)?;
+            out.name(&target)?;
         }
         out.end()
     }
+}
+
+/// The columns of a long listing, before the name.
+fn columns(item: &Shown, human: bool) -> String {
+    let kind = item.kind.name();
+    format!(
+        "{kind:<9}  {:<10}  {:>12}  {}  {:<24}  ",
+        text::mode(kind, item.mode.map(|mode| mode.0)),
+        if human { text::size(item.size) } else { item.size.to_string() },
+        item.modified.map_or_else(|| format!("{:<20}", "-"), |time| text::time(time.0)),
+        item.content_type.as_deref().map_or_else(|| "-".to_owned(), text::printable),
+    )
 }

@@ -14,6 +14,6 @@ pub fn run(app: &mut App, args: &Mv) -> Outcome {
     let to = location::destination(&reader, &from, to)?;
     let report = database.rename(&from, &to, args.force).about(Subject::Path)?;
     database.close().about(Subject::Database)?;
-    app.report(&render::edit("Moved.", &report))?;
+    app.report(&render::edit("Moved.", &(&report).into()))?;
     Ok(exit::DONE)
 }

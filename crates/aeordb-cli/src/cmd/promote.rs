@@ -19,6 +19,6 @@ pub fn run(app: &mut App, args: &Promote) -> Outcome {
     let expect = args.expect.as_deref().map(|name| version(&reader, name)).transpose()?;
     let promotion = database.promote(&head, expect.as_ref()).about(Subject::Version)?;
     database.close().about(Subject::Database)?;
-    app.report(&render::promotion(&promotion))?;
+    app.report(&render::promotion(&(&promotion).into()))?;
     Ok(exit::DONE)
 }

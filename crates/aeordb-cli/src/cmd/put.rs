@@ -183,7 +183,7 @@ pub fn dry_run(
     let report = app.watched(|_, watch| load(plan, &over, &options, watch))?;
     let put = over.reader()?;
     for change in Comparison::of_paths(&head, &report.version).changes(&put, None)? {
-        diff::show(app, &change?)?;
+        diff::show(app, &(&change?).into())?;
     }
     match report.refused {
         Some(refused) => Err(refused.into()),
@@ -193,7 +193,7 @@ pub fn dry_run(
 
 /// Says what was put, and how the program ends.
 pub fn ended(app: &mut App, report: &PutReport) -> Outcome {
-    app.report(&render::put(report))?;
+    app.report(&render::put(&report.into()))?;
     Ok(code(report))
 }
 

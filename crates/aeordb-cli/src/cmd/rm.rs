@@ -2,8 +2,7 @@
 
 use aeordb::Error;
 use aeordb::object::{Item, Path};
-use aeordb_server::json;
-use serde_json::Value;
+use aeordb_api::item::{Item as Shown, PathEntry};
 
 use crate::app::{App, Opened, Outcome, item};
 use crate::args::Rm;
@@ -30,7 +29,7 @@ pub fn run(app: &mut App, args: &Rm) -> Outcome {
     let database = app.open_writer()?;
     let report = database.remove(&paths, args.recursive).about(Subject::Path)?;
     database.close().about(Subject::Database)?;
-    app.report(&render::edit("Removed.", &report))?;
+    app.report(&render::edit("Removed.", &(&report).into()))?;
     Ok(exit::DONE)
 }
 
@@ -50,10 +49,10 @@ fn list(
         }
         for below in opened.reader.walk(&head, path).about(Subject::Database)? {
             let (path, item) = below.about(Subject::Database)?;
-            show(out, &path, &item, as_json)?;
+            show(out, &path, (&item).into(), as_json)?;
         }
     }
-    Ok(show(out, path, &found, as_json)?)
+    Ok(show(out, path, (&found).into(), as_json)?)
 }
 
 /// A directory is removed with everything in it, or not at all.
@@ -63,11 +62,9 @@ pub fn is_directory(path: &Path) -> Error {
 }
 
 /// One line of what would be removed.
-pub fn show(out: &mut Out, path: &Path, item: &Item, as_json: bool) -> aeordb::Result<()> {
+pub fn show(out: &mut Out, path: &Path, item: Shown, as_json: bool) -> aeordb::Result<()> {
     if as_json {
-        let mut object = json::named("path", path.as_bytes());
-        json::insert_item(&mut object, item);
-        return out.json(&Value::Object(object));
+        return out.json(&PathEntry::new(path.as_bytes(), item));
     }
     out.bytes(b"D ")?;
     out.name(path.as_bytes())?;

@@ -3,6 +3,7 @@
 use aeordb::db::Options;
 use aeordb::salvage::{self, LOST_MAX, SalvageReport};
 use aeordb::{Error, Result};
+use aeordb_api::command::Salvage as Shown;
 
 use crate::app::{App, Outcome};
 use crate::args::Salvage;
@@ -25,7 +26,7 @@ pub fn run(app: &mut App, args: &Salvage) -> Outcome {
             Failure { error, subject }
         })
     })?;
-    app.report(&render::salvage(&report, &args.output.to_string_lossy()))?;
+    app.report(&render::salvage(&Shown::new(&report, &args.output.to_string_lossy())))?;
     if !app.global.json {
         list(app, &report)?;
     }

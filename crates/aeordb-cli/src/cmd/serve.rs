@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
+use aeordb_api::command::Listening;
 use aeordb_server::{Config, Level, Server, TlsFiles};
-use serde_json::json;
 
 use crate::app::{App, Outcome};
 use crate::args::{LogLevel, Serve};
@@ -38,7 +38,7 @@ pub fn run(app: &mut App, args: Serve) -> Outcome {
 fn announce(app: &mut App, server: &Server, url: &str) -> Attempt<()> {
     let key = server.first_key();
     if app.global.json {
-        app.out.json(&json!({ "url": url, "key": key }))?;
+        app.out.json(&Listening { url: url.into(), key: key.map(Into::into) })?;
     } else {
         if let Some(key) = key {
             app.out.line(&format!("API key (shown only this once): {key}"))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aeordb::Error;
 use aeordb::db::Snapshot as Kept;
-use aeordb_server::json;
+use aeordb_api::versions::Snapshot as Shown;
 
 use crate::app::{App, Opened, Outcome, version};
 use crate::args::{At, Snapshot};
@@ -28,7 +28,7 @@ fn create(app: &mut App, name: &str, at: &At, meta: Vec<(String, String)>) -> Ou
     let was_there = reader.snapshot(name).about(Subject::Database)?.is_some();
     let made = database.create_snapshot(name, &version, metadata).about(Subject::Snapshot)?;
     database.close().about(Subject::Database)?;
-    app.report(&render::snapshot(made_title(was_there), &made))?;
+    app.report(&render::snapshot(made_title(was_there), &(&made).into()))?;
     Ok(exit::DONE)
 }
 
@@ -40,29 +40,29 @@ pub fn made_title(was_there: bool) -> &'static str {
 fn list(app: &mut App) -> Outcome {
     let opened = app.open()?;
     for snapshot in opened.reader.snapshots().about(Subject::Database)? {
-        show(app, &snapshot)?;
+        show(app, &(&snapshot).into())?;
     }
     Ok(exit::DONE)
 }
 
 /// One line of the list.
-pub fn show(app: &mut App, snapshot: &Kept) -> aeordb::Result<()> {
+pub fn show(app: &mut App, snapshot: &Shown) -> aeordb::Result<()> {
     if app.global.json {
-        return app.out.json(&json::snapshot(snapshot));
+        return app.out.json(snapshot);
     }
     let (version, name) = (snapshot.version, text::printable(&snapshot.name));
-    app.out.line(&format!("{version}  {}  {name}", text::time(snapshot.created_at)))
+    app.out.line(&format!("{version}  {}  {name}", text::time(snapshot.created_at.0)))
 }
 
 fn delete(app: &mut App, name: &str, dry_run: bool) -> Outcome {
     let report = if dry_run {
         let kept = find(&app.open()?, name)?;
-        render::snapshot("Nothing was changed (dry run).", &kept)
+        render::snapshot("Nothing was changed (dry run).", &(&kept).into())
     } else {
         let database = app.open_writer()?;
         let deleted = database.delete_snapshot(name).about(Subject::Snapshot)?;
         database.close().about(Subject::Database)?;
-        render::snapshot("Snapshot deleted.", &deleted)
+        render::snapshot("Snapshot deleted.", &(&deleted).into())
     };
     app.report(&report)?;
     Ok(exit::DONE)

@@ -1,29 +1,28 @@
 //! `stat PATH...`
 
-use aeordb::hash::VersionId;
-use aeordb::object::{Item, Path};
-use aeordb_server::json;
-use serde_json::Value;
+use aeordb::Result;
+use aeordb::object::Path;
+use aeordb_api::item::{PathEntry, Stat as Shown};
 
 use crate::app::{App, Outcome};
 use crate::args::Stat;
 use crate::exit;
 use crate::render::Report;
 use crate::text;
-use crate::view::View;
 
 pub fn run(app: &mut App, args: &Stat) -> Outcome {
     let (opened, places) = app.open_for(&args.paths, &args.at, &args.with)?;
     for location in places {
         let (version, item) = opened.item(&location, args.at.at.as_deref())?;
-        show(app, &location.path, &version, &item)?;
+        let entry = PathEntry::new(location.path.as_bytes(), (&item).into());
+        show(app, &location.path, &Shown { entry, version: version.into() })?;
     }
     Ok(exit::DONE)
 }
 
 /// Shows all that is recorded of an item.
-pub fn show(app: &mut App, path: &Path, version: &VersionId, item: &Item) -> aeordb::Result<()> {
-    let report = describe(path, version, item);
+pub fn show(app: &mut App, path: &Path, stat: &Shown) -> Result<()> {
+    let report = describe(path, stat)?;
     if app.global.json {
         return app.out.json(&report.json);
     }
@@ -31,37 +30,32 @@ pub fn show(app: &mut App, path: &Path, version: &VersionId, item: &Item) -> aeo
 }
 
 /// What there is to say of an item.
-fn describe(path: &Path, version: &VersionId, item: &Item) -> Report {
-    let view = View::of(item);
-    let mut object = json::named("path", path.as_bytes());
-    json::insert_item(&mut object, item);
-    object.insert("version".into(), version.to_string().into());
-    let mut report = Report::new(text::printable_name(path.as_bytes()), Value::Object(object))
-        .line("Kind", view.kind)
-        .line("Size", text::exact_size(view.size));
-    if let Some(modified) = view.modified {
-        report = report.line("Modified", json::time(modified));
+fn describe(path: &Path, stat: &Shown) -> Result<Report> {
+    let item = &stat.entry.item;
+    let mut report = Report::new(text::printable_name(path.as_bytes()), stat)
+        .line("Kind", item.kind.name())
+        .line("Size", text::exact_size(item.size));
+    if let Some(modified) = item.modified {
+        report = report.line("Modified", modified);
     }
-    if let Some(totals) = view.totals {
-        report = report.line("Files", totals.files).line("Directories", totals.directories);
+    if let (Some(files), Some(directories)) = (item.files, item.directories) {
+        report = report.line("Files", files).line("Directories", directories);
     }
-    if let Some(mode) = view.mode {
-        report = report.line("Mode", json::mode(mode));
+    if let Some(mode) = item.mode {
+        report = report.line("Mode", mode);
     }
-    if let Some(content_type) = view.content_type {
+    if let Some(content_type) = &item.content_type {
         report = report.line("Content type", content_type);
     }
-    if let Some(target) = view.target {
-        report = report.line("Target", text::printable_name(target));
+    if let Some(target) = item.target()? {
+        report = report.line("Target", text::printable_name(&target));
     }
-    if let Some(hash) = view.hash {
+    if let Some(hash) = item.hash {
         report = report.line("Hash", hash);
     }
-    for (key, value) in view.metadata.into_iter().flatten() {
-        report = report.line(
-            "Metadata",
-            format!("{}={}", text::printable_name(key), text::printable_name(value)),
-        );
+    for (key, value) in item.metadata() {
+        let (key, value) = (text::printable_name(key.as_bytes()), text::printable_name(&value?));
+        report = report.line("Metadata", format!("{key}={value}"));
     }
-    report.line("Version", version)
+    Ok(report.line("Version", stat.version))
 }

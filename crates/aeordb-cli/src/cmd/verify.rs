@@ -20,7 +20,7 @@ pub fn run(app: &mut App, args: &Verify) -> Outcome {
         };
         verified.about(Subject::Database)
     })?;
-    app.report(&render::verify(&report))?;
+    app.report(&render::verify(&(&report).into()))?;
     Ok(code(&report))
 }
 

@@ -7,6 +7,11 @@ use std::time::Duration;
 use aeordb::error::Context;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
+use aeordb_api::Pages;
+use aeordb_api::endpoint::{self, Endpoint};
+use aeordb_api::parameter::Paged;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
@@ -35,7 +40,7 @@ pub enum Payload<'a> {
     /// Nothing.
     Empty,
     /// JSON.
-    Json(Value),
+    Json(String),
     /// Bytes of this type.
     Bytes(&'a mut dyn Read, &'a str),
 }
@@ -66,7 +71,7 @@ impl Client {
     }
 
     /// Sends a request; a reply that is a problem is an error.
-    pub fn send(
+    fn send(
         &self,
         method: Method,
         path: &str,
@@ -96,7 +101,7 @@ impl Client {
         let bad = |error: ureq::http::Error| Error::invalid(error.to_string());
         let reply = match payload {
             Payload::Empty => self.agent.run(request.body(()).map_err(bad)?),
-            Payload::Json(value) => self.agent.run(request.body(value.to_string()).map_err(bad)?),
+            Payload::Json(value) => self.agent.run(request.body(value).map_err(bad)?),
             Payload::Bytes(reader, _) => {
                 let body = SendBody::from_reader(reader);
                 self.agent.run(request.body(body).map_err(bad)?)
@@ -107,42 +112,75 @@ impl Client {
             return Ok(reply);
         }
         let status = reply.status().as_u16();
-        let problem = self.value(reply).unwrap_or(Value::Null);
+        let problem = self.read(reply).unwrap_or(Value::Null);
         Err(error_of(&problem, status, &self.base))
     }
 
-    /// Sends a request without a body and reads a reply of JSON.
-    pub fn get(&self, path: &str) -> Result<Value> {
-        self.value(self.send(Method::GET, path, &[], Payload::Empty)?)
+    /// Makes a call without a body, and reads the reply.
+    pub fn ask<E: Endpoint<Reply: DeserializeOwned>>(
+        &self,
+        place: &[u8],
+        query: &E::Query,
+    ) -> Result<E::Reply> {
+        self.read(self.open::<E>(place, query, &[], Payload::Empty)?)
     }
 
-    /// Sends JSON and reads a reply of JSON.
-    pub fn post(&self, path: &str, body: Value) -> Result<Value> {
-        self.value(self.send(Method::POST, path, &[], Payload::Json(body))?)
+    /// Makes a call with a body of JSON, and reads the reply.
+    pub fn call<E>(&self, body: &E::Body, headers: &[(&str, String)]) -> Result<E::Reply>
+    where
+        E: Endpoint<Body: Serialize, Reply: DeserializeOwned>,
+    {
+        self.read(self.open::<E>(b"", &E::Query::default(), headers, json(body)?)?)
+    }
+
+    /// Makes a call; the reply is for whoever knows what it is.
+    pub fn open<E: Endpoint>(
+        &self,
+        place: &[u8],
+        query: &E::Query,
+        headers: &[(&str, String)],
+        payload: Payload<'_>,
+    ) -> Result<Response<Body>> {
+        let method = match E::METHOD {
+            endpoint::Method::Get => Method::GET,
+            endpoint::Method::Put => Method::PUT,
+            endpoint::Method::Post => Method::POST,
+            endpoint::Method::Delete => Method::DELETE,
+        };
+        self.send(method, &endpoint::url::<E>(place, query), headers, payload)
     }
 
     /// Reads a reply of JSON.
-    pub fn value(&self, mut reply: Response<Body>) -> Result<Value> {
+    pub fn read<T: DeserializeOwned>(&self, mut reply: Response<Body>) -> Result<T> {
         let body = reply.body_mut().with_config().limit(REPLY_LEN_MAX).read_to_vec();
         let body = body.map_err(|error| self.unreachable(error))?;
         serde_json::from_slice(&body).map_err(|error| {
-            Error::invalid(format!("{} did not reply with JSON: {error}", self.base))
+            let base = &self.base;
+            Error::invalid(format!("{base} did not reply as this program knows it: {error}"))
         })
     }
 
-    /// All items of pages that follow each other; `path` has its parameters, if any.
-    pub fn pages(&self, path: &str, mut each: impl FnMut(&Value) -> Result<bool>) -> Result<()> {
-        let joint = if path.contains('?') { '&' } else { '?' };
-        let mut at = path.to_owned();
+    /// Shows `each` all items of pages that follow each other, until it has seen enough.
+    pub fn pages<E, P>(
+        &self,
+        place: &[u8],
+        mut query: E::Query,
+        mut each: impl FnMut(P::Item) -> Result<bool>,
+    ) -> Result<()>
+    where
+        E: Endpoint<Query: Paged>,
+        P: Pages + DeserializeOwned,
+    {
         loop {
-            let page = self.get(&at)?;
-            for item in page["items"].as_array().into_iter().flatten() {
+            let reply = self.open::<E>(place, &query, &[], Payload::Empty)?;
+            let (items, next) = self.read::<P>(reply)?.into_items();
+            for item in items {
                 if !each(item)? {
                     return Ok(());
                 }
             }
-            match page["next"].as_str() {
-                Some(next) => at = format!("{path}{joint}cursor={}", encoded(next)),
+            match next {
+                Some(next) => query.go_to(next),
                 None => return Ok(()),
             }
         }
@@ -163,9 +201,10 @@ impl Client {
     }
 }
 
-/// Text as the value of a parameter.
-pub fn encoded(text: &str) -> String {
-    aeordb_server::percent_encoded(text.as_bytes())
+/// A body of JSON.
+pub fn json(body: &impl Serialize) -> Result<Payload<'static>> {
+    let text = serde_json::to_string(body).map_err(io::Error::other);
+    Ok(Payload::Json(text.context(|| "making a request".into())?))
 }
 
 /// The key, from the environment or from the file that it names.

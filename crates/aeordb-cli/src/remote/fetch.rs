@@ -7,7 +7,7 @@ use aeordb::format::seal::{CLOSING_FRAME_LEN, Closing};
 use aeordb::format::{FRAME_HEADER_LEN, FrameHeader};
 use aeordb::watch::Watch;
 use aeordb::{Error, error::Context};
-use ureq::http::Method;
+use aeordb_api::endpoint::Endpoint;
 
 use super::client::{self, Client, Payload};
 
@@ -34,14 +34,15 @@ impl Write for Tail<'_> {
     }
 }
 
-/// Writes the export or patch at `url` to `out`; gives its closing superblock and its length.
-pub fn fetch(
+/// Writes the export or patch that a call replies to `out`; gives its closing superblock and its
+/// length.
+pub fn fetch<E: Endpoint>(
     client: &Client,
-    url: &str,
+    query: &E::Query,
     out: &mut dyn Write,
     watch: &Watch,
 ) -> Result<(Closing, u64)> {
-    let reply = client.send(Method::GET, url, &[], Payload::Empty)?;
+    let reply = client.open::<E>(b"", query, &[], Payload::Empty)?;
     let mut tail = Tail { out, last: Vec::new(), len: 0 };
     client::copy(reply, &mut tail, watch)?;
     tail.flush().context(|| "writing the output".into())?;

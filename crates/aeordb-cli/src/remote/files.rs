@@ -1,14 +1,14 @@
 //! Changing files through a server: moved, copied and removed.
 
-use aeordb::object::{Item, Name, Path};
+use aeordb::object::{Name as PathName, Path};
 use aeordb::{Error, Result};
-use aeordb_server::{json as shown, percent_encoded};
-use serde_json::json;
-use ureq::http::Method;
+use aeordb_api::Name;
+use aeordb_api::files::{Batch, BatchChange};
+use aeordb_api::parameter::{PathBytes, Word};
+use aeordb_api::table::{MoveFiles, MoveQuery, PostBatch};
 
-use super::client::{Client, Payload};
-use super::parse;
-use super::place::{Place, url, version_parameter};
+use super::client::Client;
+use super::place::{Place, place_of};
 use crate::app::{App, Outcome};
 use crate::args::{Cp, Mv, Rm};
 use crate::cmd;
@@ -19,7 +19,7 @@ use crate::render;
 /// Where something called `from` lands: at `to`, or inside it if that is a directory.
 fn destination(client: &Client, from: Option<&[u8]>, to: &Target) -> Attempt<Path> {
     match from {
-        Some(name) if is_directory(client, to)? => Ok(to.path.join(&Name::new(name)?)?),
+        Some(name) if is_directory(client, to)? => Ok(to.path.join(&PathName::new(name)?)?),
         _ => Ok(to.path.clone()),
     }
 }
@@ -31,7 +31,7 @@ pub fn is_directory(client: &Client, to: &Target) -> Attempt<bool> {
     }
     let place = Place::in_head(to.path.clone());
     match place.look(client) {
-        Ok((item, _)) => Ok(matches!(item, Item::Directory(_))),
+        Ok(found) => Ok(found.entry.item.is_directory()),
         Err(Failure { error: Error::NotFound(_), .. }) => Ok(false),
         Err(Failure { error, .. }) if exit::is_denied(&error) => Ok(false),
         Err(failure) => Err(failure),
@@ -49,26 +49,22 @@ pub fn rm(app: &mut App, client: &Client, args: &Rm) -> Outcome {
         return Ok(exit::DONE);
     }
     let changes = paths.iter().map(|path| {
-        let mut change = shown::named("path", path.as_bytes());
-        if change.contains_key("path_b64") {
-            change.remove("path");
-        }
-        change.insert("op".into(), "delete".into());
-        change.insert("recursive".into(), args.recursive.into());
-        change
+        let Name { text, b64 } = Name::new(path.as_bytes());
+        let path = b64.is_none().then_some(text);
+        BatchChange::Delete { path, path_b64: b64, recursive: args.recursive }
     });
-    let changes: Vec<_> = changes.collect();
-    let reply = client.post("/batch", json!({ "changes": changes })).about(Subject::Path)?;
-    app.report(&render::edit("Removed.", &parse::edit(&reply)?))?;
+    let batch = Batch { changes: changes.collect() };
+    let report = client.call::<PostBatch>(&batch, &[]).about(Subject::Path)?;
+    app.report(&render::edit("Removed.", &report))?;
     Ok(exit::DONE)
 }
 
 /// Lists what would be removed at and below `path`.
 fn would_remove(app: &mut App, client: &Client, path: &Path, recursive: bool) -> Attempt<()> {
     let place = Place::in_head(path.clone());
-    let (item, _) = place.look(client)?;
+    let item = place.look(client)?.entry.item;
     let as_json = app.global.json;
-    if let Item::Directory(_) = item {
+    if item.is_directory() {
         if !recursive {
             return Err(cmd::rm::is_directory(path).into());
         }
@@ -76,28 +72,28 @@ fn would_remove(app: &mut App, client: &Client, path: &Path, recursive: bool) ->
             cmd::rm::show(&mut app.out, below, item, as_json).map(|()| true)
         })?;
     }
-    Ok(cmd::rm::show(&mut app.out, path, &item, as_json)?)
+    Ok(cmd::rm::show(&mut app.out, path, item, as_json)?)
 }
 
 pub fn mv(app: &mut App, client: &Client, args: &Mv) -> Outcome {
     let from = target(&args.from)?.path;
     let to = destination(client, from.name(), &target(&args.to)?)?;
-    let url = format!("{}?rename-to={}", url(&from), percent_encoded(to.as_bytes()));
-    change(app, client, &url, args.force, "Moved.")
+    let rename_to = Some(PathBytes(to.as_bytes().to_vec()));
+    let query = MoveQuery { rename_to, force: args.force, ..MoveQuery::default() };
+    change(app, client, &from, &query, "Moved.")
 }
 
 pub fn cp(app: &mut App, client: &Client, args: &Cp) -> Outcome {
     let from = location(&args.from)?;
     let to = destination(client, from.path.name(), &target(&args.to)?)?;
-    let version = version_parameter(&from, args.at.at.as_deref());
-    let url = format!("{}?copy-to={}{version}", url(&from.path), percent_encoded(to.as_bytes()));
-    change(app, client, &url, args.force, "Copied.")
+    let version = from.version.as_deref().or(args.at.at.as_deref()).map(|name| Word(name.into()));
+    let copy_to = Some(PathBytes(to.as_bytes().to_vec()));
+    let query = MoveQuery { copy_to, version, force: args.force, ..MoveQuery::default() };
+    change(app, client, &from.path, &query, "Copied.")
 }
 
-fn change(app: &mut App, client: &Client, url: &str, force: bool, title: &str) -> Outcome {
-    let force = if force { "&force" } else { "" };
-    let reply = client.send(Method::POST, &format!("{url}{force}"), &[], Payload::Empty);
-    let reply = client.value(reply.about(Subject::Path)?)?;
-    app.report(&render::edit(title, &parse::edit(&reply)?))?;
+fn change(app: &mut App, client: &Client, from: &Path, query: &MoveQuery, title: &str) -> Outcome {
+    let report = client.ask::<MoveFiles>(&place_of(from), query).about(Subject::Path)?;
+    app.report(&render::edit(title, &report))?;
     Ok(exit::DONE)
 }

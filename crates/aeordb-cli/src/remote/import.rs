@@ -7,18 +7,19 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use aeordb::backup::{self, ImportReport, Input};
+use aeordb::backup::{self, Input};
 use aeordb::error::BrokenChain;
 use aeordb::hash::VersionId;
 use aeordb::media::NewFile;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
-use serde_json::Value;
-use ureq::http::Method;
+use aeordb_api::backups::{Import as Imported, OnConflict, Side};
+use aeordb_api::endpoint::BACKUP;
+use aeordb_api::parameter::Word;
+use aeordb_api::table::{DiffQuery, ImportFiles, ImportQuery, StreamPatch};
 
-use super::client::{Client, Payload, encoded};
+use super::client::{Client, Payload};
 use super::fetch::fetch;
-use super::parse;
 use super::versions::{self, if_match, set_head};
 use crate::app::{App, Outcome};
 use crate::args::Import;
@@ -44,14 +45,16 @@ pub fn import(app: &mut App, client: &Client, args: Import) -> Outcome {
 /// Fetches the patch that leads from what was imported back to `head`, then moves HEAD.
 fn promoted_with_undo(
     client: &Client,
-    mut report: ImportReport,
+    mut report: Imported,
     head: VersionId,
     mut file: NewFile,
     undo: &Path,
     watch: &Watch,
-) -> Attempt<ImportReport> {
-    let url = format!("/admin/diff?from={}&to={head}", report.version);
-    let (_, bytes) = fetch(client, &url, &mut file, watch).about(Subject::Version)?;
+) -> Attempt<Imported> {
+    let (from, to) = (Word(report.version.to_string()), Some(Word(head.to_string())));
+    let query = DiffQuery { from, to, ..DiffQuery::default() };
+    let fetched = fetch::<StreamPatch>(client, &query, &mut file, watch);
+    let (_, bytes) = fetched.about(Subject::Version)?;
     file.publish().about(Subject::Backup)?;
     if let Err(failure) = set_head(client, &report.version.to_string(), Some(head)) {
         // There is nothing to undo.
@@ -68,30 +71,28 @@ fn send(
     promote: bool,
     expect: Option<VersionId>,
     watch: &Arc<Watch>,
-) -> Attempt<ImportReport> {
-    let mut url = format!("/admin/import?promote={promote}&force={}", args.force);
-    if args.merge {
-        let side = match (args.theirs, args.ours) {
-            (true, _) => "theirs",
-            (_, true) => "ours",
-            _ => "true",
-        };
-        url.push_str(&format!("&merge={side}"));
-    }
-    if let Some(name) = &args.snapshot {
-        url.push_str(&format!("&snapshot={}", encoded(name)));
-    }
+) -> Attempt<Imported> {
+    let query = ImportQuery {
+        promote,
+        force: args.force,
+        merge: args.merge.then_some(match (args.theirs, args.ours) {
+            (true, _) => OnConflict::Side(Side::Theirs),
+            (_, true) => OnConflict::Side(Side::Ours),
+            _ => OnConflict::Merge(true),
+        }),
+        snapshot: args.snapshot.clone().map(Word),
+        undo: None,
+    };
     let headers: Vec<_> = expect.iter().map(if_match).collect();
     let inputs = inputs(args.given().to_vec(), watch)?;
     backup::look_ahead(&inputs).about(Subject::Backup)?;
     let mut body = one_after_another(inputs).about(Subject::Backup)?;
-    let payload = Payload::Bytes(&mut body, "application/vnd.aeordb");
-    let reply = client.send(Method::POST, &url, &headers, payload);
-    let reply: Value = reply
-        .and_then(|reply| client.value(reply))
+    let payload = Payload::Bytes(&mut body, BACKUP);
+    client
+        .open::<ImportFiles>(b"", &query, &headers, payload)
+        .and_then(|reply| client.read(reply))
         .map_err(|error| named(error, args))
-        .about(Subject::Backup)?;
-    Ok(parse::import(&reply)?)
+        .about(Subject::Backup)
 }
 
 /// The bytes of all files.

@@ -6,12 +6,11 @@ use std::time::Instant;
 use aeordb::Error;
 use aeordb::backup::{self, VerifyReport};
 use aeordb::error::Context;
-use serde_json::{Value, json};
-use ureq::http::Method;
+use aeordb_api::jobs::{self, Job, State};
+use aeordb_api::table::{GetJob, NoQuery, StartCollect, StartVerify};
 
 use super::client::{Client, Payload};
 use super::overlay::Overlay;
-use super::parse;
 use crate::app::{App, Outcome};
 use crate::args::{Gc, Verify};
 use crate::cmd::verify::code;
@@ -19,12 +18,16 @@ use crate::exit::{self, About, Attempt, Subject};
 use crate::render;
 
 pub fn verify(app: &mut App, client: &Client, args: &Verify) -> Outcome {
-    let result = run(client, "/admin/verify", json!({ "deep": args.deep }))?;
-    let mut report = parse::verify(&result)?;
+    let started = client.call::<StartVerify>(&jobs::Verify { deep: args.deep }, &[]);
+    let found = match ended(client, started.about(Subject::Database)?)? {
+        jobs::Outcome::Verify(found) => found,
+        jobs::Outcome::Collect(_) => return Err(other_result().into()),
+    };
+    let mut report = VerifyReport::try_from(found)?;
     if !args.with.is_empty() {
         verify_with(app, client, args, &mut report)?;
     }
-    app.report(&render::verify(&report))?;
+    app.report(&render::verify(&(&report).into()))?;
     Ok(code(&report))
 }
 
@@ -51,26 +54,37 @@ fn verify_with(
 
 pub fn gc(app: &mut App, client: &Client, args: &Gc) -> Outcome {
     let started = Instant::now();
-    let result = run(client, "/admin/gc", json!({ "dry_run": args.dry_run }))?;
-    app.report(&render::gc(&parse::gc(&result)?, args.dry_run, started.elapsed()))?;
+    let job = client.call::<StartCollect>(&jobs::Collect { dry_run: args.dry_run }, &[]);
+    let report = match ended(client, job.about(Subject::Database)?)? {
+        jobs::Outcome::Collect(report) => report,
+        jobs::Outcome::Verify(_) => return Err(other_result().into()),
+    };
+    app.report(&render::gc(&report, started.elapsed()))?;
     Ok(exit::DONE)
 }
 
-/// Starts a job and waits for its result.
-fn run(client: &Client, url: &str, body: Value) -> Attempt<Value> {
-    let job = client.post(url, body).about(Subject::Database)?;
-    let place = format!("/admin/jobs/{}", parse::text(&job, "id")?);
+fn other_result() -> Error {
+    Error::invalid("the server replied with the result of another job")
+}
+
+/// Waits for the result of a job.
+fn ended(client: &Client, job: Job) -> Attempt<jobs::Outcome> {
+    let (place, query) = (job.id.as_bytes(), NoQuery {});
     let headers = [("accept", "text/event-stream".to_owned())];
-    let events = client.send(Method::GET, &place, &headers, Payload::Empty)?;
+    let events = client.open::<GetJob>(place, &query, &headers, Payload::Empty)?;
     for line in BufReader::new(events.into_body().into_reader()).lines() {
-        let line = line.context(|| format!("following {place}"))?;
+        let line = line.context(|| format!("following job {}", job.id))?;
         let Some(event) = line.strip_prefix("data: ") else { continue };
-        let job: Value = serde_json::from_str(event).unwrap_or_default();
-        match job["state"].as_str() {
-            Some("running") => {}
-            Some("done") => return Ok(job["result"].clone()),
-            Some("cancelled") => return Err(Error::Interrupted.into()),
-            _ => return Err(client.error_of(&job["problem"])).about(Subject::Database),
+        let bad = |error| Error::invalid(format!("the server says of job {}: {error}", job.id));
+        let job: Job = serde_json::from_str(event).map_err(bad)?;
+        match (job.state, job.result) {
+            (State::Running, _) => {}
+            (State::Done, Some(result)) => return Ok(result),
+            (State::Cancelled, _) => return Err(Error::Interrupted.into()),
+            (State::Failed | State::Done, _) => {
+                let problem = job.problem.unwrap_or_default().into();
+                return Err(client.error_of(&problem)).about(Subject::Database);
+            }
         }
     }
     Err(Error::Interrupted.into())

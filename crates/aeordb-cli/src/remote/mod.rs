@@ -6,20 +6,19 @@ mod files;
 mod import;
 mod jobs;
 mod overlay;
-pub mod parse;
 mod place;
 mod problem;
 mod read;
 mod trees;
 mod versions;
 
-pub use client::{Client, Payload, encoded};
-pub use ureq::http::Method;
+pub use client::Client;
 
 use std::path::PathBuf;
 
 use aeordb::Error;
 use aeordb::backup;
+use aeordb_api::table::{GetInfo, NoQuery};
 
 use self::overlay::Overlay;
 use crate::app::{App, Outcome};
@@ -33,18 +32,18 @@ pub fn run(app: &mut App, url: &str, verb: Verb) -> Outcome {
     let with = overlay.parameter();
     match verb {
         Verb::Put(args) => trees::put(app, &client, &args),
-        Verb::Get(args) => trees::get(app, &client, &args, &with),
-        Verb::Ls(args) => read::ls(app, &client, &args, &with),
-        Verb::Cat(args) => read::cat(app, &client, &args.paths, args.at.at.as_deref(), &with),
+        Verb::Get(args) => trees::get(app, &client, &args, with),
+        Verb::Ls(args) => read::ls(app, &client, &args, with),
+        Verb::Cat(args) => read::cat(app, &client, &args.paths, args.at.at.as_deref(), with),
         Verb::Rm(args) => files::rm(app, &client, &args),
         Verb::Mv(args) => files::mv(app, &client, &args),
         Verb::Cp(args) => files::cp(app, &client, &args),
-        Verb::Stat(args) => read::stat(app, &client, &args, &with),
-        Verb::Du(args) => read::du(app, &client, &args, &with),
+        Verb::Stat(args) => read::stat(app, &client, &args, with),
+        Verb::Du(args) => read::du(app, &client, &args, with),
         Verb::Snapshot(args) => versions::snapshot(app, &client, args),
         Verb::Log(args) => versions::log(app, &client, &args),
-        Verb::Export(args) => versions::export(app, &client, &args, &with),
-        Verb::Diff(args) => versions::diff(app, &client, &args, &with),
+        Verb::Export(args) => versions::export(app, &client, &args, with),
+        Verb::Diff(args) => versions::diff(app, &client, &args, with),
         Verb::Import(args) => import::import(app, &client, args),
         Verb::Promote(args) => versions::promote(app, &client, &args),
         Verb::Info(args) => crate::cmd::info::show(app, args, |app| info(app, &client)),
@@ -83,7 +82,7 @@ fn with(verb: &Verb) -> &[PathBuf] {
 
 /// What the database of the server is, called by the URL of the server.
 fn info(app: &App, client: &Client) -> Attempt<(PathBuf, backup::Info)> {
-    let info = client.get("/admin/info").about(Subject::Database)?;
+    let info = client.ask::<GetInfo>(b"", &NoQuery {}).about(Subject::Database)?;
     let name = app.global.server.clone().unwrap_or_default();
-    Ok((name.into(), parse::info(&info)?))
+    Ok((name.into(), info.into()))
 }

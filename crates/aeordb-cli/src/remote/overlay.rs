@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 
 use aeordb::backup::{self, Input};
 use aeordb::{Error, Result};
-use serde_json::Value;
-use ureq::http::Method;
+use aeordb_api::endpoint::BACKUP;
+use aeordb_api::parameter::Token;
+use aeordb_api::server::Overlay as Laid;
+use aeordb_api::table::{LayOverlay, NoQuery, OverlayQuery, RemoveOverlay};
 
-use super::client::{Client, Payload, encoded};
+use super::client::{Client, Payload};
 use super::import::called;
-use super::parse;
 use crate::app::App;
 use crate::exit::{About, Attempt, Subject};
 
 /// Patches on a database. They are taken away when this is dropped.
 pub struct Overlay<'c> {
     client: &'c Client,
-    id: Option<String>,
+    id: Option<Token>,
 }
 
 impl<'c> Overlay<'c> {
@@ -38,31 +39,28 @@ impl<'c> Overlay<'c> {
     }
 
     fn add(&mut self, patch: &Path, input: Input) -> Result<()> {
-        let on = self.id.as_ref().map_or_else(String::new, |id| format!("?on={}", encoded(id)));
+        let query = OverlayQuery { on: self.id.clone() };
         let mut bytes = input.open(None)?;
-        let payload = Payload::Bytes(&mut bytes, "application/vnd.aeordb");
-        let url = format!("/admin/overlays{on}");
-        let laid: Result<Value> = self
-            .client
-            .send(Method::POST, &url, &[], payload)
-            .and_then(|reply| self.client.value(reply));
+        let payload = Payload::Bytes(&mut bytes, BACKUP);
+        let laid = self.client.open::<LayOverlay>(b"", &query, &[], payload);
+        let laid: Result<Laid> = laid.and_then(|reply| self.client.read(reply));
         let named = |error: Error| called(error, |what| what == "the input", patch);
-        self.id = Some(parse::text(&laid.map_err(named)?, "id")?);
+        self.id = Some(Token(laid.map_err(named)?.id));
         Ok(())
     }
 
     /// The parameter that reads with it.
-    pub fn parameter(&self) -> String {
-        self.id.as_ref().map_or_else(String::new, |id| format!("&with={}", encoded(id)))
+    pub fn parameter(&self) -> Option<&Token> {
+        self.id.as_ref()
     }
 }
 
 impl Drop for Overlay<'_> {
     fn drop(&mut self) {
-        if let Some(id) = &self.id {
+        if let Some(Token(id)) = &self.id {
             // If this fails it goes by itself, later.
-            let url = format!("/admin/overlays/{}", encoded(id));
-            let _ = self.client.send(Method::DELETE, &url, &[], Payload::Empty);
+            let (place, query) = (id.as_bytes(), NoQuery {});
+            let _ = self.client.open::<RemoveOverlay>(place, &query, &[], Payload::Empty);
         }
     }
 }

@@ -3,98 +3,80 @@
 use std::ffi::OsStr;
 
 use aeordb::Error;
-use aeordb::object::{Item, Name, Path};
-use aeordb_server::percent_encoded;
-use serde_json::Value;
+use aeordb::hash::VersionId;
+use aeordb::object::{Name, Path};
+use aeordb_api::Page;
+use aeordb_api::item::{Entry, Item, PathEntry, Stat};
+use aeordb_api::parameter::{Limit, NameBytes, Token, Word};
+use aeordb_api::table::{ReadFiles, ReadQuery};
 
-use super::client::{Client, encoded};
-use super::parse;
+use super::client::{Client, Payload};
 use crate::exit::{About, Attempt, Failure, Subject};
-use crate::location::{Location, location};
-
-/// Most items of a page.
-const PAGE_MAX: usize = 10_000;
+use crate::location::location;
 
 /// A path that is read.
 pub struct Place {
     pub path: Path,
     /// What might have been meant as the name of a version.
     maybe_version: Option<String>,
-    /// What of the database is read, each with a `&` before it.
-    pub parameters: String,
+    /// What of the database is read.
+    pub query: ReadQuery,
 }
 
-/// The URL of a path.
-pub fn url(path: &Path) -> String {
-    format!("/files{}", percent_encoded(path.as_bytes()))
-}
-
-/// The URL of a path as a directory.
-fn directory_url(path: &Path) -> String {
-    if path.is_root() { "/files/".into() } else { format!("{}/", url(path)) }
-}
-
-/// The parameter that names a version.
-pub fn version_parameter(location: &Location, at: Option<&str>) -> String {
-    let version = location.version.as_deref().or(at);
-    version.map_or_else(String::new, |version| format!("&version={}", encoded(version)))
+/// What varies of the URL of a path.
+pub fn place_of(path: &Path) -> Vec<u8> {
+    path.as_bytes().strip_prefix(b"/").unwrap_or_default().to_vec()
 }
 
 impl Place {
-    /// The place that a person typed, read with what `with` says.
-    pub fn new(argument: &OsStr, at: Option<&str>, with: &str) -> Attempt<Self> {
+    /// The place that a person typed, read with the overlay `with`.
+    pub fn new(argument: &OsStr, at: Option<&str>, with: Option<&Token>) -> Attempt<Self> {
         let location = location(argument)?;
-        let parameters = version_parameter(&location, at) + with;
+        let version = location.version.as_deref().or(at).map(|name| Word(name.into()));
+        let query = ReadQuery { version, with: with.cloned(), ..ReadQuery::default() };
         let maybe_version = location.maybe_version().map(Into::into);
-        Ok(Place { path: location.path, maybe_version, parameters })
+        Ok(Place { path: location.path, maybe_version, query })
     }
 
     /// A path in HEAD.
     pub fn in_head(path: Path) -> Self {
-        Place { path, maybe_version: None, parameters: String::new() }
+        Place { path, maybe_version: None, query: ReadQuery::default() }
     }
 
-    /// The URL of what is there, asked with `query`.
-    pub fn url(&self, query: &str) -> String {
-        format!("{}?{query}{}", url(&self.path), self.parameters)
+    /// What varies of its URL.
+    pub fn bytes(&self) -> Vec<u8> {
+        place_of(&self.path)
     }
 
     /// What is recorded of what is there.
-    pub fn look(&self, client: &Client) -> Attempt<(Item, Value)> {
-        let found = client.get(&self.url("stat")).about(Subject::Version).map_err(about_path);
-        let found = found.map_err(|failure| match failure.subject {
+    pub fn look(&self, client: &Client) -> Attempt<Stat> {
+        let found = stat(client, &self.bytes(), self.query.clone());
+        let found = found.about(Subject::Version).map_err(about_path);
+        found.map_err(|failure| match failure.subject {
             Subject::Path if self.is_version(client) => {
                 Failure { subject: Subject::VersionAsPath, ..failure }
             }
             _ => failure,
-        })?;
-        Ok((parse::item(&found)?, found))
+        })
     }
 
     /// True if what was typed as a path is the name of a version.
     fn is_version(&self, client: &Client) -> bool {
-        let named = |name| client.get(&format!("/files/?stat&version={}", encoded(name)));
-        self.maybe_version.as_deref().is_some_and(|name| named(name).is_ok())
-    }
-
-    /// The URL of a directory in pages, of which no more than `limit` items are wanted.
-    fn pages(&self, query: &str, limit: usize) -> String {
-        let (directory, limit) = (directory_url(&self.path), limit.min(PAGE_MAX));
-        format!("{directory}?limit={limit}{query}{}", self.parameters)
+        self.maybe_version.as_deref().is_some_and(|name| version(client, name).is_ok())
     }
 
     /// Shows `each` what is directly in a directory, by name, until it has seen enough.
     pub fn list(
         &self,
         client: &Client,
-        query: &str,
+        after: Option<NameBytes>,
         limit: usize,
-        mut each: impl FnMut(&Path, &Item) -> aeordb::Result<bool>,
+        mut each: impl FnMut(&Path, Item) -> aeordb::Result<bool>,
     ) -> Attempt<()> {
-        let url = self.pages(query, limit);
-        let listed = client.pages(&url, |found| {
-            let path = self.path.join(&Name::new(&parse::bytes(found, "name")?)?)?;
-            each(&path, &parse::item(found)?)
+        let query = ReadQuery { after, limit: Some(Limit::up_to(limit)), ..self.query.clone() };
+        let listed = client.pages::<ReadFiles, Page<Entry>>(&self.directory(), query, |found| {
+            let path = self.path.join(&Name::new(&found.name()?)?)?;
+            each(&path, found.item)
         });
         listed.about(Subject::Database)
     }
@@ -104,13 +86,37 @@ impl Place {
         &self,
         client: &Client,
         limit: usize,
-        mut each: impl FnMut(&Path, &Item) -> aeordb::Result<bool>,
+        mut each: impl FnMut(&Path, Item) -> aeordb::Result<bool>,
     ) -> Attempt<()> {
-        let url = self.pages("&recursive", limit);
-        let listed =
-            client.pages(&url, |found| each(&parse::path(found, "path")?, &parse::item(found)?));
+        let limit = Some(Limit::up_to(limit));
+        let query = ReadQuery { recursive: true, limit, ..self.query.clone() };
+        let place = self.directory();
+        let listed = client.pages::<ReadFiles, Page<PathEntry>>(&place, query, |found| {
+            each(&Path::parse(&found.path()?)?, found.item)
+        });
         listed.about(Subject::Database)
     }
+
+    /// What varies of its URL as a directory.
+    fn directory(&self) -> Vec<u8> {
+        let mut place = self.bytes();
+        if !place.is_empty() {
+            place.push(b'/');
+        }
+        place
+    }
+}
+
+fn stat(client: &Client, place: &[u8], query: ReadQuery) -> aeordb::Result<Stat> {
+    let query = ReadQuery { stat: true, ..query };
+    client.read(client.open::<ReadFiles>(place, &query, &[], Payload::Empty)?)
+}
+
+/// The version that is called `name`.
+pub fn version(client: &Client, name: &str) -> aeordb::Result<VersionId> {
+    let version = Some(Word(name.into()));
+    let found = stat(client, b"", ReadQuery { version, ..ReadQuery::default() })?;
+    Ok(found.version.into())
 }
 
 /// A path that is not there is told apart from a version by what is named.

@@ -183,7 +183,7 @@ mod tests {
             foreign @ Error::Foreign { .. } => Told::of_backup(foreign),
             other => Told::from(other),
         };
-        error_of(&told.document(), told.status().as_u16(), URL)
+        error_of(&told.document().into(), told.status().as_u16(), URL)
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             (Told::precondition_failed("the tag is none of If-Match"), "changed", 13),
         ];
         for (told, kind, code) in told {
-            let error = error_of(&told.document(), told.status().as_u16(), URL);
+            let error = error_of(&told.document().into(), told.status().as_u16(), URL);
             assert_eq!((exit::kind(&error).0, exit::code(&error)), (kind, code), "{error:?}");
             assert!(!error.to_string().is_empty());
         }

@@ -18,12 +18,14 @@ use aeordb::media::NewFile;
 use aeordb::object::{Name, Path};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
-use ureq::http::Method;
+use aeordb_api::endpoint::{BACKUP, VERSION_HEADER};
+use aeordb_api::files::StoredTree;
+use aeordb_api::parameter::{Archive, Token};
+use aeordb_api::table::{PutFiles, PutQuery, ReadFiles};
 
 use super::client::{self, Client, Payload};
 use super::files::is_directory;
-use super::parse;
-use super::place::{Place, url};
+use super::place::{Place, place_of};
 use crate::app::{App, Opened, Outcome};
 use crate::args::{Get, Put};
 use crate::cmd;
@@ -43,9 +45,11 @@ struct Fetched {
 }
 
 /// Fetches a sealed file to where it has no name, in the first of these directories that takes it.
-fn fetch(client: &Client, url: &str, near: &[PathBuf], watch: &Watch) -> Attempt<Fetched> {
-    let reply = client.send(Method::GET, url, &[], Payload::Empty).about(Subject::Path)?;
-    let from = reply.headers().get("aeordb-version").and_then(|value| value.to_str().ok());
+fn fetch(client: &Client, place: &Place, near: &[PathBuf], watch: &Watch) -> Attempt<Fetched> {
+    let (bytes, query) = (place.bytes(), &place.query);
+    let reply = client.open::<ReadFiles>(&bytes, query, &[], Payload::Empty);
+    let reply = reply.about(Subject::Path)?;
+    let from = reply.headers().get(VERSION_HEADER).and_then(|value| value.to_str().ok());
     let from = from.and_then(|version| version.parse().ok());
     let from = Some(from.ok_or_else(|| Error::invalid("the server does not name the version"))?);
     let mut file = create(near).about(Subject::Local)?;
@@ -73,18 +77,18 @@ fn nothing(name: &str) -> Result<Fetched> {
     Ok(Fetched { opened: Opened::nothing(LocalPath::new(name))?, from: None })
 }
 
-pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
+pub fn get(app: &mut App, client: &Client, args: &Get, with: Option<&Token>) -> Outcome {
     let at = args.at.at.as_deref();
     if is_standard(&args.local) {
         return super::read::cat(app, client, std::slice::from_ref(&args.path), at, with);
     }
-    let place = Place::new(&args.path, at, with)?;
-    let url = place.url("archive=aeordb");
+    let mut place = Place::new(&args.path, at, with)?;
+    place.query.archive = Some(Archive::Aeordb);
     let report = app.watched(|_, watch| {
         // Beside what is to be written there is most likely as much space again.
         let mut near: Vec<PathBuf> = args.local.ancestors().skip(1).map(PathBuf::from).collect();
         near.push(std::env::temp_dir());
-        let fetched = fetch(client, &url, &near, watch)?;
+        let fetched = fetch(client, &place, &near, watch)?;
         let part = fetched.opened.reader.head();
         let mut report =
             cmd::get::restore(args, &fetched.opened.reader, &part, &place.path, watch)?;
@@ -97,10 +101,8 @@ pub fn get(app: &mut App, client: &Client, args: &Get, with: &str) -> Outcome {
 pub fn put(app: &mut App, client: &Client, args: &Put) -> Outcome {
     let (plan, path) = place(client, Plan::of(args)?)?;
     if args.dry_run {
-        let url = format!("{}?archive=aeordb&outline", url(&path));
-        let scratch = std::env::temp_dir();
-        let outline =
-            app.watched(|_, watch| fetch(client, &url, std::slice::from_ref(&scratch), watch))?;
+        let (place, scratch) = (outline_of(&path), [std::env::temp_dir()]);
+        let outline = app.watched(|_, watch| fetch(client, &place, &scratch, watch))?;
         let identity = client.base().as_bytes().to_vec();
         return cmd::put::dry_run(app, args, &plan, &outline.opened.reader, identity);
     }
@@ -136,6 +138,13 @@ fn place(client: &Client, plan: Plan) -> Attempt<(Plan, Path)> {
     Ok((Plan { target, ..plan }, path))
 }
 
+/// What is at a path, without the bytes of files.
+fn outline_of(path: &Path) -> Place {
+    let mut place = Place::in_head(path.clone());
+    (place.query.archive, place.query.outline) = (Some(Archive::Aeordb), true);
+    place
+}
+
 /// Makes the put here, over the outline of what is there, and sends what it comes to.
 fn attempt(
     client: &Client,
@@ -144,10 +153,8 @@ fn attempt(
     path: &Path,
     watch: &Arc<Watch>,
 ) -> Attempt<PutReport> {
-    let url = format!("{}?archive=aeordb", url(path));
     let scratch = std::env::temp_dir();
-    let outline = format!("{url}&outline");
-    let outline = fetch(client, &outline, std::slice::from_ref(&scratch), watch);
+    let outline = fetch(client, &outline_of(path), std::slice::from_ref(&scratch), watch);
     let outline = match outline {
         Err(failure) if exit::is_denied(&failure.error) => nothing(client.base())?,
         outline => outline?,
@@ -160,8 +167,10 @@ fn attempt(
         return Ok(report);
     }
     let mut patch = Patch::make(over.reader()?, from, report.version, watch.clone())?;
-    let payload = Payload::Bytes(&mut patch, "application/vnd.aeordb");
-    let reply = client.send(Method::PUT, &url, &[], payload).and_then(|reply| client.value(reply));
+    let payload = Payload::Bytes(&mut patch, BACKUP);
+    let query = PutQuery { archive: Some(Archive::Aeordb), mirror: false };
+    let reply = client.open::<PutFiles>(&place_of(path), &query, &[], payload);
+    let reply: Result<StoredTree> = reply.and_then(|reply| client.read(reply));
     let reply = reply.map_err(|error| match (error, outline.from) {
         (Error::Changed { .. }, None) => client::denied(
             "something is there, and this key may not read it: it needs the scope read",
@@ -169,9 +178,9 @@ fn attempt(
         (error, _) => error,
     });
     let reply = reply.about(Subject::Path)?;
-    report.version = parse::version(&reply, "version")?;
-    report.previous = parse::version(&reply, "previous")?;
-    report.new_bytes = parse::number(&reply, "new_bytes")?;
+    report.version = reply.version.into();
+    report.previous = reply.previous.into();
+    report.new_bytes = reply.new_bytes;
     Ok(report)
 }
 

@@ -1,21 +1,23 @@
 //! Versions and backups through a server.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use aeordb::Error;
-use aeordb::backup::{ExportReport, PatchReport};
-use aeordb::db::Promotion;
-use aeordb::hash::{Hash, VersionId};
-use aeordb_server::percent_encoded;
-use serde_json::json;
-use ureq::http::{Method, StatusCode};
+use aeordb::hash::VersionId;
+use aeordb_api::backups::{Export as Exported, Patch};
+use aeordb_api::parameter::{LIMIT_MAX, Limit, PathBytes, Token, Word};
+use aeordb_api::table::{
+    ChangesQuery, CreateSnapshot, DeleteSnapshot, DiffQuery, ExportQuery, GetReady, ListChanges,
+    ListHistory, ListSnapshots, NoQuery, PageQuery, PromoteVersion, StreamExport, StreamPatch,
+};
+use aeordb_api::versions::{Changes, NewSnapshot, Promote as Wanted, Promotion, Snapshot as Shown};
+use aeordb_api::{Digest, Page};
+use ureq::http::StatusCode;
 
-use super::client::{Client, Payload, encoded};
+use super::client::{Client, Payload, json};
 use super::fetch::fetch;
-use super::parse;
-use super::place::about_path;
+use super::place::{about_path, version};
 use crate::app::{App, Outcome};
 use crate::args::{Diff, Export, Log, Promote, Snapshot};
 use crate::cmd;
@@ -26,26 +28,21 @@ use crate::render;
 pub fn snapshot(app: &mut App, client: &Client, args: Snapshot) -> Outcome {
     match args {
         Snapshot::Create { name, at, meta } => {
-            let mut body = json!({ "name": name, "metadata": BTreeMap::from_iter(meta) });
-            if let (Some(at), Some(members)) = (at.at, body.as_object_mut()) {
-                members.insert("version".into(), at.into());
-            }
-            let payload = Payload::Json(body);
-            let reply = client.send(Method::POST, "/admin/snapshots", &[], payload);
+            let new = NewSnapshot { name, version: at.at, metadata: meta.into_iter().collect() };
+            let reply = client.open::<CreateSnapshot>(b"", &NoQuery {}, &[], json(&new)?);
             let reply = reply.about(Subject::Snapshot)?;
             let title = cmd::snapshot::made_title(reply.status() == StatusCode::OK);
-            app.report(&render::snapshot(title, &parse::snapshot(&client.value(reply)?)?))?;
+            app.report(&render::snapshot(title, &client.read(reply)?))?;
         }
         Snapshot::List => {
-            client.pages("/admin/snapshots", |found| {
-                cmd::snapshot::show(app, &parse::snapshot(found)?)?;
+            client.pages::<ListSnapshots, Page<_>>(b"", PageQuery::default(), |found| {
+                cmd::snapshot::show(app, &found)?;
                 Ok(true)
             })?;
         }
         Snapshot::Delete { name, dry_run } => {
-            let mut kept = None;
-            client.pages("/admin/snapshots", |found| {
-                let found = parse::snapshot(found)?;
+            let mut kept: Option<Shown> = None;
+            client.pages::<ListSnapshots, Page<Shown>>(b"", PageQuery::default(), |found| {
                 kept = (found.name == name).then_some(found);
                 Ok(kept.is_none())
             })?;
@@ -55,8 +52,9 @@ pub fn snapshot(app: &mut App, client: &Client, args: Snapshot) -> Outcome {
                 app.report(&render::snapshot("Nothing was changed (dry run).", &kept))?;
                 return Ok(exit::DONE);
             }
-            let url = format!("/admin/snapshots/{}", encoded(&name));
-            client.send(Method::DELETE, &url, &[], Payload::Empty).about(Subject::Snapshot)?;
+            let (place, query) = (name.as_bytes(), NoQuery {});
+            let deleted = client.open::<DeleteSnapshot>(place, &query, &[], Payload::Empty);
+            deleted.about(Subject::Snapshot)?;
             app.report(&render::snapshot("Snapshot deleted.", &kept))?;
         }
     }
@@ -68,74 +66,74 @@ pub fn log(app: &mut App, client: &Client, args: &Log) -> Outcome {
     if left == 0 {
         return Ok(exit::DONE);
     }
-    client.pages(&format!("/admin/history?limit={}", left.min(1000)), |entry| {
-        cmd::log::show(app, &parse::history(entry)?)?;
+    let query = PageQuery { limit: Some(Limit::up_to(left.min(1000))), ..PageQuery::default() };
+    client.pages::<ListHistory, Page<_>>(b"", query, |entry| {
+        cmd::log::show(app, &entry)?;
         left -= 1;
         Ok(left > 0)
     })?;
     Ok(exit::DONE)
 }
 
-pub fn export(app: &mut App, client: &Client, args: &Export, with: &str) -> Outcome {
-    let which = match (&args.snapshot, args.given()) {
-        (Some(name), _) => format!("&snapshot={}", encoded(name)),
-        (None, Some(hash)) => format!("&hash={}", encoded(hash)),
-        (None, None) => String::new(),
-    };
-    let url = format!("/admin/export?{which}{}{with}", part(args.path.as_deref()));
+pub fn export(app: &mut App, client: &Client, args: &Export, with: Option<&Token>) -> Outcome {
+    let snapshot = args.snapshot.clone().map(Word);
+    let hash = args.given().filter(|_| snapshot.is_none()).map(|hash| Word(hash.into()));
+    let (path, with) = (part(args.path.as_deref()), with.cloned());
+    let query = ExportQuery { snapshot, hash, path, with };
     let subject = args.snapshot.as_ref().map_or(Subject::Version, |_| Subject::Snapshot);
     let (closing, bytes) = output::write_from(app, &args.output, subject, |out, watch| {
-        fetch(client, &url, out, watch)
+        fetch::<StreamExport>(client, &query, out, watch)
     })
     .map_err(about_path)?;
-    let report = ExportReport {
-        version: VersionId(Hash::new(closing.target)),
+    let report = Exported {
+        version: Digest(closing.target),
         files: closing.files.get(),
         chunks: closing.chunks.get(),
         directories: closing.directories.get(),
+        output: args.output.to_string_lossy().into_owned(),
         bytes,
     };
-    let report = render::export(&report, &args.output.to_string_lossy());
-    output::report(app, &args.output, &report)?;
+    output::report(app, &args.output, &render::export(&report))?;
     Ok(exit::DONE)
 }
 
-pub fn diff(app: &mut App, client: &Client, args: &Diff, with: &str) -> Outcome {
+pub fn diff(app: &mut App, client: &Client, args: &Diff, with: Option<&Token>) -> Outcome {
     let (from, to) = args.between()?;
-    let (from, to) = (encoded(from), encoded(to));
-    let between = format!("from={from}&to={to}{}{with}", part(args.path.as_deref()));
+    let (from, to) = (Word(from.into()), Some(Word(to.into())));
+    let (path, with) = (part(args.path.as_deref()), with.cloned());
     let Some(output) = &args.output else {
-        let url = format!("/admin/changes?limit=10000&{between}");
-        let listed = client.pages(&url, |found| {
-            cmd::diff::show(app, &parse::change(found)?)?;
+        let limit = Some(Limit(LIMIT_MAX));
+        let query = ChangesQuery { from, to, path, with, cursor: None, limit };
+        let listed = client.pages::<ListChanges, Changes>(b"", query, |found| {
+            cmd::diff::show(app, &found)?;
             Ok(true)
         });
         listed.about(Subject::Version).map_err(about_path)?;
         return Ok(exit::DONE);
     };
-    let url = format!("/admin/diff?{between}");
+    let query = DiffQuery { from, to, path, with };
     let (closing, bytes) = output::write_from(app, output, Subject::Version, |out, watch| {
-        fetch(client, &url, out, watch)
+        fetch::<StreamPatch>(client, &query, out, watch)
     })
     .map_err(about_path)?;
-    let report = PatchReport {
-        from: VersionId(Hash::new(closing.base)),
-        to: VersionId(Hash::new(closing.target)),
+    let report = Patch {
+        from: Digest(closing.base),
+        to: Digest(closing.target),
         files_added: closing.files_added.get(),
         files_modified: closing.files_modified.get(),
         files_deleted: closing.files_deleted.get(),
         chunks: closing.chunks.get(),
         directories: closing.directories.get(),
+        output: output.to_string_lossy().into_owned(),
         bytes,
     };
-    let report = render::patch(&report, &output.to_string_lossy());
-    output::report(app, output, &report)?;
+    output::report(app, output, &render::patch(&report))?;
     Ok(exit::DONE)
 }
 
 /// The parameter that names a path.
-fn part(path: Option<&OsStr>) -> String {
-    path.map_or_else(String::new, |path| format!("&path={}", percent_encoded(path.as_bytes())))
+fn part(path: Option<&OsStr>) -> Option<PathBytes> {
+    path.map(|path| PathBytes(path.as_bytes().to_vec()))
 }
 
 pub fn promote(app: &mut App, client: &Client, args: &Promote) -> Outcome {
@@ -143,8 +141,7 @@ pub fn promote(app: &mut App, client: &Client, args: &Promote) -> Outcome {
         None => None,
         Some(expect) => {
             // The header takes a whole hash; the server knows which one is meant.
-            let found = client.get(&format!("/files/?stat&version={}", encoded(expect)));
-            Some(parse::version(&found.about(Subject::Version)?, "version")?)
+            Some(version(client, expect).about(Subject::Version)?)
         }
     };
     let promotion = set_head(client, args.given(), expect)?;
@@ -154,16 +151,15 @@ pub fn promote(app: &mut App, client: &Client, args: &Promote) -> Outcome {
 
 /// HEAD as it is now.
 pub fn head(client: &Client) -> Attempt<VersionId> {
-    Ok(parse::version(&client.get("/readyz").about(Subject::Database)?, "head")?)
+    let ready = client.ask::<GetReady>(b"", &NoQuery {}).about(Subject::Database)?;
+    Ok(ready.head.into())
 }
 
 /// Makes a version HEAD, if HEAD is what is expected.
 pub fn set_head(client: &Client, hash: &str, expect: Option<VersionId>) -> Attempt<Promotion> {
     let headers: Vec<_> = expect.iter().map(if_match).collect();
-    let body = Payload::Json(json!({ "hash": hash }));
-    let reply = client.send(Method::POST, "/admin/promote", &headers, body);
-    let reply = client.value(reply.about(Subject::Version)?)?;
-    Ok(parse::promotion(&reply)?)
+    let body = Wanted { hash: hash.into() };
+    client.call::<PromoteVersion>(&body, &headers).about(Subject::Version)
 }
 
 /// The header that says what HEAD must still be.

@@ -1,18 +1,17 @@
 //! What became of a merge.
 
-use aeordb::backup::{Conflict, MergeReport, OnConflict};
-use aeordb::object::Item;
+use aeordb_api::backups::{Merge, Side};
+use aeordb_api::item::Item;
 
 use super::Report;
 use crate::text;
-use crate::view::View;
 
 /// The lines of a merge, and one for each conflict.
-pub fn lines(report: Report, merge: &MergeReport) -> Report {
-    let left_out = match merge.on_conflict {
-        OnConflict::LeaveOut => "left out",
-        OnConflict::Ours => "resolved: ours",
-        OnConflict::Theirs => "resolved: theirs",
+pub fn lines(report: Report, merge: &Merge) -> Report {
+    let left_out = match merge.resolved {
+        None => "left out",
+        Some(Side::Ours) => "resolved: ours",
+        Some(Side::Theirs) => "resolved: theirs",
     };
     let mut report = report
         .line("Merged onto", merge.ours)
@@ -21,9 +20,9 @@ pub fn lines(report: Report, merge: &MergeReport) -> Report {
     if !merge.conflicts.is_empty() {
         report = report.line("Conflicts", format!("{} ({left_out})", merge.conflicts.len()));
     }
-    for Conflict { path, ours, theirs, .. } in &merge.conflicts {
-        let (ours, theirs) = (side(ours.as_ref()), side(theirs.as_ref()));
-        let path = text::printable_name(path.as_bytes());
+    for conflict in &merge.conflicts {
+        let (ours, theirs) = (side(conflict.ours.as_ref()), side(conflict.theirs.as_ref()));
+        let path = text::printable_name(&conflict.path().unwrap_or_default());
         report = report.line("  Conflict", format!("{path} (ours {ours}, theirs {theirs})"));
     }
     report
@@ -32,9 +31,11 @@ pub fn lines(report: Report, merge: &MergeReport) -> Report {
 /// One side of a conflict in a line.
 fn side(item: Option<&Item>) -> String {
     let Some(item) = item else { return "deleted".into() };
-    let view = View::of(item);
-    match (view.hash, view.target) {
-        (Some(hash), _) => hash,
-        (None, target) => format!("-> {}", text::printable_name(target.unwrap_or_default())),
+    match item.hash {
+        Some(hash) => hash.to_string(),
+        None => {
+            let target = item.target().unwrap_or_default().unwrap_or_default();
+            format!("-> {}", text::printable_name(&target))
+        }
     }
 }

@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 
-use aeordb::backup::Damage;
 use aeordb::hash::{Hash, VersionId};
-use aeordb::object::Path;
+use aeordb_api::jobs::{Damage, Hit};
+use aeordb_api::{Digest, Time};
 
 use super::*;
+
+fn digest(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
 
 fn id(byte: u8) -> VersionId {
     VersionId(Hash::new([byte; 32]))
@@ -18,11 +22,10 @@ fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-fn imported(kind: FileKind, promoted: bool) -> ImportReport {
-    ImportReport {
+fn imported(kind: FileKind, promoted: bool) -> Import {
+    Import {
         kind,
-        version: id(0xab),
-        base: None,
+        version: digest(0xab),
         entries: 254,
         chunks: 89,
         files: 142,
@@ -38,8 +41,9 @@ fn imported(kind: FileKind, promoted: bool) -> ImportReport {
 
 #[test]
 fn an_export_is_reported_as_the_manual_shows_it() {
-    let made = ExportReport { version: id(1), files: 142, chunks: 89, directories: 23, bytes: 7 };
-    let report = export(&made, "b.aeordb");
+    let (version, output) = (digest(1), "b.aeordb".to_owned());
+    let report =
+        export(&Export { version, files: 142, chunks: 89, directories: 23, output, bytes: 7 });
     let version = hex("01");
     assert_eq!(
         report.text(),
@@ -56,17 +60,18 @@ fn an_export_is_reported_as_the_manual_shows_it() {
 
 #[test]
 fn a_patch_is_reported_as_the_manual_shows_it() {
-    let made = PatchReport {
-        from: id(1),
-        to: id(2),
+    let made = Patch {
+        from: digest(1),
+        to: digest(2),
         files_added: 5,
         files_modified: 12,
         files_deleted: 3,
         chunks: 8,
         directories: 7,
+        output: "-".into(),
         bytes: 1,
     };
-    let report = patch(&made, "-");
+    let report = patch(&made);
     let (from, to) = (hex("01"), hex("02"));
     assert_eq!(
         report.text(),
@@ -161,10 +166,10 @@ fn an_error_is_one_object_with_what_a_program_needs() {
 
 #[test]
 fn damage_is_reported_with_the_files_that_it_hits() {
-    let mut report = VerifyReport {
+    let mut report = Verification {
         kind: FileKind::Database,
         versions: 2,
-        entries: 10,
+        objects: 10,
         blocks: 3,
         bytes: 100,
         deep: true,
@@ -180,7 +185,11 @@ fn damage_is_reported_with_the_files_that_it_hits() {
     report.damages.push(Damage {
         offset: 8192,
         what: "block has another hash".into(),
-        paths: vec![(id(1), Path::parse(b"/docs/\xff").unwrap())],
+        paths: vec![Hit {
+            path: "/docs/\u{fffd}".into(),
+            path_b64: Some("L2RvY3Mv/w==".into()),
+            version: digest(1),
+        }],
     });
     let rendered = verify(&report);
     assert!(rendered.text().starts_with("Damage found.\n"));
@@ -192,7 +201,7 @@ fn damage_is_reported_with_the_files_that_it_hits() {
 #[test]
 fn a_snapshot_is_shown_with_its_metadata() {
     let metadata = BTreeMap::from([("reason".to_owned(), "a\x1bb".to_owned())]);
-    let kept = Snapshot { name: "v1".into(), version: id(1), created_at: 0, metadata };
+    let kept = Snapshot { name: "v1".into(), version: digest(1), created_at: Time(0), metadata };
     let report = snapshot("Snapshot created.", &kept);
     assert!(report.text().starts_with("Snapshot created.\n  Name: v1\n  Version: 01"));
     assert!(report.text().contains("  Metadata: reason=a\\u{1b}b\n"));

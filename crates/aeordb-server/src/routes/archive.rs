@@ -11,6 +11,8 @@ use aeordb::hash::VersionId;
 use aeordb::object::{Attributes, FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
+use aeordb_api::files::Edit as EditReply;
+use aeordb_api::table::{PutQuery, ReadQuery};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -21,7 +23,6 @@ use super::files::{Conditions, insert_version, version_of};
 use super::streams::piped;
 use super::upload::{Head, empty_directory, foresee, refused};
 use super::{Leaves, json_answer};
-use crate::json;
 use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
@@ -38,9 +39,9 @@ const HOLES_LEN_MAX: u64 = 1 << 40;
 const PIECE_LEN: usize = 256 * 1024;
 
 /// Sends the directory at `path` as an archive.
-pub async fn get(request: Request, path: Path) -> Answer {
-    let reader = request.reader()?;
-    let version = version_of(&request.app, &reader, &request).await?;
+pub async fn get(request: Request, query: ReadQuery, path: Path) -> Answer {
+    let reader = request.reader(query.with.as_ref())?;
+    let version = version_of(&request.app, &reader, &query).await?;
     let (looked_at, directory) = (reader.clone(), path.clone());
     request.app.blocking(move |_| Ok(looked_at.directory(&version, &directory)?)).await?;
     let body = match request.method {
@@ -129,8 +130,8 @@ fn records(item: &Item) -> Records {
 }
 
 /// Unpacks the body into the directory at `path`, as one commit.
-pub async fn put(mut request: Request, path: Path) -> Answer {
-    let mirror = request.flag("mirror")?;
+pub async fn put(mut request: Request, query: PutQuery, path: Path) -> Answer {
+    let mirror = query.mirror;
     let append_only = request.rights.append_only;
     if append_only && mirror {
         return Err(Problem::forbidden("this key may only append, and a mirror removes"));
@@ -154,7 +155,7 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
     });
     let edit: Edit = edit.await?;
     let report = request.app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
-    Ok(json_answer(StatusCode::OK, &json::edit(&report)))
+    Ok(json_answer(StatusCode::OK, &EditReply::from(&report)))
 }
 
 /// Takes in the bytes of an archive's files; gives what stands where. Later entries of a path stand

@@ -5,58 +5,15 @@ use aeordb::db::{Draft, Upload};
 use aeordb::hash::VersionId;
 use aeordb::object::{Attributes, FileRecord, Item, Path, Totals};
 use aeordb::{Error, Result};
+use aeordb_api::files::{Batch, BatchChange};
 use data_encoding::BASE64;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::files::edited;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{closed, flag, or_null, path, text_or_null, word};
 
 /// Longest body, in bytes.
 const JSON_LEN_MAX: usize = 1024 * 1024;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch {
-    changes: Vec<Change>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
-enum Change {
-    Put {
-        path: Option<String>,
-        path_b64: Option<String>,
-        content: Option<String>,
-        content_b64: Option<String>,
-        content_type: Option<String>,
-    },
-    Delete {
-        path: Option<String>,
-        path_b64: Option<String>,
-        #[serde(default)]
-        recursive: bool,
-    },
-    Rename {
-        from: Option<String>,
-        from_b64: Option<String>,
-        to: Option<String>,
-        to_b64: Option<String>,
-        #[serde(default)]
-        force: bool,
-    },
-    Copy {
-        from: Option<String>,
-        from_b64: Option<String>,
-        to: Option<String>,
-        to_b64: Option<String>,
-        version: Option<String>,
-        #[serde(default)]
-        force: bool,
-    },
-}
 
 /// A change that was understood.
 enum Step {
@@ -66,32 +23,11 @@ enum Step {
     Copy(Option<VersionId>, Path, Path, bool),
 }
 
-pub fn schema() -> Value {
-    let op = |name: &str| json!({ "const": name });
-    let one = |name: &str, members: Vec<(&'static str, Value)>| {
-        closed(&[vec![("op", op(name))], members].concat())
-    };
-    // A path comes as text or, if it is none, in base64.
-    let at = |name: &'static str, b64: &'static str| {
-        vec![(name, or_null(path("/?"))), (b64, text_or_null())]
-    };
-    let from_to = || [at("from?", "from_b64?"), at("to?", "to_b64?")].concat();
-    let force = || vec![("force?", flag())];
-    let content =
-        ["content?", "content_b64?", "content_type?"].map(|name| (name, text_or_null())).to_vec();
-    let changes = json!([
-        one("put", [at("path?", "path_b64?"), content].concat()),
-        one("delete", [at("path?", "path_b64?"), vec![("recursive?", flag())]].concat()),
-        one("rename", [from_to(), force()].concat()),
-        one("copy", [from_to(), vec![("version?", or_null(word()))], force()].concat()),
-    ]);
-    closed(&[("changes", json!({ "type": "array", "items": { "anyOf": changes } }))])
-}
-
 pub async fn post(mut request: Request) -> Answer {
     let expect = request.expected_head()?;
     let batch: Batch = request.incoming().json_up_to(JSON_LEN_MAX).await?;
-    let only_deletes = batch.changes.iter().all(|change| matches!(change, Change::Delete { .. }));
+    let only_deletes =
+        batch.changes.iter().all(|change| matches!(change, BatchChange::Delete { .. }));
     let what = if only_deletes && !batch.changes.is_empty() { "rm" } else { "batch" };
     let edit = request.app.blocking(move |app| {
         let reader = app.reader()?;
@@ -108,7 +44,7 @@ pub async fn post(mut request: Request) -> Answer {
 
 fn read(
     upload: &mut Upload,
-    change: Change,
+    change: BatchChange,
     now: i64,
     resolve: impl Fn(&str) -> Result<VersionId>,
 ) -> std::result::Result<Step, Problem> {
@@ -116,7 +52,7 @@ fn read(
         Ok(Path::parse(&bytes(name, text, encoded)?)?)
     };
     Ok(match change {
-        Change::Put { path: at, path_b64, content, content_b64, content_type } => {
+        BatchChange::Put { path: at, path_b64, content, content_b64, content_type } => {
             let at = path("path", at, path_b64)?;
             upload.write(&bytes("content", content, content_b64)?)?;
             let mut record = upload.finish_file()?;
@@ -124,13 +60,13 @@ fn read(
             record.content_type = content_type;
             Step::Put(at, record)
         }
-        Change::Delete { path: at, path_b64, recursive } => {
+        BatchChange::Delete { path: at, path_b64, recursive } => {
             Step::Delete(path("path", at, path_b64)?, recursive)
         }
-        Change::Rename { from, from_b64, to, to_b64, force } => {
+        BatchChange::Rename { from, from_b64, to, to_b64, force } => {
             Step::Rename(path("from", from, from_b64)?, path("to", to, to_b64)?, force)
         }
-        Change::Copy { from, from_b64, to, to_b64, version, force } => {
+        BatchChange::Copy { from, from_b64, to, to_b64, version, force } => {
             let version = version.as_deref().map(resolve).transpose()?;
             Step::Copy(version, path("from", from, from_b64)?, path("to", to, to_b64)?, force)
         }

@@ -9,142 +9,53 @@ use aeordb::db::edit::{copy, remove, rename};
 use aeordb::db::{Draft, Edit, EditReport, FileReader, Reader};
 use aeordb::hash::VersionId;
 use aeordb::object::{FileRecord, Item, Path};
+use aeordb_api::files::Edit as EditReply;
+use aeordb_api::parameter::{Archive, PathBytes};
+use aeordb_api::table::{
+    DeleteFiles, DeleteQuery, MoveFiles, MoveQuery, PostBatch, PutFiles, ReadFiles, ReadQuery,
+};
 use axum::body::Body;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
 use super::download::{self, Representation};
-use super::{
-    Content, Needs, Route, archive, batch, graft, json_answer, listing, no_content, upload,
-};
+use super::streams::named;
+use super::{Route, archive, batch, graft, json_answer, listing, no_content, upload};
 use crate::app::App;
 use crate::cache::{Cached, FILE_LEN_MAX};
-use crate::json;
-use crate::keys::Scope;
 use crate::outgoing::{Pulled, Source};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{self, count, hash, object, text, text_or_null};
 use crate::sniff;
 
 pub fn routes() -> Vec<Route> {
-    // A file of JSON may hold anything.
-    let directory = serde_json::json!({
-        "anyOf": [schema::page(schema::item("name")), schema::item("path"), {}],
-    });
-    let put = object(&[
-        ("path", text()),
-        ("size", count()),
-        ("content_hash", hash()),
-        ("version", hash()),
-        ("content_type", text_or_null()),
-    ]);
-    let replaced = serde_json::json!({ "anyOf": [put, schema::edit(), graft::schema()] });
     vec![
-        Route::new(
-            Method::GET,
-            "/files/{*path}",
-            Needs::Scope(Scope::Read),
-            "Read a file, list a directory, or fetch it as a tar archive",
-            |request| Box::pin(get(request)),
-        )
-        .query(&[
-            ("version", "read this version instead of HEAD"),
-            ("snapshot", "read this snapshot instead of HEAD"),
-            ("with", "read with this overlay"),
-            ("stat", "what is recorded of the path, instead of its bytes or entries"),
-            ("archive", "`tar`: a directory as an archive; `aeordb`: what is there as an export"),
-            ("outline", "with `archive=aeordb`: without the bytes of files"),
-            ("recursive", "list everything below a directory"),
-            (
-                "prefix",
-                "list only names that start so; with `recursive`, paths below the directory",
-            ),
-            ("after", "list only names after this one; without `recursive`"),
-            ("cursor", "the `next` of the page before"),
-            ("limit", "1 to 10000 items"),
-        ])
-        .answer(200, "The bytes of a file", Content::Bytes("application/octet-stream"))
-        .answer(200, "A page of a directory", Content::Json(directory))
-        .answer(200, "What is there as an archive", Content::Bytes("application/x-tar"))
-        .answer(200, "What is there as an export", Content::Bytes(super::streams::MEDIA_TYPE))
-        .answer(206, "A part of a file", Content::Bytes("application/octet-stream"))
-        .answer(304, "The file has the tag of If-None-Match", Content::None),
-        Route::new(
-            Method::PUT,
-            "/files/{*path}",
-            Needs::Scope(Scope::Write),
-            "Put a file; with a slash at the end make a directory, or unpack a tar archive into it",
-            |request| Box::pin(upload::put(request)),
-        )
-        .query(&[
-            (
-                "archive",
-                "`tar`: the body is an archive, unpacked as one commit; `aeordb`: it is a patch \
-                 of what is there",
-            ),
-            ("mirror", "with an archive: remove what is not in it"),
-        ])
-        .conditional()
-        .body(Content::Bytes("application/octet-stream"))
-        .answer(201, "It was not there", Content::Json(put.clone()))
-        .answer(200, "It was replaced", Content::Json(replaced)),
-        Route::new(
-            Method::DELETE,
-            "/files/{*path}",
-            Needs::Removal(Scope::Write),
-            "Remove a file or directory",
-            |request| Box::pin(delete(request)),
-        )
-        .conditional()
-        .query(&[("recursive", "also a directory, with everything in it")])
-        .answer(204, "It is gone from HEAD", Content::None),
-        Route::new(
-            Method::POST,
-            "/files/{*path}",
-            Needs::Scope(Scope::Write),
-            "Rename or copy a file or directory",
-            |request| Box::pin(post(request)),
-        )
-        .conditional()
-        .query(&[
-            ("rename-to", "the new path"),
-            ("copy-to", "the path of the copy"),
-            ("version", "copy out of this version"),
-            ("force", "replace a file that is there"),
-        ])
-        .answer(200, "What was done", Content::Json(schema::edit())),
-        Route::new(
-            Method::POST,
-            "/batch",
-            Needs::Removal(Scope::Write),
-            "Make many changes as one commit; If-Match says what HEAD must still be",
-            |request| Box::pin(batch::post(request)),
-        )
-        .conditional()
-        .body(Content::Json(batch::schema()))
-        .answer(200, "What was done", Content::Json(schema::edit())),
+        Route::of::<ReadFiles>(|request, query| Box::pin(get(request, query))),
+        Route::of::<PutFiles>(|request, query| Box::pin(upload::put(request, query))),
+        Route::of::<DeleteFiles>(|request, query| Box::pin(delete(request, query))),
+        Route::of::<MoveFiles>(|request, query| Box::pin(post(request, query))),
+        Route::of::<PostBatch>(|request, _| Box::pin(batch::post(request))),
     ]
 }
 
-async fn get(request: Request) -> Answer {
+async fn get(request: Request, query: ReadQuery) -> Answer {
     let (path, slash) = request.path()?;
-    match request.query("archive")? {
-        Some("aeordb") => return graft::get(request, path).await,
-        Some(_) => return archive::get(request, path).await,
+    match query.archive {
+        Some(Archive::Aeordb) => return graft::get(request, query, path).await,
+        Some(Archive::Tar) => return archive::get(request, query, path).await,
         None => {}
     }
-    if slash || request.flag("stat")? || request.flag("recursive")? {
-        return listing::get(request, path, slash).await;
+    if slash || query.stat || query.recursive {
+        return listing::get(request, query, path, slash).await;
     }
     let app = request.app.clone();
-    let reader = request.reader()?;
-    let version = version_of(&app, &reader, &request).await?;
+    let reader = request.reader(query.with.as_ref())?;
+    let version = version_of(&app, &reader, &query).await?;
     let cached = match app.cache.get(&version, path.as_bytes()) {
         Some(cached) => {
             app.metrics.cache_hits.fetch_add(1, Relaxed);
@@ -156,7 +67,7 @@ async fn get(request: Request) -> Answer {
             match found {
                 Some(cached) => cached,
                 // A directory is one without its slash too.
-                None => return listing::get(request, path, slash).await,
+                None => return listing::get(request, query, path, slash).await,
             }
         }
     };
@@ -169,15 +80,14 @@ async fn get(request: Request) -> Answer {
 pub async fn version_of(
     app: &Arc<App>,
     reader: &Arc<Reader>,
-    request: &Request,
+    query: &ReadQuery,
 ) -> Result<VersionId, Problem> {
-    let (version, snapshot) = (request.query("version")?, request.query("snapshot")?);
+    let (version, snapshot) = (query.version.clone(), query.snapshot.clone());
     if version.is_none() && snapshot.is_none() {
         return Ok(reader.head());
     }
-    let (version, snapshot) = (version.map(str::to_owned), snapshot.map(str::to_owned));
     let reader = reader.clone();
-    app.blocking(move |_| App::version(&reader, version.as_deref(), snapshot.as_deref())).await
+    app.blocking(move |_| named(&reader, version.as_ref(), snapshot.as_ref())).await
 }
 
 /// The file at a path; `None` if it is a directory.
@@ -327,9 +237,9 @@ impl Conditions {
     }
 }
 
-async fn delete(request: Request) -> Answer {
+async fn delete(request: Request, query: DeleteQuery) -> Answer {
     let (path, slash) = request.path()?;
-    let recursive = request.flag("recursive")?;
+    let recursive = query.recursive;
     let conditions = Conditions::of(&request);
     let edit = Edit::removal("rm", move |draft: &mut Draft<'_, '_>| {
         let found = draft.item(&path)?;
@@ -360,12 +270,12 @@ pub fn insert_version(headers: &mut HeaderMap, version: &VersionId) {
     }
 }
 
-async fn post(request: Request) -> Answer {
+async fn post(request: Request, query: MoveQuery) -> Answer {
     let (from, slash) = request.path()?;
-    let force = request.flag("force")?;
-    let target = |name| request.query_bytes(name).map(Path::parse_with_slash).transpose();
+    let MoveQuery { rename_to, copy_to, version, force } = query;
+    let target = |to: Option<PathBytes>| to.map(|to| Path::parse_with_slash(&to.0)).transpose();
     let conditions = Conditions::of(&request);
-    let edit = match (target("rename-to")?, target("copy-to")?, request.query("version")?) {
+    let edit = match (target(rename_to)?, target(copy_to)?, version) {
         (Some((to, to_slash)), None, None) => {
             if request.rights.append_only {
                 return Err(Problem::forbidden("this key may only append"));
@@ -382,10 +292,10 @@ async fn post(request: Request) -> Answer {
             if request.rights.append_only && force {
                 return Err(Problem::forbidden("this key may only append"));
             }
-            let version = match version.map(str::to_owned) {
+            let version = match version {
                 None => None,
                 Some(name) => {
-                    let resolve = move |app: &Arc<App>| Ok(app.reader()?.resolve(&name)?);
+                    let resolve = move |app: &Arc<App>| Ok(app.reader()?.resolve(&name.0)?);
                     Some(request.app.blocking(resolve).await?)
                 }
             };
@@ -407,7 +317,7 @@ async fn post(request: Request) -> Answer {
 
 /// What a change of paths did.
 pub fn edited(report: &EditReport) -> Response {
-    let mut response = json_answer(StatusCode::OK, &json::edit(report));
+    let mut response = json_answer(StatusCode::OK, &EditReply::from(report));
     insert_version(response.headers_mut(), &report.version);
     response
 }

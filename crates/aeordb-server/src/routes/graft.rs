@@ -8,10 +8,11 @@ use aeordb::Error;
 use aeordb::backup::{self, Input};
 use aeordb::object::Path;
 use aeordb::watch::Watch;
+use aeordb_api::files::StoredTree;
+use aeordb_api::table::ReadQuery;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use serde_json::{Value, json};
 
 use super::admin::Cancelled;
 use super::files::{insert_version, version_of};
@@ -22,20 +23,14 @@ use crate::app::App;
 use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{count, hash, object};
 use crate::spool;
 
-/// What a put comes to.
-pub fn schema() -> Value {
-    object(&[("version", hash()), ("previous", hash()), ("new_bytes", count())])
-}
-
 /// Sends what is at `path`: an export of nothing else, or with `outline` its nodes alone.
-pub async fn get(request: Request, path: Path) -> Answer {
-    let outline = request.flag("outline")?;
+pub async fn get(request: Request, query: ReadQuery, path: Path) -> Answer {
+    let outline = query.outline;
     let app = &request.app;
-    let reader = request.reader()?;
-    let version = version_of(app, &reader, &request).await?;
+    let reader = request.reader(query.with.as_ref())?;
+    let version = version_of(app, &reader, &query).await?;
     let shared = reader.clone();
     let (top, part) = (path.clone(), !outline);
     let part = app
@@ -88,10 +83,5 @@ pub async fn put(mut request: Request, path: Path) -> Answer {
         })
     };
     let report = request.app.writing(work).await?;
-    let answer = json!({
-        "version": report.version.to_string(),
-        "previous": report.previous.to_string(),
-        "new_bytes": report.new_bytes,
-    });
-    Ok(json_answer(StatusCode::OK, &answer))
+    Ok(json_answer(StatusCode::OK, &StoredTree::from(&report)))
 }

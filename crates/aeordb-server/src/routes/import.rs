@@ -2,20 +2,18 @@
 //! another, as one change.
 
 use aeordb::Error;
-use aeordb::backup::{self, ImportOptions, Input, OnConflict};
+use aeordb::backup::{self, ImportOptions, Input};
+use aeordb_api::backups::{Import, NewImport, OneOrMany};
+use aeordb_api::table::{ImportFiles, ImportQuery};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::admin::{Cancelled, set_etag};
-use super::{Content, Needs, Route, json_answer};
+use super::{Route, json_answer};
 use crate::app::App;
-use crate::json;
 use crate::keys::Scope;
 use crate::problem::{Answer, Problem};
-use crate::request::{Request, SIDES};
-use crate::schema::{backup, closed, count, flag, hash, object, one_of, or_null, text, word};
+use crate::request::Request;
 use crate::spool;
 
 /// Longest body of JSON that names files to import.
@@ -24,130 +22,13 @@ const JSON_LEN_MAX: usize = 1024 * 1024;
 const FILES_MAX: usize = 256;
 
 pub fn routes() -> Vec<Route> {
-    let files =
-        json!({ "anyOf": [backup(), { "type": "array", "items": backup(), "minItems": 1 }] });
-    let merge = json!({ "anyOf": [flag(), one_of(&SIDES)] });
-    let import = closed(&[
-        ("file", files),
-        ("promote?", flag()),
-        ("force?", flag()),
-        ("snapshot?", or_null(word())),
-        ("merge?", merge),
-        ("undo?", or_null(backup())),
-    ]);
-    vec![
-        Route::new(
-            Method::POST,
-            "/admin/import",
-            Needs::Scope(Scope::Import),
-            "Import exports and patches, in order, as one change: files of the backup directory, \
-             or the body, which is one file or several one after another",
-            |request| Box::pin(import_any(request)),
-        )
-        .conditional()
-        .query(&[
-            ("promote", "make the imported version HEAD (where the body is the files)"),
-            ("force", "apply a patch whatever HEAD is (where the body is the files)"),
-            ("snapshot", "name the imported version (where the body is the files)"),
-            (
-                "merge",
-                "apply the changes of a patch to HEAD (where the body is the files); what both \
-                 changed is left out, or with `ours` or `theirs` becomes that",
-            ),
-            (
-                "undo",
-                "with promote: first make a patch of this name in the backup directory, which \
-                 leads back (where the body is the files)",
-            ),
-        ])
-        .body(Content::Json(import))
-        .body(Content::Bytes(super::streams::MEDIA_TYPE))
-        .answer(200, "What was imported", Content::Json(schema())),
-    ]
+    vec![Route::of::<ImportFiles>(|request, query| Box::pin(import_any(request, query)))]
 }
 
-fn schema() -> Value {
-    object(&[
-        ("version", hash()),
-        ("kind", text()),
-        ("entries", count()),
-        ("chunks", count()),
-        ("files", count()),
-        ("directories", count()),
-        ("deletions", count()),
-        ("promoted", flag()),
-        ("new_entries", count()),
-        ("new_bytes", count()),
-        ("merge?", json!({ "type": "object" })),
-        ("undo_bytes?", count()),
-    ])
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Import {
-    file: OneOrMany,
-    #[serde(default)]
-    promote: bool,
-    #[serde(default)]
-    force: bool,
-    snapshot: Option<String>,
-    #[serde(default)]
-    merge: Merge,
-    undo: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// Whether the changes of a patch are applied to HEAD, and which side wins.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Merge {
-    Flag(bool),
-    Side(Side),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Side {
-    Ours,
-    Theirs,
-}
-
-impl Default for Merge {
-    fn default() -> Self {
-        Merge::Flag(false)
-    }
-}
-
-impl Merge {
-    fn of(request: &Request) -> Result<Self, Problem> {
-        Ok(match request.query("merge")? {
-            Some("ours") => Merge::Side(Side::Ours),
-            Some("theirs") => Merge::Side(Side::Theirs),
-            _ => Merge::Flag(request.flag("merge")?),
-        })
-    }
-
-    fn on_conflict(&self) -> Option<OnConflict> {
-        match self {
-            Merge::Flag(false) => None,
-            Merge::Flag(true) => Some(OnConflict::LeaveOut),
-            Merge::Side(Side::Ours) => Some(OnConflict::Ours),
-            Merge::Side(Side::Theirs) => Some(OnConflict::Theirs),
-        }
-    }
-}
-
-async fn import_any(mut request: Request) -> Answer {
+async fn import_any(mut request: Request, query: ImportQuery) -> Answer {
     let expect = request.expected_head()?;
     if is_json(&request) {
-        let Import { file, promote, force, snapshot, merge, undo } =
+        let NewImport { file, promote, force, snapshot, merge, undo } =
             request.incoming().json_up_to(JSON_LEN_MAX).await?;
         let names = match file {
             OneOrMany::One(name) => vec![name],
@@ -158,20 +39,20 @@ async fn import_any(mut request: Request) -> Answer {
             let detail = format!("one import takes at most {FILES_MAX} files, not {found}");
             return Err(Problem::invalid(detail));
         }
-        let merge = merge.on_conflict();
+        let merge = merge.options();
         let undo = undo.map(|name| request.app.backups.place(&name)).transpose()?;
         let options = ImportOptions { promote, force, expect, snapshot, merge, undo };
         allow(&request, &options)?;
         let inputs = move |app: &App| names.iter().map(|name| named(app, name)).collect();
         return import(&request, options, inputs).await;
     }
-    let undo = request.query("undo")?.map(|name| request.app.backups.place(name)).transpose()?;
+    let undo = query.undo.map(|name| request.app.backups.place(&name.0)).transpose()?;
     let options = ImportOptions {
-        promote: request.flag("promote")?,
-        force: request.flag("force")?,
+        promote: query.promote,
+        force: query.force,
         expect,
-        snapshot: request.query("snapshot")?.map(str::to_owned),
-        merge: Merge::of(&request)?.on_conflict(),
+        snapshot: query.snapshot.map(|name| name.0),
+        merge: query.merge.unwrap_or_default().options(),
         undo,
     };
     allow(&request, &options)?;
@@ -227,7 +108,7 @@ async fn import(
             }
             (error, _) => Problem::of_backup(error),
         })?;
-        let mut response = json_answer(StatusCode::OK, &json::import(&report));
+        let mut response = json_answer(StatusCode::OK, &Import::from(&report));
         if report.promoted {
             set_etag(&mut response, &report.version);
         }

@@ -4,100 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aeordb::{Error, backup, gc};
+use aeordb_api::jobs::{Collect, Collection, Outcome, Verification, Verify};
+use aeordb_api::table::{CancelJob, GetJob, ListJobs, StartCollect, StartVerify};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Content, Needs, Route, is_stopping, json_answer, no_content, page};
+use super::{Route, is_stopping, json_answer, no_content, page};
 use crate::app::App;
 use crate::body::END;
 use crate::jobs::Job;
-use crate::json;
 use crate::keys::Scope;
 use crate::outgoing::Piped;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema;
-use crate::schema::{closed, flag, object, one_of, text, text_or_null};
 
 /// How often a job that is followed is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 pub fn routes() -> Vec<Route> {
-    let any = || json!({ "type": ["object", "null"] });
-    let job = object(&[
-        ("id", text()),
-        ("kind", text()),
-        ("state", one_of(&["running", "done", "failed", "cancelled"])),
-        ("started_at", text()),
-        ("ended_at", text_or_null()),
-        ("progress", any()),
-        ("result", any()),
-        ("problem", any()),
-    ]);
-    let read = Needs::Scope(Scope::Read);
-    // Who may start a job may look at it.
-    let look = Needs::Either(Scope::Read, Scope::Gc);
     vec![
-        Route::new(Method::POST, "/admin/verify", read, "Check the database for damage", |r| {
-            Box::pin(verify(r))
-        })
-        .body(Content::Json(closed(&[("deep?", flag())])))
-        .answer(202, "The job that does it", Content::Json(job.clone())),
-        Route::new(
-            Method::POST,
-            "/admin/gc",
-            Needs::Removal(Scope::Gc),
-            "Give the space back that no kept version needs",
-            |request| Box::pin(collect(request)),
-        )
-        .body(Content::Json(closed(&[("dry_run?", flag())])))
-        .answer(202, "The job that does it", Content::Json(job.clone())),
-        Route::new(
-            Method::GET,
-            "/admin/jobs",
-            look,
-            "List the jobs that the key may look at, newest first",
-            |request| Box::pin(list(request)),
-        )
-        .answer(200, "All that are remembered", Content::Json(schema::page(job.clone()))),
-        Route::new(
-            Method::GET,
-            "/admin/jobs/{id}",
-            look,
-            "Look at a job; with Accept: text/event-stream follow it to its end",
-            |request| Box::pin(get(request)),
-        )
-        .answer(200, "How far it is", Content::Json(job.clone()))
-        .answer(200, "How far it is, again and again", Content::Bytes("text/event-stream")),
-        Route::new(
-            Method::DELETE,
-            "/admin/jobs/{id}",
-            Needs::Scope(Scope::Gc),
-            "Cancel a job, or forget one that has ended",
-            |request| Box::pin(cancel(request)),
-        )
-        .answer(204, "It is forgotten", Content::None)
-        .answer(202, "It stops at its next safe point", Content::Json(job)),
+        Route::of::<StartVerify>(|request, _| Box::pin(verify(request))),
+        Route::of::<StartCollect>(|request, _| Box::pin(collect(request))),
+        Route::of::<ListJobs>(|request, _| Box::pin(list(request))),
+        Route::of::<GetJob>(|request, _| Box::pin(get(request))),
+        Route::of::<CancelJob>(|request, _| Box::pin(cancel(request))),
     ]
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Verify {
-    #[serde(default)]
-    deep: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Collect {
-    #[serde(default)]
-    dry_run: bool,
 }
 
 async fn verify(mut request: Request) -> Answer {
@@ -110,7 +44,7 @@ async fn verify(mut request: Request) -> Answer {
             Error::NotFound(_) | Error::Foreign { .. } => Problem::read_only(),
             other => other.into(),
         })?;
-        Ok(json::verify(&report))
+        Ok(Outcome::Verify(Verification::from(&report)))
     })
 }
 
@@ -120,7 +54,7 @@ async fn collect(mut request: Request) -> Answer {
         app.look_at_file()?;
         app.overlays.expire();
         let report = app.without_reader(|| gc::collect(&app.database, dry_run, watch))?;
-        Ok(json::gc(&report, dry_run))
+        Ok(Outcome::Collect(Collection::new(&report, dry_run)))
     })
 }
 
@@ -128,10 +62,10 @@ fn start(
     request: &Request,
     kind: &'static str,
     scope: Scope,
-    work: impl FnOnce(&Arc<App>, &aeordb::watch::Watch) -> Result<Value, Problem> + Send + 'static,
+    work: impl FnOnce(&Arc<App>, &aeordb::watch::Watch) -> Result<Outcome, Problem> + Send + 'static,
 ) -> Answer {
     let job = request.app.jobs.start(&request.app, kind, scope, work)?;
-    let mut response = json_answer(StatusCode::ACCEPTED, &job.json());
+    let mut response = json_answer(StatusCode::ACCEPTED, &job.shown());
     if let Ok(place) = HeaderValue::from_str(&format!("/admin/jobs/{}", job.id)) {
         response.headers_mut().insert(LOCATION, place);
     }
@@ -141,7 +75,7 @@ fn start(
 async fn list(request: Request) -> Answer {
     let jobs = request.app.jobs.list();
     let seen = jobs.iter().filter(|job| may_look(&request, job).is_ok());
-    Ok(page(seen.map(|job| job.json()).collect(), None))
+    Ok(page(seen.map(|job| job.shown()).collect(), None))
 }
 
 fn job_of(request: &Request) -> Result<Arc<Job>, Problem> {
@@ -163,7 +97,7 @@ async fn get(request: Request) -> Answer {
     may_look(&request, &job)?;
     let accepts = request.header(ACCEPT).unwrap_or_default();
     if !accepts.contains("text/event-stream") || request.method == Method::HEAD {
-        return Ok(json_answer(StatusCode::OK, &job.json()));
+        return Ok(json_answer(StatusCode::OK, &job.shown()));
     }
     let (events, end) = mpsc::channel(1);
     tokio::spawn(follow(request.app.clone(), job, events));
@@ -177,7 +111,8 @@ async fn follow(app: Arc<App>, job: Arc<Job>, events: mpsc::Sender<std::io::Resu
     loop {
         // Asked before it is shown: the last event shows the end.
         let running = job.is_running() && !is_stopping(&app);
-        let event = format!("data: {}\n\n", job.json());
+        let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
+        let event = format!("data: {shown}\n\n");
         if events.send(Ok(event.into())).await.is_err() {
             return;
         }
@@ -196,5 +131,5 @@ async fn cancel(request: Request) -> Answer {
         return Ok(no_content());
     }
     job.cancel();
-    Ok(json_answer(StatusCode::ACCEPTED, &job.json()))
+    Ok(json_answer(StatusCode::ACCEPTED, &job.shown()))
 }

@@ -4,16 +4,16 @@ use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::limits::NAME_LEN_MAX;
 use aeordb::object::{Name, Path};
+use aeordb_api::item::{Entry, PathEntry, Stat};
+use aeordb_api::table::ReadQuery;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::ETAG;
 use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
-use serde_json::Value;
 
 use super::files::{check_slash, insert_version, tag_of, version_of};
-use super::{download, json_answer, page};
-use crate::json;
+use super::{download, items_max, json_answer, page};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -22,18 +22,18 @@ const LIMIT: usize = 1000;
 
 /// Lists the directory at `path`, or says what is recorded of what is there; where `slash` asks for
 /// a directory, of that alone.
-pub async fn get(request: Request, path: Path, slash: bool) -> Answer {
+pub async fn get(request: Request, query: ReadQuery, path: Path, slash: bool) -> Answer {
     let app = request.app.clone();
-    let reader = request.reader()?;
-    let version = version_of(&app, &reader, &request).await?;
-    let limit = request.limit(LIMIT)?;
-    let (stat, recursive) = (request.flag("stat")?, request.flag("recursive")?);
-    let prefix = request.query_bytes("prefix").unwrap_or_default().to_vec();
-    let cursor = request.query("cursor")?.map(|cursor| {
+    let reader = request.reader(query.with.as_ref())?;
+    let version = version_of(&app, &reader, &query).await?;
+    let ReadQuery { stat, recursive, prefix, after, cursor, limit, .. } = query;
+    let limit = items_max(limit, LIMIT);
+    let prefix = prefix.map(|prefix| prefix.0).unwrap_or_default();
+    let cursor = cursor.map(|cursor| {
         let bad = |_| Problem::invalid("the cursor is not the `next` of a page");
-        BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(bad)
+        BASE64URL_NOPAD.decode(cursor.0.as_bytes()).map_err(bad)
     });
-    let after = request.query_bytes("after").map(<[u8]>::to_vec);
+    let after = after.map(|after| after.0);
     if recursive && after.is_some() {
         return Err(Problem::invalid("after= is a name in one directory, not of a recursive list"));
     }
@@ -75,10 +75,8 @@ fn describe(reader: &Reader, version: &VersionId, path: &Path, slash: bool) -> A
         .item(version, path)?
         .ok_or_else(|| Problem::not_found(format!("{path} in version {version}")))?;
     check_slash(path, slash, Some(&item))?;
-    let mut object = json::named("path", path.as_bytes());
-    json::insert_item(&mut object, &item);
-    object.insert("version".into(), version.to_string().into());
-    Ok(json_answer(StatusCode::OK, &Value::Object(object)))
+    let entry = PathEntry::new(path.as_bytes(), (&item).into());
+    Ok(json_answer(StatusCode::OK, &Stat { entry, version: (*version).into() }))
 }
 
 fn list(
@@ -100,9 +98,7 @@ fn list(
         if items.len() == limit {
             return Ok(page(items, last.map(|name| BASE64URL_NOPAD.encode(name.as_bytes()))));
         }
-        let mut object = json::named("name", name.as_bytes());
-        json::insert_item(&mut object, &item);
-        items.push(Value::Object(object));
+        items.push(Entry::new(name.as_bytes(), (&item).into()));
         last = Some(name);
     }
     Ok(page(items, None))
@@ -148,9 +144,7 @@ fn tree(
         if items.len() == limit {
             return Ok(page(items, last.map(|path| BASE64URL_NOPAD.encode(path.as_bytes()))));
         }
-        let mut object = json::named("path", path.as_bytes());
-        json::insert_item(&mut object, &item);
-        items.push(Value::Object(object));
+        items.push(PathEntry::new(path.as_bytes(), (&item).into()));
         last = Some(path);
     }
     Ok(page(items, None))

@@ -1,44 +1,40 @@
 //! What there is to know of the server itself.
 
+use std::sync::OnceLock;
+
+use aeordb_api::openapi;
+use aeordb_api::server::{Health, Ready};
+use aeordb_api::table::{GetDescription, GetHealth, GetMetrics, GetReady};
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use serde_json::json;
+use serde_json::Value;
 
 use super::files::insert_version;
-use super::{Content, Needs, Route, is_stopping, json_answer};
+use super::{Route, is_stopping, json_answer};
 use crate::metrics::DatabaseFacts;
-use crate::openapi;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
-use crate::schema::{object, text};
 
 pub fn routes() -> Vec<Route> {
-    let status = || Content::Json(object(&[("status", text())]));
-    let any = || Content::Json(json!({ "type": "object" }));
     vec![
-        Route::new(Method::GET, "/healthz", Needs::Nothing, "Whether the process runs", |_| {
-            Box::pin(async { Ok(json_answer(StatusCode::OK, &json!({ "status": "ok" }))) })
-        })
-        .answer(200, "It runs", status()),
-        Route::new(Method::GET, "/readyz", Needs::Key, "Whether requests are served", |request| {
-            Box::pin(ready(request))
-        })
-        .answer(
-            200,
-            "They are",
-            Content::Json(object(&[("status", text()), ("head", text())])),
-        ),
-        Route::new(Method::GET, "/metrics", Needs::Key, "Counters for Prometheus", |request| {
-            Box::pin(metrics(request))
-        })
-        .answer(200, "The counters", Content::Bytes("text/plain")),
-        Route::new(Method::GET, "/openapi.json", Needs::Key, "This description", |_| {
-            Box::pin(async { Ok(json_answer(StatusCode::OK, openapi::document())) })
-        })
-        .answer(200, "OpenAPI 3.1", any()),
+        Route::of::<GetHealth>(|_, _| {
+            let health = Health { status: "ok".into() };
+            Box::pin(async move { Ok(json_answer(StatusCode::OK, &health)) })
+        }),
+        Route::of::<GetReady>(|request, _| Box::pin(ready(request))),
+        Route::of::<GetMetrics>(|request, _| Box::pin(metrics(request))),
+        Route::of::<GetDescription>(|_, _| {
+            Box::pin(async { Ok(json_answer(StatusCode::OK, description())) })
+        }),
     ]
+}
+
+/// What the interface is: the same as long as the program runs.
+fn description() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| openapi::document(env!("CARGO_PKG_VERSION")))
 }
 
 async fn ready(request: Request) -> Answer {
@@ -51,7 +47,7 @@ async fn ready(request: Request) -> Answer {
             // What cannot be written to is not ready, though it can be read.
             app.look_at_file()?;
             let head = app.reader()?.head();
-            let status = json!({ "status": "ready", "head": head.to_string() });
+            let status = Ready { status: "ready".into(), head: head.into() };
             let mut response = json_answer(StatusCode::OK, &status);
             insert_version(response.headers_mut(), &head);
             Ok(response)

@@ -1,5 +1,5 @@
-//! The routes, each once: the router, the check of keys and the OpenAPI document are all made
-//! from this table.
+//! What answers the calls: the router and the check of keys are made from the table of calls, as the
+//! description and the client are.
 
 mod admin;
 mod archive;
@@ -23,119 +23,53 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use aeordb_api::Page;
+use aeordb_api::endpoint::{Description, Endpoint, Needs};
+use aeordb_api::parameter::{Limit, Query};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
 use crate::problem::{Answer, Problem};
 use crate::request::{
-    Caller, Future, Peer, Request, check_coding, check_conditions, check_framing,
+    Caller, Future, Pairs, Peer, Request, check_coding, check_conditions, check_framing,
+    parse_query,
 };
 use crate::traced::Traced;
 
-/// What a key needs for a route.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Needs {
-    /// No key at all.
-    Nothing,
-    /// Any key that is valid.
-    Key,
-    /// A key with this scope.
-    Scope(Scope),
-    /// A key with one of these scopes.
-    Either(Scope, Scope),
-    /// A key with this scope that is not restricted to appending.
-    Removal(Scope),
-}
+/// Reads the parameters of a request, and answers it.
+type Handler = Box<dyn Fn(Request, &Pairs) -> Future + Send + Sync>;
 
-/// What a body or an answer consists of.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// Nothing.
-    None,
-    /// JSON of this schema.
-    Json(Value),
-    /// Bytes of this type.
-    Bytes(&'static str),
-}
-
-/// One route.
+/// A call, and what answers it.
 pub struct Route {
-    /// The method; GET answers HEAD too.
-    pub method: Method,
-    /// The path; what varies is in braces.
-    pub path: &'static str,
-    /// What a key needs.
-    pub needs: Needs,
-    /// What it does, in a line.
-    pub summary: &'static str,
-    /// Parameters and what they mean.
-    pub query: &'static [(&'static str, &'static str)],
-    /// The parameter that must be there.
-    pub required: Option<&'static str>,
-    /// The bodies that it takes.
-    pub body: Vec<Content>,
-    /// The answers of success.
-    pub answers: Vec<(u16, &'static str, Content)>,
-    /// True if `If-Match` and `If-None-Match` are looked at; otherwise a change with them is
-    /// refused.
-    conditional: bool,
-    handler: fn(Request) -> Future,
+    /// The call.
+    pub call: Description,
+    handler: Handler,
 }
 
 impl Route {
-    /// A route.
-    pub fn new(
-        method: Method,
-        path: &'static str,
-        needs: Needs,
-        summary: &'static str,
-        handler: fn(Request) -> Future,
-    ) -> Self {
-        let (query, body, answers): (&[(&str, &str)], _, _) = (&[], Vec::new(), Vec::new());
-        let (required, conditional) = (None, false);
-        Route { method, path, needs, summary, query, required, body, answers, conditional, handler }
+    /// What answers a call.
+    pub fn of<E: Endpoint>(handler: fn(Request, E::Query) -> Future) -> Self {
+        let read = move |request: Request, pairs: &Pairs| match E::Query::read(pairs) {
+            Ok(query) => handler(request, query),
+            Err(detail) => Box::pin(std::future::ready(Err(Problem::invalid(detail)))),
+        };
+        Route { call: Description::of::<E>(), handler: Box::new(read) }
     }
 
-    /// With a look at `If-Match` and `If-None-Match`.
-    pub fn conditional(mut self) -> Self {
-        self.conditional = true;
-        self
-    }
-
-    /// With these parameters.
-    pub fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
-        self.query = query;
-        self
-    }
-
-    /// Not without this parameter.
-    pub fn required(mut self, name: &'static str) -> Self {
-        self.required = Some(name);
-        self
-    }
-
-    /// With this body, or one of these.
-    pub fn body(mut self, content: Content) -> Self {
-        self.body.push(content);
-        self
-    }
-
-    /// With this answer.
-    pub fn answer(mut self, status: u16, what: &'static str, content: Content) -> Self {
-        self.answers.push((status, what, content));
-        self
+    fn is(&self, method: &Method) -> bool {
+        self.call.method.name() == method.as_str()
     }
 }
 
-/// All routes.
+/// All calls, and what answers them.
 pub fn table() -> Vec<Route> {
     let parts = [
         meta::routes(),
@@ -156,7 +90,7 @@ pub fn table() -> Vec<Route> {
 pub fn router(app: &Arc<App>) -> Router {
     let mut by_path: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
     for route in table() {
-        by_path.entry(route.path).or_default().push(route);
+        by_path.entry(route.call.path).or_default().push(route);
     }
     let mut router = Router::new();
     for (path, routes) in by_path {
@@ -183,7 +117,7 @@ async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Req
     let client = request.extensions().get::<Peer>().map(|peer| peer.0);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut caller = Caller { key: String::new(), expires_at: None, client, method, path };
-    let open = routes.iter().any(|route| route.needs == Needs::Nothing);
+    let open = routes.iter().any(|route| route.call.needs == Needs::Nothing);
     let checked =
         check_framing(&request).and_then(|()| check_key(&app, &request, open, &mut caller));
     let (caller, answered) = match checked {
@@ -218,7 +152,8 @@ fn is_told(app: &App, routes: &[Route], caller: &Caller, status: StatusCode, lea
     let failed = !(status.is_success() || status.is_redirection());
     let reads = matches!(caller.method, Method::GET | Method::HEAD);
     // What leaves the house is told as well.
-    let exports = || routes.iter().any(|route| route.needs == Needs::Scope(Scope::Export));
+    let needs = Needs::Scope(Scope::Export);
+    let exports = || routes.iter().any(|route| route.call.needs == needs);
     match app.level {
         Level::Errors => false,
         Level::Changes => failed || !reads || leaves || exports(),
@@ -240,24 +175,26 @@ async fn handle(
         &Method::HEAD => &Method::GET,
         other => other,
     };
-    let Some(route) = routes.iter().find(|route| route.method == *method) else {
+    let Some(route) = routes.iter().find(|route| route.is(method)) else {
         return Ok(method_not_allowed(routes));
     };
-    if let Some(moved) = with_slash(route, request.uri()) {
+    let call = &route.call;
+    if let Some(moved) = with_slash(call.path, request.uri()) {
         return Ok(moved);
     }
-    check_rights(route.needs, &rights)?;
-    if route.method != Method::GET {
+    check_rights(call.needs, &rights)?;
+    if !route.is(&Method::GET) {
         check_coding(request.headers())?;
-        check_conditions(request.headers(), route.conditional)?;
+        check_conditions(request.headers(), call.conditional)?;
     }
-    let request = Request::new(app.clone(), caller, rights, request, route.path, route.query)?;
-    (route.handler)(request).await
+    let pairs = parse_query(request.uri().query().unwrap_or_default(), call.query)?;
+    let request = Request::new(app.clone(), caller, rights, request, call.path)?;
+    (route.handler)(request, &pairs).await
 }
 
 /// The root directory without its slash is elsewhere: with it.
-fn with_slash(route: &Route, uri: &Uri) -> Option<Response> {
-    let root = route.path.strip_suffix("/{*path}").filter(|root| *root == uri.path())?;
+fn with_slash(path: &'static str, uri: &Uri) -> Option<Response> {
+    let root = path.strip_suffix("/{*path}").filter(|root| *root == uri.path())?;
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
@@ -267,7 +204,7 @@ fn with_slash(route: &Route, uri: &Uri) -> Option<Response> {
 
 fn method_not_allowed(routes: &[Route]) -> Response {
     let mut response = Problem::method_not_allowed().into_response();
-    let mut methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    let mut methods: Vec<&str> = routes.iter().map(|route| route.call.method.name()).collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");
     }
@@ -324,8 +261,12 @@ fn check_rights(needs: Needs, rights: &Rights) -> Result<(), Problem> {
 }
 
 /// An answer of JSON.
-pub fn json_answer(status: StatusCode, value: &Value) -> Response {
-    let mut response = Response::new(Body::from(value.to_string()));
+pub fn json_answer(status: StatusCode, value: &impl Serialize) -> Response {
+    let text = match serde_json::to_vec(value) {
+        Ok(text) => text,
+        Err(error) => return Problem::internal(&error.to_string()).into_response(),
+    };
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
@@ -333,8 +274,13 @@ pub fn json_answer(status: StatusCode, value: &Value) -> Response {
 }
 
 /// A page of items, and where the next one starts.
-pub fn page(items: Vec<Value>, next: Option<String>) -> Response {
-    json_answer(StatusCode::OK, &json!({ "items": items, "next": next }))
+pub fn page<T: Serialize>(items: Vec<T>, next: Option<String>) -> Response {
+    json_answer(StatusCode::OK, &Page { items, next })
+}
+
+/// How many items a page may have.
+pub fn items_max(limit: Option<Limit>, default: usize) -> usize {
+    limit.and_then(|limit| usize::try_from(limit.0).ok()).unwrap_or(default)
 }
 
 /// An answer without content.

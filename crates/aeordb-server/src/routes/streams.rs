@@ -10,68 +10,41 @@ use aeordb::db::Reader;
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use aeordb::watch::Watch;
+pub use aeordb_api::endpoint::BACKUP as MEDIA_TYPE;
+use aeordb_api::endpoint::VERSION_HEADER;
+use aeordb_api::parameter::{PathBytes, Word};
+use aeordb_api::table::{DiffQuery, ExportQuery, StreamExport, StreamPatch};
 use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 
+use super::Route;
 use super::admin::{Cancelled, seconds};
-use super::{Content, Needs, Route};
 use crate::app::App;
 use crate::body::Pipe;
-use crate::keys::Scope;
 use crate::outgoing::{self, Piped};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
-/// The type of exports and patches.
-pub const MEDIA_TYPE: &str = "application/vnd.aeordb";
 /// Which version an answer shows.
-pub const VERSION: HeaderName = HeaderName::from_static("aeordb-version");
+pub const VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::new(
-            Method::GET,
-            "/admin/export",
-            Needs::Scope(Scope::Export),
-            "Stream an export",
-            |request| Box::pin(export(request)),
-        )
-        .query(&[
-            ("snapshot", "a snapshot instead of HEAD"),
-            ("hash", "a version instead of HEAD"),
-            ("path", "only what is at this path"),
-            ("with", "read with this overlay"),
-        ])
-        .answer(200, "The export", Content::Bytes(MEDIA_TYPE)),
-        Route::new(
-            Method::GET,
-            "/admin/diff",
-            Needs::Scope(Scope::Export),
-            "Stream a patch",
-            |request| Box::pin(diff(request)),
-        )
-        .query(&[
-            ("from", "the version to start from"),
-            ("to", "the version to arrive at; HEAD"),
-            ("path", "only what is at this path"),
-            ("with", "read with this overlay"),
-        ])
-        .required("from")
-        .answer(200, "The patch", Content::Bytes(MEDIA_TYPE)),
+        Route::of::<StreamExport>(|request, query| Box::pin(export(request, query))),
+        Route::of::<StreamPatch>(|request, query| Box::pin(diff(request, query))),
     ]
 }
 
-async fn export(request: Request) -> Answer {
-    let (hash, snapshot) = (owned(&request, "hash")?, owned(&request, "snapshot")?);
-    let path = path_of(&request)?;
-    let reader = request.reader()?;
+async fn export(request: Request, query: ExportQuery) -> Answer {
+    let path = path_of(query.path.as_ref())?;
+    let reader = request.reader(query.with.as_ref())?;
     let app = &request.app;
     let (reader, version) = app
         .blocking(move |_| {
             let reader = Reader::clone(&reader);
-            let version = App::version(&reader, hash.as_deref(), snapshot.as_deref())?;
+            let version = named(&reader, query.hash.as_ref(), query.snapshot.as_ref())?;
             reader.version(&version)?;
             let (reader, [version]) = part(reader, [version], path)?;
             Ok((reader, version))
@@ -86,16 +59,16 @@ async fn export(request: Request) -> Answer {
     .await
 }
 
-async fn diff(request: Request) -> Answer {
-    let from = owned(&request, "from")?.ok_or_else(|| Problem::invalid("from= is missing"))?;
-    let (to, path) = (owned(&request, "to")?, path_of(&request)?);
-    let reader = request.reader()?;
+async fn diff(request: Request, query: DiffQuery) -> Answer {
+    let DiffQuery { from, to, path, with } = query;
+    let path = path_of(path.as_ref())?;
+    let reader = request.reader(with.as_ref())?;
     let app = &request.app;
     let (reader, from, to) = app
         .blocking(move |_| {
             let reader = Reader::clone(&reader);
-            let from = reader.resolve(&from)?;
-            let to = reader.resolve(to.as_deref().unwrap_or("HEAD"))?;
+            let from = reader.resolve(&from.0)?;
+            let to = reader.resolve(to.as_ref().map_or("HEAD", |to| &to.0))?;
             let (reader, [from, to]) = part(reader, [from, to], path)?;
             Ok((reader, from, to))
         })
@@ -122,12 +95,18 @@ pub fn part<const N: usize>(
 }
 
 /// The path that a request is restricted to.
-pub fn path_of(request: &Request) -> Result<Option<Path>, Problem> {
-    Ok(request.query_bytes("path").map(Path::parse).transpose()?)
+pub fn path_of(path: Option<&PathBytes>) -> aeordb::Result<Option<Path>> {
+    path.map(|path| Path::parse(&path.0)).transpose()
 }
 
-fn owned(request: &Request, name: &str) -> Result<Option<String>, Problem> {
-    Ok(request.query(name)?.map(str::to_owned))
+/// The version that is named by a hash or as a snapshot, else HEAD.
+pub fn named(
+    reader: &Reader,
+    hash: Option<&Word>,
+    snapshot: Option<&Word>,
+) -> Result<VersionId, Problem> {
+    let text = |word: Option<&Word>| word.map(|word| word.0.clone());
+    App::version(reader, text(hash).as_deref(), text(snapshot).as_deref())
 }
 
 fn short(version: &VersionId) -> String {

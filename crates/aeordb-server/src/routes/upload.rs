@@ -9,6 +9,10 @@ use aeordb::db::{Draft, Edit, Reader, Upload};
 use aeordb::hash::VersionId;
 use aeordb::limits::CONTENT_TYPE_LEN_MAX;
 use aeordb::object::{Attributes, FileRecord, Item, Path, Subdirectory, Totals};
+use aeordb_api::Name;
+use aeordb_api::files::{StoredDirectory, StoredFile};
+use aeordb_api::parameter::Archive;
+use aeordb_api::table::PutQuery;
 use axum::http::header::{CONTENT_TYPE, ETAG, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
@@ -17,7 +21,6 @@ use super::files::{Conditions, etag, insert_version};
 use super::{archive, graft, json_answer};
 use crate::app::App;
 use crate::body::Incoming;
-use crate::json;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -28,20 +31,19 @@ const BATCH_LEN: usize = 1024 * 1024;
 /// Permissions of a file that is new.
 const MODE: u32 = 0o644;
 
-pub async fn put(mut request: Request) -> Answer {
+pub async fn put(mut request: Request, query: PutQuery) -> Answer {
     let (path, slash) = request.path()?;
     let conditions = Conditions::of(&request);
-    match request.query("archive")? {
-        Some("tar") if slash => return archive::put(request, path).await,
-        Some("aeordb") => return graft::put(request, path).await,
+    match query.archive {
+        Some(Archive::Tar) if slash => return archive::put(request, query, path).await,
+        Some(Archive::Aeordb) => return graft::put(request, path).await,
         None => {}
-        Some("tar") => {
+        Some(Archive::Tar) => {
             return Err(Problem::invalid(
                 "?archive=tar goes with a path that ends in /; curl -T FILE adds the file's name \
                  to the path, -T - and --data-binary @FILE do not",
             ));
         }
-        Some(other) => return Err(Problem::invalid(format!("archive={other} is no archive"))),
     }
     if slash {
         return make_directory(request, path, conditions).await;
@@ -68,13 +70,17 @@ pub async fn put(mut request: Request) -> Answer {
     let edit = upload.into_edit("put", move |draft| target.put(draft, &record));
     let report = request.app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
     let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut object = json::named("path", shown.as_bytes());
-    object.insert("size".into(), size.into());
-    object.insert("content_hash".into(), hash.to_string().into());
-    object.insert("version".into(), report.version.to_string().into());
-    object.insert("content_type".into(), outcome.content_type.into());
+    let Name { text, b64 } = Name::new(shown.as_bytes());
+    let stored = StoredFile {
+        path: text,
+        path_b64: b64,
+        size,
+        content_hash: hash.into(),
+        version: report.version.into(),
+        content_type: outcome.content_type,
+    };
     let status = if outcome.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = json_answer(status, &object.into());
+    let mut response = json_answer(status, &stored);
     response.headers_mut().insert(ETAG, tag);
     insert_version(response.headers_mut(), &report.version);
     Ok(response)
@@ -293,10 +299,9 @@ async fn make_directory(mut request: Request, path: Path, conditions: Conditions
         }
     });
     let report = request.app.edit(edit).await?;
-    let mut object = json::named("path", shown.as_bytes());
-    object.insert("version".into(), report.version.to_string().into());
+    let stored = StoredDirectory::new(shown.as_bytes(), report.version.into());
     let status = if created.load(Relaxed) { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = json_answer(status, &object.into());
+    let mut response = json_answer(status, &stored);
     insert_version(response.headers_mut(), &report.version);
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! Who may do what: every route, every sort of key.
 
-use aeordb_server::routes::{Needs, table};
+use aeordb_api::endpoint::Needs;
+use aeordb_api::table::table;
 
 use crate::house::House;
 
@@ -12,7 +13,7 @@ fn requests() -> Vec<(String, String, Needs)> {
     };
     table()
         .iter()
-        .map(|route| (route.method.to_string(), concrete(route.path), route.needs))
+        .map(|call| (call.method.name().to_owned(), concrete(call.path), call.needs))
         .collect()
 }
 
