@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::backups::Info;
 use crate::item::{Item, Kind, PathEntry};
@@ -273,4 +274,34 @@ pub struct Listening {
     pub url: String,
     /// Its first key, if it made one.
     pub key: Option<String>,
+}
+
+/// Why a command failed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// The type, as in a problem document, without what stands before it there.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its title.
+    pub title: String,
+    /// What went wrong, in words.
+    pub detail: String,
+    /// How the program ends.
+    pub exit_code: u8,
+    /// The command or flag that helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What a program needs to know of it.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
+}
+
+/// Something that did not stop a command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// `warning`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it was, in words.
+    pub detail: String,
 }

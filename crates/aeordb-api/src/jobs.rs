@@ -2,10 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::backups::FileKind;
-use crate::{BadName, Digest, Name, Time};
+use crate::{BadName, Digest, Name, Problem, Time};
 
 /// A verification to start.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +42,7 @@ pub struct Job {
     /// What it found or did, once it is done.
     pub result: Option<Outcome>,
     /// Why it failed, if it did.
-    pub problem: Option<Map<String, Value>>,
+    pub problem: Option<Problem>,
 }
 
 /// Whether a job has ended, and how.

@@ -15,6 +15,7 @@ pub mod keys;
 mod library;
 pub mod openapi;
 pub mod parameter;
+pub mod problem;
 pub mod server;
 pub mod table;
 pub mod value;
@@ -23,6 +24,7 @@ pub mod versions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use problem::{Cause, Problem};
 pub use value::{BadName, Digest, Mode, Name, Time};
 
 /// A reply that is one page of several.

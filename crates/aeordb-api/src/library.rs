@@ -1,5 +1,6 @@
 //! The library's values as what travels.
 
+mod errors;
 mod reports;
 
 use std::collections::BTreeMap;

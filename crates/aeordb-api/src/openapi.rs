@@ -4,6 +4,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::Problem;
 use crate::endpoint::{Content, Description, Method, Needs, OCTETS};
 use crate::parameter::Described;
 use crate::table::table;
@@ -41,6 +42,7 @@ impl Schemas {
 /// The document, of a server of this version.
 pub fn document(version: &str) -> Value {
     let mut schemas = Schemas::new();
+    schemas.of_replies.subschema_for::<Problem>();
     let mut paths: Map<String, Value> = Map::new();
     for call in table() {
         let path = call.path.replace("{*", "{");
@@ -50,8 +52,7 @@ pub fn document(version: &str) -> Value {
             operations.insert(call.method.name().to_lowercase(), operation);
         }
     }
-    let mut named = schemas.named();
-    named.insert("Problem".into(), problem_schema());
+    let named = schemas.named();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -67,19 +68,6 @@ pub fn document(version: &str) -> Value {
             "schemas": named,
         },
         "security": [{ "key": [] }],
-    })
-}
-
-fn problem_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "type": { "type": "string" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "detail": { "type": "string" },
-        },
-        "required": ["type", "title", "status", "detail"],
     })
 }
 

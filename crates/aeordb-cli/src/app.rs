@@ -14,7 +14,7 @@ use aeordb::media::MemoryMedia;
 use aeordb::object::Item;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
-use serde_json::json;
+use aeordb_api::command::Warning;
 
 use crate::args::{At, Global, With};
 use crate::exit::{self, About, Attempt, Failure, Scene, Subject};
@@ -129,7 +129,8 @@ impl App {
     /// Shows something that did not stop the verb.
     pub fn warn(&mut self, warning: &str) {
         if self.global.json {
-            self.out.message(&json!({"type": "warning", "detail": warning}).to_string());
+            let (kind, detail) = ("warning".into(), warning.into());
+            self.out.json_message(&Warning { kind, detail });
         } else {
             self.out.message(&format!("aeordb: warning: {warning}"));
         }
@@ -149,7 +150,7 @@ impl App {
     /// Shows what was done on standard error, where standard output carries data.
     pub fn report_beside(&mut self, report: &Report) {
         if self.global.json {
-            self.out.message(&report.json.to_string());
+            self.out.json_message(&report.json);
         } else if !self.global.quiet {
             self.out.message(report.text().trim_end());
         }
@@ -169,7 +170,7 @@ impl App {
         let hint = exit::hint(&error, failure.subject, &scene);
         if self.global.json {
             let problem = crate::render::problem(&error, code, hint.as_deref());
-            self.out.message(&problem.to_string());
+            self.out.json_message(&problem);
         } else if let Some(lines) = crate::render::mismatch(&error) {
             self.out.message(&lines);
         } else {

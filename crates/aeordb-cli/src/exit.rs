@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 
 use aeordb::Error;
+use aeordb_api::{Cause, Problem};
 
 use crate::text;
 
@@ -26,38 +27,9 @@ pub const INTERRUPTED: u8 = 130;
 /// What a shell reports of a program that was stopped by a closed pipe.
 pub const PIPE: u8 = 141;
 
-/// A server refused the key, or there is none.
-#[derive(Debug)]
-pub struct Denied(pub String);
-
-impl std::fmt::Display for Denied {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Denied {}
-
-/// A server refused what no file would, for a reason of its own.
-#[derive(Debug)]
-pub struct Refused {
-    /// The stable name of the reason.
-    pub kind: &'static str,
-    /// The reason, in words.
-    pub title: &'static str,
-    /// What the server said.
-    pub detail: String,
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.detail)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-fn refused(error: &Error) -> Option<&Refused> {
+/// What only a server says, or that there is no key for one: it travels inside an error of the
+/// system, which is what talking to a server is.
+fn told(error: &Error) -> Option<&Problem> {
     match error {
         Error::Io { source, .. } => source.get_ref()?.downcast_ref(),
         _ => None,
@@ -66,11 +38,7 @@ fn refused(error: &Error) -> Option<&Refused> {
 
 /// True if a key is missing or does not allow what was asked.
 pub fn is_denied(error: &Error) -> bool {
-    let inner = match error {
-        Error::Io { source, .. } => source.get_ref(),
-        _ => None,
-    };
-    inner.is_some_and(|inner| inner.is::<Denied>())
+    told(error).is_some_and(|told| told.cause == Cause::Denied {})
 }
 
 /// Nobody reads our standard output any more.
@@ -196,39 +164,9 @@ pub fn code(error: &Error) -> u8 {
     }
 }
 
-/// The stable name of an error's kind, and its title.
-pub fn kind(error: &Error) -> (&'static str, &'static str) {
-    if let Some(Refused { kind, title, .. }) = refused(error) {
-        return (kind, title);
-    }
-    match error {
-        Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-            ("not-found", "Not found")
-        }
-        _ if error.is_no_space() => ("no-space", "No space left"),
-        _ if is_denied(error) => ("denied", "The key does not allow this"),
-        Error::Io { .. } => ("io", "The operating system refused"),
-        Error::NotFound(_) => ("not-found", "Not found"),
-        Error::Invalid(_) => ("invalid", "Invalid request"),
-        Error::Exists(_) => ("exists", "Already exists"),
-        Error::Locked { .. } => ("locked", "Locked by another writer"),
-        Error::BaseMismatch { .. } => ("base-mismatch", "HEAD is not the patch's base"),
-        Error::BrokenChain(_) => ("broken-chain", "The files do not follow each other"),
-        Error::HeadMoved { .. } => ("head-moved", "HEAD is not what was expected"),
-        Error::Changed { .. } => ("changed", "Not what was expected"),
-        Error::Damaged { .. } => ("damaged", "Damaged"),
-        Error::Newer { .. } => ("newer", "Made by a newer program"),
-        Error::Incomplete { .. } => ("incomplete", "The version would be incomplete"),
-        Error::EmptySource { .. } => ("empty-source", "What is put is empty"),
-        Error::TooManyDeletions { .. } => ("too-many-deletions", "More would be deleted than may"),
-        Error::Foreign { .. } => ("foreign", "Not a file of this format"),
-        Error::ReadOnly { .. } => ("read-only", "Cannot be written to"),
-        Error::Limit { .. } => ("limit", "Larger than the format allows"),
-        Error::Collected(_) => ("collected", "Collected while it was read"),
-        Error::Busy(_) => ("busy", "Busy"),
-        Error::Interrupted => ("interrupted", "Interrupted"),
-        _ => ("failed", "Failed"),
-    }
+/// What a program needs to know of an error.
+pub fn cause(error: &Error) -> Cause {
+    told(error).map_or_else(|| Cause::from(error), |told| told.cause.clone())
 }
 
 /// The command or flag that helps.

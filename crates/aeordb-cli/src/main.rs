@@ -60,7 +60,7 @@ fn unparsed(mut error: clap::Error, arguments: &[OsString]) -> u8 {
     if !error.use_stderr() || !arguments.iter().any(|argument| argument == "--json") {
         let _ = error.print();
     } else if let Ok(mut out) = out::Out::standard() {
-        out.message(&render::usage(&error.to_string()).to_string());
+        out.json_message(&render::usage(&error.to_string()));
     }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::DONE,

@@ -117,6 +117,12 @@ impl Out {
         let _ = writeln!(self.messages, "{}", text::printable(message));
     }
 
+    /// Writes one JSON value on a line of standard error.
+    pub fn json_message(&mut self, value: &impl Serialize) {
+        // What travels is made of text, numbers and lists alone.
+        self.message(&serde_json::to_string(value).unwrap_or_default());
+    }
+
     /// Where a verb writes data by itself.
     pub fn data(&mut self) -> &mut dyn Write {
         &mut self.data

@@ -9,12 +9,12 @@ use std::time::Duration;
 use aeordb::Error;
 use aeordb_api::Name;
 use aeordb_api::backups::{Export, FileKind, Import, Info, Patch};
-use aeordb_api::command::{Compaction, FileInfo, Get, Put, Timed};
+use aeordb_api::command::{Compaction, Failure, FileInfo, Get, Put, Timed};
 use aeordb_api::files::Edit;
 use aeordb_api::jobs::{Collection, Verification};
 use aeordb_api::versions::{Promotion, Snapshot};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::salvage::salvage;
 use crate::exit;
@@ -318,64 +318,31 @@ pub fn mismatch(error: &Error) -> Option<String> {
 }
 
 /// An error as programs read it.
-pub fn problem(error: &Error, code: u8, hint: Option<&str>) -> Value {
-    let (kind, title) = exit::kind(error);
-    let mut problem = Map::new();
-    problem.insert("type".into(), kind.into());
-    problem.insert("title".into(), title.into());
-    problem.insert("detail".into(), error.to_string().into());
-    problem.insert("exit_code".into(), code.into());
-    if let Some(hint) = hint {
-        problem.insert("hint".into(), hint.into());
+pub fn problem(error: &Error, code: u8, hint: Option<&str>) -> Failure {
+    let cause = exit::cause(error);
+    Failure {
+        kind: cause.kind().into(),
+        title: cause.title().into(),
+        detail: error.to_string(),
+        exit_code: code,
+        hint: hint.map(Into::into),
+        members: cause.members(),
     }
-    let mut member = |key: &str, value: Value| {
-        problem.insert(key.into(), value);
-    };
-    match error {
-        Error::BaseMismatch { head, base, target } => {
-            member("head", head.to_string().into());
-            member("base", base.to_string().into());
-            member("target", target.to_string().into());
-        }
-        Error::BrokenChain(broken) => {
-            member("file", broken.file.as_str().into());
-            member("base", broken.base.to_string().into());
-            member("after", broken.after.as_str().into());
-            member("found", broken.found.to_string().into());
-            member("misplaced", broken.misplaced.clone().into());
-        }
-        Error::HeadMoved { head, expected } => {
-            member("head", head.to_string().into());
-            member("expected", expected.to_string().into());
-        }
-        Error::Damaged { offset, .. } => member("offset", (*offset).into()),
-        Error::Newer { needs, .. } => member("needs", needs.as_str().into()),
-        Error::Incomplete { version, missing, supplier } => {
-            member("version", version.to_string().into());
-            member("missing", (*missing).into());
-            member("base", supplier.map(|version| version.to_string()).into());
-        }
-        Error::Limit { limit, found, .. } => {
-            member("limit", (*limit).into());
-            member("found", (*found).into());
-        }
-        _ => {}
-    }
-    Value::Object(problem)
 }
 
 /// A command line that was not understood, as programs read it.
-pub fn usage(explanation: &str) -> Value {
+pub fn usage(explanation: &str) -> Failure {
     // The first paragraph says what is wrong, the rest is advice.
     let paragraph = explanation.lines().take_while(|line| !line.is_empty());
     let detail = paragraph.map(str::trim).collect::<Vec<_>>().join(" ");
-    serde_json::json!({
-        "type": "usage",
-        "title": "The command line cannot be meant",
-        "detail": detail.trim_start_matches("error: "),
-        "exit_code": exit::USAGE,
-        "hint": "`aeordb --help` shows what is possible",
-    })
+    Failure {
+        kind: "usage".into(),
+        title: "The command line cannot be meant".into(),
+        detail: detail.trim_start_matches("error: ").into(),
+        exit_code: exit::USAGE,
+        hint: Some("`aeordb --help` shows what is possible".into()),
+        members: serde_json::Map::new(),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aeordb::watch::Watch;
 use aeordb_api::Time;
 use aeordb_api::jobs::{self as api, Outcome, Progress, State};
-use serde_json::{Map, Value};
+use aeordb_api::problem::Problem as Told;
 
 use crate::app::App;
 use crate::keys::Scope;
@@ -34,7 +34,7 @@ struct End {
     state: State,
     time: i64,
     result: Option<Outcome>,
-    problem: Option<Map<String, Value>>,
+    problem: Option<Told>,
 }
 
 /// The jobs of a server.

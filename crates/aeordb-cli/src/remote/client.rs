@@ -7,17 +7,14 @@ use std::time::Duration;
 use aeordb::error::Context;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
-use aeordb_api::Pages;
 use aeordb_api::endpoint::{self, Endpoint};
 use aeordb_api::parameter::Paged;
+use aeordb_api::problem::System;
+use aeordb_api::{Cause, Pages, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
-
-use super::problem::error_of;
-use crate::exit::Denied;
 
 /// Longest reply of JSON, in bytes.
 const REPLY_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -48,10 +45,14 @@ pub enum Payload<'a> {
 impl Client {
     /// The server at `url`; the key comes from the environment.
     pub fn new(url: &str) -> Result<Self> {
+        Self::with_key(url, key()?)
+    }
+
+    /// The server at `url`, and the key to it.
+    pub fn with_key(url: &str, key: String) -> Result<Self> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Error::invalid(format!("'{url}' is no http:// or https:// URL")));
         }
-        let key = key()?;
         let tls = ureq::tls::TlsConfig::builder()
             .root_certs(ureq::tls::RootCerts::PlatformVerifier)
             .build();
@@ -112,8 +113,7 @@ impl Client {
             return Ok(reply);
         }
         let status = reply.status().as_u16();
-        let problem = self.read(reply).unwrap_or(Value::Null);
-        Err(error_of(&problem, status, &self.base))
+        Err(self.error_of(self.problem_of(reply, status)))
     }
 
     /// Makes a call without a body, and reads the reply.
@@ -186,10 +186,26 @@ impl Client {
         }
     }
 
-    /// The error that a problem document of this server tells of.
-    pub fn error_of(&self, problem: &Value) -> Error {
-        let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-        error_of(problem, status.unwrap_or_default(), &self.base)
+    /// The problem that a server replied with, or one of a reply that is something else.
+    fn problem_of(&self, reply: Response<Body>, status: u16) -> Problem {
+        let said = format!("it replied with status {status}");
+        let system = System { said: said.clone(), code: None, kind: None };
+        let cause = Cause::Io { what: format!("asking {}", self.base), system };
+        let unknown = Problem { cause, status, detail: said };
+        let is_told = |problem: &Problem| !problem.cause.kind().is_empty();
+        self.read(reply).ok().filter(is_told).unwrap_or(unknown)
+    }
+
+    /// The error that a problem of this server tells of.
+    pub fn error_of(&self, problem: Problem) -> Error {
+        let told = match problem.into_error(&self.base) {
+            Ok(error) => return error,
+            Err(told) => *told,
+        };
+        match told.cause {
+            Cause::Unauthorized {} | Cause::Forbidden {} => denied(&told.detail),
+            _ => Error::Io { what: self.base.clone(), source: io::Error::other(told) },
+        }
     }
 
     fn unreachable(&self, error: ureq::Error) -> Error {
@@ -229,7 +245,8 @@ fn key() -> Result<String> {
 
 /// The key does not allow it.
 pub fn denied(why: &str) -> Error {
-    Error::Io { what: "the server refuses".into(), source: io::Error::other(Denied(why.into())) }
+    let problem = Problem { cause: Cause::Denied {}, status: 403, detail: why.into() };
+    Error::Io { what: "the server refuses".into(), source: io::Error::other(problem) }
 }
 
 /// Copies the body of a reply to where it goes. A server ends what it cannot read to its end as it

@@ -82,8 +82,8 @@ fn ended(client: &Client, job: Job) -> Attempt<jobs::Outcome> {
             (State::Done, Some(result)) => return Ok(result),
             (State::Cancelled, _) => return Err(Error::Interrupted.into()),
             (State::Failed | State::Done, _) => {
-                let problem = job.problem.unwrap_or_default().into();
-                return Err(client.error_of(&problem)).about(Subject::Database);
+                let error = job.problem.map(|problem| client.error_of(problem));
+                return Err(error.unwrap_or_else(other_result)).about(Subject::Database);
             }
         }
     }

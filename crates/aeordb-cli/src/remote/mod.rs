@@ -7,8 +7,9 @@ mod import;
 mod jobs;
 mod overlay;
 mod place;
-mod problem;
 mod read;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod versions;
 

@@ -153,15 +153,15 @@ fn a_base_mismatch_is_said_in_the_manuals_two_lines() {
 #[test]
 fn an_error_is_one_object_with_what_a_program_needs() {
     let error = Error::BaseMismatch { head: id(1), base: id(2), target: id(3) };
-    let value = problem(&error, 13, Some("do this"));
+    let value = serde_json::to_value(problem(&error, 13, Some("do this"))).unwrap();
     assert_eq!(
         keys(&value),
         ["type", "title", "detail", "exit_code", "hint", "head", "base", "target"]
     );
     assert_eq!(value["type"], "base-mismatch");
     assert_eq!(value["exit_code"], 13);
-    let value = usage("error: the argument is wrong:\n  --x <Y>\n\nUsage: aeordb");
-    assert_eq!(value["detail"], "the argument is wrong: --x <Y>");
+    let usage = usage("error: the argument is wrong:\n  --x <Y>\n\nUsage: aeordb");
+    assert_eq!(usage.detail, "the argument is wrong: --x <Y>");
 }
 
 #[test]
