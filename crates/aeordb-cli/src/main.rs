@@ -13,12 +13,12 @@ mod cmd;
 mod elsewhere;
 mod exit;
 mod help;
+mod home;
 mod interrupt;
 mod location;
 mod out;
 mod output;
 mod progress;
-mod remote;
 mod render;
 mod text;
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use aeordb::Error;
 use aeordb::compact;
 use aeordb::db::{Database, Options};
 use aeordb_api::command::Compaction;
@@ -12,6 +13,11 @@ use crate::exit::{self, About, Subject};
 use crate::render;
 
 pub fn run(app: &mut App, args: &Compact) -> Outcome {
+    if app.global.server.is_some() {
+        let why = "compact puts another file in the place of the database: stop the server, \
+                   then compact the file";
+        return Err(Error::invalid(why).into());
+    }
     let started = Instant::now();
     let (path, options) = (app.path().to_owned(), Options::default());
     let report = app.watched(|_, watch| {

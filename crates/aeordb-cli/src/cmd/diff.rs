@@ -1,15 +1,12 @@
 //! `diff V1 [V2] [--output F]`
 
-use aeordb::backup;
-use aeordb::db::Reader;
-use aeordb::hash::VersionId;
 use aeordb::{Error, Result};
-use aeordb_api::backups::Patch;
 use aeordb_api::versions::{Change, ChangeKind};
 
 use crate::app::{App, Outcome};
 use crate::args::Diff;
-use crate::exit::{self, About, Subject};
+use crate::exit;
+use crate::home::Home;
 use crate::out::Out;
 use crate::output;
 use crate::render;
@@ -38,33 +35,15 @@ fn or_head(name: &str) -> &str {
     if name.is_empty() { "HEAD" } else { name }
 }
 
-pub fn run(app: &mut App, args: &Diff) -> Outcome {
+pub fn run(app: &mut App, home: &dyn Home, args: &Diff) -> Outcome {
     app.out.null_terminated(args.null.null);
-    let (from, to) = args.between()?;
-    let opened = app.open_with(&args.with)?;
-    let from = opened.version(from)?;
-    let to = opened.version(to)?;
-    let (reader, from, to) = match &args.path {
-        None => (opened.reader.clone(), from, to),
-        Some(path) => {
-            let (reader, parts) = super::export::part(&opened, &[from, to], path)?;
-            let [from, to] = parts.try_into().unwrap_or([from, to]);
-            (reader, from, to)
+    match &args.output {
+        None => home.changes(app, args, &mut |app, change| show(app, &change).map(|()| true))?,
+        Some(output) => {
+            let report = render::patch(&home.patch(app, args, output)?);
+            output::report(app, output, &report)?;
         }
-    };
-    let Some(output) = &args.output else {
-        return list(app, &reader, &from, &to);
-    };
-    let report =
-        output::write(app, output, |out, watch| backup::diff(&reader, &from, &to, out, watch))?;
-    let report = render::patch(&Patch::new(&report, &output.to_string_lossy()));
-    output::report(app, output, &report)?;
-    Ok(exit::DONE)
-}
-
-fn list(app: &mut App, reader: &Reader, from: &VersionId, to: &VersionId) -> Outcome {
-    backup::changes(reader, from, to, &mut |change| show(app, &(&change).into()))
-        .about(Subject::Database)?;
+    }
     Ok(exit::DONE)
 }
 

@@ -13,19 +13,23 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::app::{App, Outcome};
 use crate::args::Get;
 use crate::exit::{self, About, Attempt, Subject};
+use crate::home::Home;
 use crate::output::is_standard;
 use crate::render;
 
-pub fn run(app: &mut App, args: &Get) -> Outcome {
+pub fn run(app: &mut App, home: &dyn Home, args: &Get) -> Outcome {
     if is_standard(&args.local) {
-        return super::cat::run(app, slice::from_ref(&args.path), &args.at, &args.with);
+        let paths = slice::from_ref(&args.path);
+        return super::cat::run(app, home, paths, &args.at, &args.with);
     }
-    let (opened, places) = app.open_for(slice::from_ref(&args.path), &args.at, &args.with)?;
-    let Some(location) = places.first() else { return Ok(exit::DONE) };
-    let (version, _) = opened.item(location, args.at.at.as_deref())?;
-    let report =
-        app.watched(|_, watch| restore(args, &opened.reader, &version, &location.path, watch))?;
-    ended(app, &report)
+    let report = home.get(app, args)?;
+    app.report(&render::get(&(&report).into()))?;
+    Ok(match report {
+        GetReport { damaged: 1.., .. } => exit::DAMAGED,
+        GetReport { newer: 1.., .. } => exit::NEWER,
+        GetReport { failed: 1.., .. } | GetReport { lacking: 1.., .. } => exit::UNREADABLE,
+        _ => exit::DONE,
+    })
 }
 
 /// Restores what `path` is in `version` to where it was asked for.
@@ -40,17 +44,6 @@ pub fn restore(
     let options = GetOptions { overwrite, set_ids: args.set_ids };
     open_more_files();
     files::get(reader, version, path, &args.local, &options, watch).about(Subject::Local)
-}
-
-/// Says what was restored, and how the program ends.
-pub fn ended(app: &mut App, report: &GetReport) -> Outcome {
-    app.report(&render::get(&report.into()))?;
-    Ok(match report {
-        GetReport { damaged: 1.., .. } => exit::DAMAGED,
-        GetReport { newer: 1.., .. } => exit::NEWER,
-        GetReport { failed: 1.., .. } | GetReport { lacking: 1.., .. } => exit::UNREADABLE,
-        _ => exit::DONE,
-    })
 }
 
 fn open_more_files() {

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aeordb::backup::{self, ImportOptions, Input, OnConflict};
+use aeordb::backup::Input;
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
-use aeordb_api::backups::Import as Imported;
 
 use crate::app::{App, Outcome};
 use crate::args::Import;
-use crate::exit::{self, About, Subject};
+use crate::exit;
+use crate::home::Home;
 use crate::interrupt::Pipe;
 use crate::output::is_standard;
 use crate::render;
@@ -22,36 +22,15 @@ impl Import {
     }
 }
 
-pub fn run(app: &mut App, args: Import) -> Outcome {
-    check(&args)?;
-    let files = args.given().to_vec();
-    if let Some(file) = files.iter().find(|file| app.is_database(file)) {
-        let file = file.display();
-        return Err(Error::invalid(format!("{file} is the database to import into")).into());
-    }
-    let options = ImportOptions {
-        promote: args.promote,
-        force: args.force,
-        expect: None,
-        snapshot: args.snapshot,
-        merge: args.merge.then_some(match (args.theirs, args.ours) {
-            (true, _) => OnConflict::Theirs,
-            (_, true) => OnConflict::Ours,
-            _ => OnConflict::LeaveOut,
-        }),
-        undo: args.undo,
-    };
-    let database = app.open_or_create()?;
-    let report = app.watched(|_, watch| {
-        let inputs = inputs(files, watch)?;
-        backup::import(&database, inputs, &options, watch).about(Subject::Backup)
-    })?;
-    database.close().about(Subject::Database)?;
-    shown(app, &(&report).into())
+pub fn run(app: &mut App, home: &dyn Home, args: &Import) -> Outcome {
+    check(args)?;
+    let report = home.import(app, args)?;
+    app.report(&render::import(&report))?;
+    Ok(if report.has_open_conflicts() { exit::UNREADABLE } else { exit::DONE })
 }
 
 /// What can be said of the arguments before anything is opened.
-pub fn check(args: &Import) -> Result<()> {
+fn check(args: &Import) -> Result<()> {
     if args.given().iter().filter(|file| is_standard(file)).count() > 1 {
         return Err(Error::invalid("standard input can be imported only once"));
     }
@@ -73,10 +52,4 @@ pub fn inputs(files: Vec<PathBuf>, watch: &Arc<Watch>) -> Result<Vec<Input>> {
         })
     };
     files.into_iter().map(input).collect()
-}
-
-/// Shows what was imported.
-pub fn shown(app: &mut App, report: &Imported) -> Outcome {
-    app.report(&render::import(report))?;
-    Ok(if report.has_open_conflicts() { exit::UNREADABLE } else { exit::DONE })
 }

@@ -10,26 +10,15 @@ use aeordb_api::command::ListedChange;
 use crate::app::{App, Outcome};
 use crate::args::Info;
 use crate::exit::{self, About, Attempt, Subject};
+use crate::home::Home;
 use crate::render;
 use crate::text;
 
-pub fn run(app: &mut App, args: Info) -> Outcome {
-    show(app, args, |app| {
-        let path = app.path().to_owned();
-        let info = backup::info(&path).about(Subject::Database)?;
-        Ok((path, info))
-    })
-}
-
 /// Shows the files, or the database if none is given.
-pub fn show(
-    app: &mut App,
-    args: Info,
-    database: impl FnOnce(&App) -> Attempt<(PathBuf, Facts)>,
-) -> Outcome {
+pub fn run(app: &mut App, home: &dyn Home, args: Info) -> Outcome {
     let mut looked = Vec::with_capacity(args.files.len() + args.with.patches.len());
     if args.files.is_empty() {
-        looked.push(database(app));
+        looked.push(home.info(app));
     }
     for file in args.files.into_iter().chain(args.with.patches) {
         looked.push(backup::info(&file).about(Subject::Backup).map(|info| (file, info)));

@@ -2,63 +2,28 @@
 
 use aeordb::{Error, Result};
 use aeordb_api::Time;
-use aeordb_api::keys::{CreatedKey, Key as Shown, NewKey as Wanted};
-use aeordb_api::table::{CreateKey, ListKeys, NoQuery, RevokeKey};
-use aeordb_server::keys::{self, NewKey, Rights};
+use aeordb_api::keys::{CreatedKey, Key as Shown, NewKey};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::{App, Outcome};
 use crate::args::Key;
-use crate::exit::{self, About, Subject};
-use crate::remote::Client;
+use crate::exit;
+use crate::home::Home;
 use crate::text;
 
-pub fn run(app: &mut App, args: Key) -> Outcome {
-    match args {
-        Key::Create { name, scope, expires } => {
-            let rights = Rights::parse(scope.iter().map(String::as_str))?;
-            let expires_at = expires.as_deref().map(expiry).transpose()?;
-            let database = app.open_or_create()?;
-            let new = NewKey { name, rights, expires_at };
-            let (key, text) = keys::create(&database, new).about(Subject::Database)?;
-            database.close().about(Subject::Database)?;
-            created(app, &CreatedKey { of: key.shown(), key: text })?;
-        }
-        Key::List => {
-            let opened = app.open()?;
-            for key in keys::list(&opened.reader).about(Subject::Database)? {
-                listed(app, &key.shown())?;
-            }
-        }
-        Key::Revoke { id } => {
-            let database = app.open_writer()?;
-            let key = keys::revoke(&database, &id, &Rights::admin()).about(Subject::Key)?;
-            database.close().about(Subject::Database)?;
-            // Whoever has the file may do everything.
-            if let Some(key) = key {
-                revoked(app, &key.shown())?;
-            }
-        }
-    }
-    Ok(exit::DONE)
-}
-
-/// The same through a server.
-pub fn through(app: &mut App, client: &Client, args: Key) -> Outcome {
+pub fn run(app: &mut App, home: &dyn Home, args: Key) -> Outcome {
     match args {
         Key::Create { name, scope, expires } => {
             let expires_at = expires.as_deref().map(expiry).transpose()?.map(Time);
-            let new = Wanted { name, scopes: scope, expires_at };
-            created(app, &client.call::<CreateKey>(&new, &[])?)?;
+            let key = home.create_key(app, NewKey { name, scopes: scope, expires_at })?;
+            created(app, &key)?;
         }
         Key::List => {
-            let keys = client.ask::<ListKeys>(b"", &NoQuery {})?;
-            keys.items.iter().try_for_each(|key| listed(app, key))?;
+            for key in home.keys(app)? {
+                listed(app, &key)?;
+            }
         }
-        Key::Revoke { id } => {
-            let key = client.ask::<RevokeKey>(id.as_bytes(), &NoQuery {}).about(Subject::Key)?;
-            revoked(app, &key)?;
-        }
+        Key::Revoke { id } => revoked(app, &home.revoke_key(app, &id)?)?,
     }
     Ok(exit::DONE)
 }

@@ -4,20 +4,18 @@ use aeordb_api::versions::HistoryEntry;
 
 use crate::app::{App, Outcome};
 use crate::args::Log;
-use crate::exit::{self, About, Subject};
+use crate::exit;
+use crate::home::Home;
 use crate::text;
 
-pub fn run(app: &mut App, args: &Log) -> Outcome {
-    let opened = app.open()?;
-    let history = opened.reader.history().about(Subject::Database)?;
-    for entry in history.take(args.max_count.unwrap_or(usize::MAX)) {
-        show(app, &(&entry.about(Subject::Database)?).into())?;
-    }
+pub fn run(app: &mut App, home: &dyn Home, args: &Log) -> Outcome {
+    let limit = args.max_count.unwrap_or(usize::MAX);
+    home.history(app, limit, &mut |app, entry| show(app, &entry).map(|()| true))?;
     Ok(exit::DONE)
 }
 
 /// One entry of history.
-pub fn show(app: &mut App, entry: &HistoryEntry) -> aeordb::Result<()> {
+fn show(app: &mut App, entry: &HistoryEntry) -> aeordb::Result<()> {
     if app.global.json {
         return app.out.json(entry);
     }

@@ -4,43 +4,41 @@ use std::os::unix::ffi::OsStrExt;
 use std::slice;
 
 use aeordb::Result;
-use aeordb::object::{Item, Path};
+use aeordb::object::Path;
 use aeordb_api::command::Listed;
-use aeordb_api::item::Item as Shown;
+use aeordb_api::item::Item;
 
 use crate::app::{App, Outcome};
 use crate::args::Ls;
-use crate::exit::{self, About, Subject};
+use crate::exit;
+use crate::home::Home;
 use crate::out::Out;
 use crate::text;
 
-pub fn run(app: &mut App, args: &Ls) -> Outcome {
-    let (opened, places) = app.open_for(slice::from_ref(&args.path), &args.at, &args.with)?;
-    let Some(location) = places.first() else { return Ok(exit::DONE) };
-    let (version, item) = opened.item(location, args.at.at.as_deref())?;
-    let lister = Lister::new(app, args);
-    let (reader, path) = (&opened.reader, &location.path);
-    let limit = args.limit.unwrap_or(usize::MAX);
-    let after = args.after.as_ref().map(|name| name.as_bytes());
-    if !matches!(item, Item::Directory(_)) {
-        lister.show(&mut app.out, path.as_bytes(), path, (&item).into())?;
+pub fn run(app: &mut App, home: &dyn Home, args: &Ls) -> Outcome {
+    let places = slice::from_ref(&args.path);
+    let (places, reading) = home.reading(app, places, &args.at, &args.with)?;
+    let Some(place) = places.first() else { return Ok(exit::DONE) };
+    let item = reading.look(place)?.entry.item;
+    let (lister, path) = (Lister::new(app, args), &place.path);
+    let (out, limit) = (&mut app.out, args.limit.unwrap_or(usize::MAX));
+    if !item.is_directory() {
+        lister.show(out, path.as_bytes(), path, item)?;
     } else if args.recursive {
-        for found in reader.walk(&version, path).about(Subject::Database)?.take(limit) {
-            let (path, item) = found.about(Subject::Database)?;
-            lister.show(&mut app.out, path.as_bytes(), &path, (&item).into())?;
-        }
+        reading.walk(place, limit, &mut |path, item| {
+            lister.show(out, path.as_bytes(), path, item).map(|()| true)
+        })?;
     } else {
-        for found in reader.list(&version, path, after).about(Subject::Database)?.take(limit) {
-            let (name, item) = found.about(Subject::Database)?;
-            let path = path.join(&name)?;
-            lister.show(&mut app.out, name.as_bytes(), &path, (&item).into())?;
-        }
+        let after = args.after.as_ref().map(|name| name.as_bytes());
+        reading.list(place, after, limit, &mut |path, item| {
+            lister.show(out, path.name().unwrap_or_default(), path, item).map(|()| true)
+        })?;
     }
     Ok(exit::DONE)
 }
 
 /// Shows what is listed.
-pub struct Lister {
+struct Lister {
     long: bool,
     human: bool,
     json: bool,
@@ -48,13 +46,13 @@ pub struct Lister {
 
 impl Lister {
     /// What was asked for.
-    pub fn new(app: &mut App, args: &Ls) -> Self {
+    fn new(app: &mut App, args: &Ls) -> Self {
         app.out.null_terminated(args.null.null);
         Lister { long: args.long, human: args.human.human_readable, json: app.global.json }
     }
 
     /// One line; `shown` is what stands for `path` in it.
-    pub fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: Shown) -> Result<()> {
+    fn show(&self, out: &mut Out, shown: &[u8], path: &Path, item: Item) -> Result<()> {
         if self.json {
             let name = path.name().unwrap_or_default();
             return out.json(&Listed::new(path.as_bytes(), name, item));
@@ -72,7 +70,7 @@ impl Lister {
 }
 
 /// The columns of a long listing, before the name.
-fn columns(item: &Shown, human: bool) -> String {
+fn columns(item: &Item, human: bool) -> String {
     let kind = item.kind.name();
     format!(
         "{kind:<9}  {:<10}  {:>12}  {}  {:<24}  ",

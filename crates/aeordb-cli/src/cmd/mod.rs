@@ -2,63 +2,72 @@
 
 use crate::app::{App, Outcome};
 use crate::args::{Key, Snapshot, Verb};
+use crate::home::{File, Home, Server};
 
-pub mod cat;
+mod cat;
 mod combine;
 mod compact;
 mod completions;
 mod cp;
-pub mod diff;
-pub mod du;
+mod diff;
+mod du;
 mod export;
 mod gc;
 pub mod get;
 pub mod import;
-pub mod info;
-pub mod key;
-pub mod log;
-pub mod ls;
+mod info;
+mod key;
+mod log;
+mod ls;
 mod man;
 mod mv;
 mod promote;
 pub mod put;
-pub mod rm;
+mod rm;
 mod salvage;
 pub mod serve;
 pub mod snapshot;
-pub mod stat;
-pub mod verify;
+mod stat;
+mod verify;
 
 /// Runs a verb.
 pub fn run(app: &mut App, verb: Verb) -> Outcome {
-    if let Some(url) = app.global.server.clone().filter(|_| !is_local(&verb)) {
-        return crate::remote::run(app, &url, verb);
+    match app.global.server.take().filter(|_| !is_local(&verb)) {
+        None => run_in(app, &File, verb),
+        Some(url) => {
+            let server = Server::new(&url);
+            app.global.server = Some(url);
+            run_in(app, &server?, verb)
+        }
     }
-    app.global.server = None;
+}
+
+fn run_in(app: &mut App, home: &dyn Home, verb: Verb) -> Outcome {
     match verb {
-        Verb::Put(args) => put::run(app, &args),
-        Verb::Get(args) => get::run(app, &args),
-        Verb::Ls(args) => ls::run(app, &args),
-        Verb::Cat(args) => cat::run(app, &args.paths, &args.at, &args.with),
-        Verb::Rm(args) => rm::run(app, &args),
-        Verb::Mv(args) => mv::run(app, &args),
-        Verb::Cp(args) => cp::run(app, &args),
-        Verb::Stat(args) => stat::run(app, &args),
-        Verb::Du(args) => du::run(app, &args),
-        Verb::Snapshot(args) => snapshot::run(app, args),
-        Verb::Log(args) => log::run(app, &args),
-        Verb::Export(args) => export::run(app, &args),
-        Verb::Diff(args) => diff::run(app, &args),
-        Verb::Import(args) => import::run(app, args),
+        Verb::Put(args) => put::run(app, home, &args),
+        Verb::Get(args) => get::run(app, home, &args),
+        Verb::Ls(args) => ls::run(app, home, &args),
+        Verb::Cat(args) => cat::run(app, home, &args.paths, &args.at, &args.with),
+        Verb::Rm(args) => rm::run(app, home, &args),
+        Verb::Mv(args) => mv::run(app, home, &args),
+        Verb::Cp(args) => cp::run(app, home, &args),
+        Verb::Stat(args) => stat::run(app, home, &args),
+        Verb::Du(args) => du::run(app, home, &args),
+        Verb::Snapshot(args) => snapshot::run(app, home, args),
+        Verb::Log(args) => log::run(app, home, &args),
+        Verb::Export(args) => export::run(app, home, &args),
+        Verb::Diff(args) => diff::run(app, home, &args),
+        Verb::Import(args) => import::run(app, home, &args),
+        Verb::Promote(args) => promote::run(app, home, &args),
+        Verb::Info(args) => info::run(app, home, args),
+        Verb::Verify(args) => verify::run(app, home, &args),
+        Verb::Gc(args) => gc::run(app, home, &args),
+        Verb::Key(args) => key::run(app, home, args),
+        // What works on files of this machine alone.
         Verb::Combine(args) => combine::run(app, &args),
-        Verb::Promote(args) => promote::run(app, &args),
-        Verb::Info(args) => info::run(app, args),
-        Verb::Verify(args) => verify::run(app, &args),
         Verb::Salvage(args) => salvage::run(app, &args),
-        Verb::Gc(args) => gc::run(app, &args),
         Verb::Compact(args) => compact::run(app, &args),
         Verb::Serve(args) => serve::run(app, args),
-        Verb::Key(args) => key::run(app, args),
         Verb::Completions(args) => completions::run(app, &args),
         Verb::Man(args) => man::run(app, &args),
     }

@@ -2,18 +2,14 @@
 
 use crate::app::{App, Outcome};
 use crate::args::Mv;
-use crate::exit::{self, About, Subject};
-use crate::location::{self, target};
+use crate::exit;
+use crate::home::Home;
+use crate::location::target;
 use crate::render;
 
-pub fn run(app: &mut App, args: &Mv) -> Outcome {
-    let from = target(&args.from)?.path;
-    let to = target(&args.to)?;
-    let database = app.open_writer()?;
-    let reader = database.reader().about(Subject::Database)?;
-    let to = location::destination(&reader, &from, to)?;
-    let report = database.rename(&from, &to, args.force).about(Subject::Path)?;
-    database.close().about(Subject::Database)?;
-    app.report(&render::edit("Moved.", &(&report).into()))?;
+pub fn run(app: &mut App, home: &dyn Home, args: &Mv) -> Outcome {
+    let (from, to) = (target(&args.from)?.path, target(&args.to)?);
+    let report = home.rename(app, &from, to, args.force)?;
+    app.report(&render::edit("Moved.", &report))?;
     Ok(exit::DONE)
 }

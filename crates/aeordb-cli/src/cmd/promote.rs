@@ -1,8 +1,9 @@
 //! `promote VERSION [--expect V]`
 
-use crate::app::{App, Outcome, version};
+use crate::app::{App, Outcome};
 use crate::args::Promote;
-use crate::exit::{self, About, Subject};
+use crate::exit;
+use crate::home::Home;
 use crate::render;
 
 impl Promote {
@@ -12,13 +13,8 @@ impl Promote {
     }
 }
 
-pub fn run(app: &mut App, args: &Promote) -> Outcome {
-    let database = app.open_writer()?;
-    let reader = database.reader().about(Subject::Database)?;
-    let head = version(&reader, args.given())?;
-    let expect = args.expect.as_deref().map(|name| version(&reader, name)).transpose()?;
-    let promotion = database.promote(&head, expect.as_ref()).about(Subject::Version)?;
-    database.close().about(Subject::Database)?;
-    app.report(&render::promotion(&(&promotion).into()))?;
+pub fn run(app: &mut App, home: &dyn Home, args: &Promote) -> Outcome {
+    let promotion = home.promote(app, args.given(), args.expect.as_deref())?;
+    app.report(&render::promotion(&promotion))?;
     Ok(exit::DONE)
 }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use aeordb::Error;
 use aeordb::backup::Comparison;
-use aeordb::db::{Database, Options, Reader};
+use aeordb::db::{Database, Options};
 use aeordb::files::{self, PutOptions, PutReport, Source};
+use aeordb::object::Path as DatabasePath;
 use aeordb::watch::Watch;
 
-use crate::app::{App, Opened, Outcome, cache_directory};
+use crate::app::{App, Outcome, cache_directory};
 use crate::args::Put;
 use crate::cmd::diff;
-use crate::exit::{self, About, Attempt, Failure, Subject};
+use crate::exit::{self, About, Attempt, Subject};
+use crate::home::Home;
 use crate::interrupt::Pipe;
 use crate::location::{Target, check_no_version, target};
 use crate::output::is_standard;
@@ -28,6 +30,8 @@ mod command;
 pub struct Plan {
     pub from: From,
     pub target: Target,
+    /// The path at and below which something changes.
+    pub changes: DatabasePath,
 }
 
 /// What is put.
@@ -43,7 +47,7 @@ impl Plan {
     pub fn of(args: &Put) -> aeordb::Result<Plan> {
         if let Some(path) = &args.from_command {
             let target = absolute(path, |path| format!("aeordb put --from-command {path} -- ..."))?;
-            return Ok(Plan { from: From::Command(args.words.clone()), target });
+            return Ok(Plan::at(From::Command(args.words.clone()), target));
         }
         let (path, locals) = args.words.split_last().ok_or_else(|| Error::invalid("no PATH"))?;
         let target = absolute(path, |path| meant(locals, args.words.last(), path))?;
@@ -55,7 +59,12 @@ impl Plan {
         if args.mirror && (locals.len() > 1 || streams > 0) {
             return Err(Error::invalid("--mirror takes exactly one LOCAL, a directory"));
         }
-        Ok(Plan { from: From::Locals(locals), target })
+        Ok(Plan::at(From::Locals(locals), target))
+    }
+
+    fn at(from: From, target: Target) -> Plan {
+        let changes = target.path.clone();
+        Plan { from, target, changes }
     }
 
     /// False of what was read from a pipe.
@@ -121,23 +130,14 @@ fn meant(locals: &[OsString], last: Option<&OsString>, path: &str) -> String {
     format!("aeordb put {} {path}", words.collect::<Vec<_>>().join(" "))
 }
 
-pub fn run(app: &mut App, args: &Put) -> Outcome {
+pub fn run(app: &mut App, home: &dyn Home, args: &Put) -> Outcome {
     let plan = Plan::of(args)?;
     if args.dry_run {
-        let opened = match app.open() {
-            Err(Failure { error: Error::NotFound(_), subject: Subject::Database }) => {
-                Opened::nothing(app.path())?
-            }
-            opened => opened?,
-        };
-        let identity = opened.file_id().to_vec();
-        return dry_run(app, args, &plan, &opened.reader, identity);
+        return dry_run(app, home, args, plan);
     }
-    let database = app.open_or_create()?;
-    let options = options(args, None);
-    let report = app.watched(|_, watch| load(&plan, &database, &options, watch))?;
-    database.close().about(Subject::Database)?;
-    ended(app, &report)
+    let report = home.put(app, args, plan)?;
+    app.report(&render::put(&(&report).into()))?;
+    Ok(code(&report))
 }
 
 /// How files are put; the cache knows the database by `identity`, or by its file.
@@ -166,21 +166,16 @@ pub fn load(
         .about(Subject::Local)
 }
 
-/// Lists what a put would change of HEAD, which `reader` has: it is made beside the database,
-/// without the bytes of files.
-pub fn dry_run(
-    app: &mut App,
-    args: &Put,
-    plan: &Plan,
-    reader: &Reader,
-    identity: Vec<u8>,
-) -> Outcome {
+/// Lists what a put would change of HEAD: it is made beside the database, without the bytes of
+/// files.
+fn dry_run(app: &mut App, home: &dyn Home, args: &Put, plan: Plan) -> Outcome {
     app.out.null_terminated(args.null.null);
+    let (plan, opened, identity) = home.outline(app, plan)?;
+    let (reader, scratch) = (&opened.reader, std::env::temp_dir());
     let head = reader.head();
-    let scratch = std::env::temp_dir();
     let over = Database::over(reader, head, Some(&scratch), &Options::default())?;
     let options = options(args, Some(identity));
-    let report = app.watched(|_, watch| load(plan, &over, &options, watch))?;
+    let report = app.watched(|_, watch| load(&plan, &over, &options, watch))?;
     let put = over.reader()?;
     for change in Comparison::of_paths(&head, &report.version).changes(&put, None)? {
         diff::show(app, &(&change?).into())?;
@@ -189,12 +184,6 @@ pub fn dry_run(
         Some(refused) => Err(refused.into()),
         None => Ok(code(&report)),
     }
-}
-
-/// Says what was put, and how the program ends.
-pub fn ended(app: &mut App, report: &PutReport) -> Outcome {
-    app.report(&render::put(&report.into()))?;
-    Ok(code(report))
 }
 
 fn code(report: &PutReport) -> u8 {

@@ -12,6 +12,10 @@ use crate::output::is_standard;
 use crate::render;
 
 pub fn run(app: &mut App, args: &Salvage) -> Outcome {
+    if app.global.server.is_some() {
+        let why = "salvage reads a file of this machine: name it with --database FILE";
+        return Err(Error::invalid(why).into());
+    }
     if is_standard(&args.output) {
         return Err(Error::invalid("salvage makes a database, which is a file: name one").into());
     }

@@ -2,26 +2,25 @@
 
 use aeordb::Result;
 use aeordb::object::Path;
-use aeordb_api::item::{PathEntry, Stat as Shown};
+use aeordb_api::item::Stat as Shown;
 
 use crate::app::{App, Outcome};
 use crate::args::Stat;
 use crate::exit;
+use crate::home::Home;
 use crate::render::Report;
 use crate::text;
 
-pub fn run(app: &mut App, args: &Stat) -> Outcome {
-    let (opened, places) = app.open_for(&args.paths, &args.at, &args.with)?;
-    for location in places {
-        let (version, item) = opened.item(&location, args.at.at.as_deref())?;
-        let entry = PathEntry::new(location.path.as_bytes(), (&item).into());
-        show(app, &location.path, &Shown { entry, version: version.into() })?;
+pub fn run(app: &mut App, home: &dyn Home, args: &Stat) -> Outcome {
+    let (places, reading) = home.reading(app, &args.paths, &args.at, &args.with)?;
+    for place in &places {
+        show(app, &place.path, &reading.look(place)?)?;
     }
     Ok(exit::DONE)
 }
 
 /// Shows all that is recorded of an item.
-pub fn show(app: &mut App, path: &Path, stat: &Shown) -> Result<()> {
+fn show(app: &mut App, path: &Path, stat: &Shown) -> Result<()> {
     let report = describe(path, stat)?;
     if app.global.json {
         return app.out.json(&report.json);

@@ -1,11 +1,9 @@
 //! Requests to a server, and its problems as errors of ours.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
 use aeordb::error::Context;
-use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use aeordb_api::endpoint::{self, Endpoint};
 use aeordb_api::parameter::Paged;
@@ -22,8 +20,6 @@ const REPLY_LEN_MAX: u64 = 64 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may take to say that it wants a body; it is sent all the same then.
 const CONTINUE: Duration = Duration::from_secs(5);
-/// Longest file with a key, in bytes.
-const KEY_LEN_MAX: u64 = 4096;
 
 /// A server, and the key to it.
 pub struct Client {
@@ -43,13 +39,8 @@ pub enum Payload<'a> {
 }
 
 impl Client {
-    /// The server at `url`; the key comes from the environment.
-    pub fn new(url: &str) -> Result<Self> {
-        Self::with_key(url, key()?)
-    }
-
     /// The server at `url`, and the key to it.
-    pub fn with_key(url: &str, key: String) -> Result<Self> {
+    pub fn new(url: &str, key: String) -> Result<Self> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Error::invalid(format!("'{url}' is no http:// or https:// URL")));
         }
@@ -223,53 +214,8 @@ pub fn json(body: &impl Serialize) -> Result<Payload<'static>> {
     Ok(Payload::Json(text.context(|| "making a request".into())?))
 }
 
-/// The key, from the environment or from the file that it names.
-fn key() -> Result<String> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(key) = variable("AEORDB_API_KEY") {
-        return key.into_string().map_err(|_| Error::invalid("AEORDB_API_KEY is not text"));
-    }
-    let Some(path) = variable("AEORDB_API_KEY_FILE") else {
-        let why = "AEORDB_API_KEY is not set, nor AEORDB_API_KEY_FILE: a server asks for a key";
-        return Err(denied(why));
-    };
-    let what = || format!("reading the key in {}", path.display());
-    let mut text = String::new();
-    let file = File::open(&path).context(what)?;
-    file.take(KEY_LEN_MAX).read_to_string(&mut text).context(what)?;
-    match text.trim() {
-        "" => Err(denied(&format!("there is no key in {}", path.display()))),
-        key => Ok(key.to_owned()),
-    }
-}
-
 /// The key does not allow it.
 pub fn denied(why: &str) -> Error {
     let problem = Problem { cause: Cause::Denied {}, status: 403, detail: why.into() };
     Error::Io { what: "the server refuses".into(), source: io::Error::other(problem) }
-}
-
-/// Copies the body of a reply to where it goes. A server ends what it cannot read to its end as it
-/// ends nothing else, so a reply that stops early is damage, not data.
-pub fn copy(reply: Response<Body>, out: &mut dyn io::Write, watch: &Watch) -> Result<()> {
-    let mut body = reply.into_body().into_reader();
-    let mut buffer = vec![0; 256 * 1024];
-    let mut copied = 0;
-    loop {
-        watch.check()?;
-        let read = body.read(&mut buffer).map_err(|error| {
-            let detail = format!(
-                "the reply ends early: the server found stored bytes damaged, which its log says, \
-                 or the connection broke ({error})"
-            );
-            Error::damaged("the reply", copied, detail)
-        })?;
-        if read == 0 {
-            return Ok(());
-        }
-        let piece = buffer.get(..read).unwrap_or_default();
-        out.write_all(piece).context(|| "writing what the server sent".into())?;
-        copied += read as u64;
-        watch.advance(0, piece.len() as u64);
-    }
 }

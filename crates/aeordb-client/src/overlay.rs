@@ -1,4 +1,4 @@
-//! `--with PATCH` through a server: the patches lie on its database as long as the verb runs.
+//! Patches that lie on a server's database as long as somebody reads with them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,8 @@ use aeordb_api::parameter::Token;
 use aeordb_api::server::Overlay as Laid;
 use aeordb_api::table::{LayOverlay, NoQuery, OverlayQuery, RemoveOverlay};
 
-use super::client::{Client, Payload};
-use super::import::called;
-use crate::app::App;
-use crate::exit::{About, Attempt, Subject};
+use crate::import::called;
+use crate::{Client, Payload};
 
 /// Patches on a database. They are taken away when this is dropped.
 pub struct Overlay<'c> {
@@ -22,19 +20,15 @@ pub struct Overlay<'c> {
 
 impl<'c> Overlay<'c> {
     /// Lays patches on the database, one after another, so that history leads back through them.
-    pub fn lay(app: &mut App, client: &'c Client, patches: &[PathBuf]) -> Attempt<Self> {
+    pub fn lay(client: &'c Client, patches: &[PathBuf]) -> Result<Self> {
         let mut overlay = Overlay { client, id: None };
-        if patches.is_empty() {
-            return Ok(overlay);
-        }
         let inputs: Vec<Input> = patches.iter().cloned().map(Input::File).collect();
-        backup::look_ahead(&inputs).about(Subject::Backup)?;
-        app.watched(|_, _| {
-            for (patch, input) in patches.iter().zip(inputs) {
-                overlay.add(patch, input).about(Subject::Backup)?;
-            }
-            Ok(())
-        })?;
+        if !inputs.is_empty() {
+            backup::look_ahead(&inputs)?;
+        }
+        for (patch, input) in patches.iter().zip(inputs) {
+            overlay.add(patch, input)?;
+        }
         Ok(overlay)
     }
 

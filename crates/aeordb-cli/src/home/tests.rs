@@ -1,9 +1,9 @@
 use std::io::ErrorKind;
 
 use aeordb::Error;
+use aeordb_client::Client;
 use aeordb_server::problem::Problem as Told;
 
-use super::Client;
 use crate::exit;
 
 const URL: &str = "http://127.0.0.1:3000";
@@ -11,7 +11,7 @@ const URL: &str = "http://127.0.0.1:3000";
 fn through(told: &Told) -> Error {
     let text = serde_json::to_string(&told.document()).unwrap();
     let problem = serde_json::from_str(&text).unwrap();
-    Client::with_key(URL, String::new()).unwrap().error_of(problem)
+    Client::new(URL, String::new()).unwrap().error_of(problem)
 }
 
 /// The error that comes back from a server that failed with `error`.

@@ -1,6 +1,6 @@
-//! Exports and patches that a server streams.
+//! What a server streams: exports and patches, and files.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use aeordb::Result;
 use aeordb::format::seal::{CLOSING_FRAME_LEN, Closing};
@@ -8,8 +8,10 @@ use aeordb::format::{FRAME_HEADER_LEN, FrameHeader};
 use aeordb::watch::Watch;
 use aeordb::{Error, error::Context};
 use aeordb_api::endpoint::Endpoint;
+use ureq::Body;
+use ureq::http::Response;
 
-use super::client::{self, Client, Payload};
+use crate::{Client, Payload};
 
 /// Passes bytes on and keeps the last of them: a closing superblock, which says what the file is.
 struct Tail<'o> {
@@ -44,11 +46,36 @@ pub fn fetch<E: Endpoint>(
 ) -> Result<(Closing, u64)> {
     let reply = client.open::<E>(b"", query, &[], Payload::Empty)?;
     let mut tail = Tail { out, last: Vec::new(), len: 0 };
-    client::copy(reply, &mut tail, watch)?;
+    copy(reply, &mut tail, watch)?;
     tail.flush().context(|| "writing the output".into())?;
     let at = tail.len.saturating_sub(CLOSING_FRAME_LEN as u64);
     let cut_off = || Error::damaged("what the server sent", at, "no closing superblock at its end");
     let header = FrameHeader::parse(&tail.last).ok_or_else(cut_off)?;
     let body = tail.last.get(FRAME_HEADER_LEN..).unwrap_or_default();
     Ok((Closing::parse(at, &header, body).map_err(|_| cut_off())?, tail.len))
+}
+
+/// Copies the body of a reply to where it goes. A server ends what it cannot read to its end as it
+/// ends nothing else, so a reply that stops early is damage, not data.
+pub fn copy(reply: Response<Body>, out: &mut dyn io::Write, watch: &Watch) -> Result<()> {
+    let mut body = reply.into_body().into_reader();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut copied = 0;
+    loop {
+        watch.check()?;
+        let read = body.read(&mut buffer).map_err(|error| {
+            let detail = format!(
+                "the reply ends early: the server found stored bytes damaged, which its log says, \
+                 or the connection broke ({error})"
+            );
+            Error::damaged("the reply", copied, detail)
+        })?;
+        if read == 0 {
+            return Ok(());
+        }
+        let piece = buffer.get(..read).unwrap_or_default();
+        out.write_all(piece).context(|| "writing what the server sent".into())?;
+        copied += read as u64;
+        watch.advance(0, piece.len() as u64);
+    }
 }
