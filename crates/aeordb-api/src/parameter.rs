@@ -289,6 +289,44 @@ impl Value for Archive {
     }
 }
 
+/// How many files may be deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deletions {
+    /// This many.
+    Files(u64),
+    /// So many of a hundred.
+    Percent(u8),
+}
+
+impl Value for Deletions {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^([0-9]{1,18}|[0-9]{1,2}%|100%)$" })
+    }
+
+    fn parse(name: &str, value: &[u8]) -> Result<Self, String> {
+        let text = text(name, value)?;
+        let share = text.strip_suffix('%');
+        let digits = share.unwrap_or(text);
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let found = match share {
+            _ if !is_plain => None,
+            Some("100") => Some(Deletions::Percent(100)),
+            Some(digits) if digits.len() <= 2 => digits.parse().ok().map(Deletions::Percent),
+            None if digits.len() <= 18 => digits.parse().ok().map(Deletions::Files),
+            _ => None,
+        };
+        let wanted = "neither a number of files nor a share such as 20%";
+        found.ok_or_else(|| format!("{name}={text} is {wanted}"))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Deletions::Files(files) => files.to_string().into(),
+            Deletions::Percent(percent) => format!("{percent}%").into(),
+        }
+    }
+}
+
 impl Value for OnConflict {
     fn schema() -> Json {
         let words = [&SWITCH[..], &SIDES].concat();

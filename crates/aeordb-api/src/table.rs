@@ -14,7 +14,7 @@ use crate::item::{Entry, PathEntry, Stat};
 use crate::jobs::{Collect, Job, Verify};
 use crate::keys::{CreatedKey, Key, NewKey, Scope};
 use crate::parameter::{
-    Archive, BackupName, Limit, NameBytes, Paged, PathBytes, Token, Word, query,
+    Archive, BackupName, Deletions, Limit, NameBytes, Paged, PathBytes, Token, Word, query,
 };
 use crate::server::{Health, Overlay, Ready};
 use crate::versions::{Changes, HistoryEntry, NewSnapshot, Promote, Promotion, Snapshot};
@@ -196,8 +196,13 @@ query! {
         /// `tar`: the body is an archive, unpacked as one commit; `aeordb`: it is a patch of what
         /// is there
         archive: Option<Archive> = "archive",
-        /// with an archive: remove what is not in it
+        /// with `archive=tar`: remove what is not in it
         mirror: bool = "mirror",
+        /// with `archive=tar`: how many of the files that are there may be deleted, or a share such
+        /// as `20%`; half of ten or more if not said
+        max_delete: Option<Deletions> = "max-delete",
+        /// with `archive=tar`: an archive without files may replace files
+        allow_empty: bool = "allow-empty",
     }
 }
 

@@ -71,7 +71,7 @@ pub fn put(
 ) -> Result<StoredTree> {
     let mut patch = Patch::make(reader, from, to, watch.clone())?;
     let payload = Payload::Bytes(&mut patch, BACKUP);
-    let query = PutQuery { archive: Some(Archive::Aeordb), mirror: false };
+    let query = PutQuery { archive: Some(Archive::Aeordb), ..PutQuery::default() };
     client.read(client.open::<PutFiles>(&place_of(path), &query, &[], payload)?)
 }
 

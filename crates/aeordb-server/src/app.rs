@@ -28,6 +28,9 @@ const EXPORTS_MAX: usize = 4;
 const UPLOADS_MAX: usize = 64;
 /// Bodies that are kept in a file of their own at once.
 const SPOOLS_MAX: usize = 512;
+/// Archives that are unpacked at once: each takes some 16 MiB of memory, however many entries it
+/// has.
+const ARCHIVES_MAX: usize = 4;
 /// Bytes of bodies that are in memory at once.
 const BODIES_LEN_MAX: usize = 256 * 1024 * 1024;
 /// Threads that wait for the writer at once. They are few, so that the rest is there for readers,
@@ -107,6 +110,8 @@ pub struct App {
     pub uploads: Places,
     /// Bodies that are kept in files.
     pub spools: Places,
+    /// Archives that are unpacked.
+    pub archives: Places,
     /// Bytes of bodies in memory.
     pub bodies: Places,
     writers: Arc<Semaphore>,
@@ -144,6 +149,7 @@ impl App {
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             uploads: Places::new(UPLOADS_MAX),
             spools: Places::new(SPOOLS_MAX),
+            archives: Places::new(ARCHIVES_MAX),
             bodies: Places::new(BODIES_LEN_MAX),
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             is_file_lost: AtomicBool::new(false),

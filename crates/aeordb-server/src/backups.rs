@@ -135,9 +135,9 @@ impl BackupDirectory {
     }
 
     /// A file without a name, gone when it is closed.
-    pub fn spool(&self) -> Result<File, Problem> {
+    pub fn spool(&self) -> aeordb::Result<File> {
         let spool = tempfile::tempfile_in(self.handle_path());
-        Ok(spool.context(|| "making a temporary file beside the backups".into())?)
+        spool.context(|| "making a temporary file beside the backups".into())
     }
 
     /// Opens a regular file for reading.

@@ -27,7 +27,7 @@ pub async fn take(app: &Arc<App>, mut body: Incoming) -> Result<File, Problem> {
         }
     }
     let _place = app.place(&app.spools, &body.caller().key, 1).await?;
-    let mut file = app.blocking(|app| app.backups.spool()).await?;
+    let mut file = app.blocking(|app| Ok(app.backups.spool()?)).await?;
     loop {
         while batch.len() < BATCH_LEN && !ended {
             match body.next().await? {

@@ -1,17 +1,17 @@
 //! Whole trees as tar archives: in as one commit, out as they are read.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 
-use aeordb::db::edit::sum;
-use aeordb::db::{Draft, Edit, Reader, Upload};
+use aeordb::db::{BulkLoad, Draft, Placing, Reader, Replacing};
 use aeordb::error::Context;
+use aeordb::files::{MaxDelete, Replaced};
 use aeordb::hash::VersionId;
-use aeordb::object::{Attributes, FileRecord, Item, Name, Path, Subdirectory, Symlink, Totals};
+use aeordb::object::{Attributes, FileRecord, Item, Name, Path, Subdirectory, Symlink};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use aeordb_api::files::Edit as EditReply;
+use aeordb_api::parameter::Deletions;
 use aeordb_api::table::{PutQuery, ReadQuery};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -21,7 +21,7 @@ use tar::EntryType;
 use super::admin::Cancelled;
 use super::files::{Conditions, insert_version, version_of};
 use super::streams::piped;
-use super::upload::{Head, empty_directory, foresee, refused};
+use super::upload::{Head, foresee, refused};
 use super::{Leaves, json_answer};
 use crate::outgoing::unmeasured;
 use crate::problem::{Answer, Problem};
@@ -29,10 +29,6 @@ use crate::request::Request;
 use crate::spool;
 use crate::tarball::{self, Member, Records, Tarball, Writer};
 
-/// Most entries of an archive that comes in: they are in memory until the commit.
-const ENTRIES_MAX: usize = 1_000_000;
-/// Most bytes of their paths, targets and types, likewise.
-const NAMES_LEN_MAX: usize = 128 * 1024 * 1024;
 /// Most bytes of holes of its files: they cost a sender nothing.
 const HOLES_LEN_MAX: u64 = 1 << 40;
 /// Bytes that are read at once.
@@ -136,6 +132,7 @@ pub async fn put(mut request: Request, query: PutQuery, path: Path) -> Answer {
     if append_only && mirror {
         return Err(Problem::forbidden("this key may only append, and a mirror removes"));
     }
+    let bound = Bound::of(&query);
     let conditions = Conditions::of(&request);
     let (top, asked) = (path.clone(), conditions.clone());
     let check = move |head: &Head| {
@@ -144,42 +141,76 @@ pub async fn put(mut request: Request, query: PutQuery, path: Path) -> Answer {
         check_top(&top, found.as_ref(), mirror)
     };
     foresee(&request, check).await?;
-    let file = spool::take(&request.app.clone(), request.incoming()).await?;
+    let app = request.app.clone();
+    let file = spool::take(&app, request.incoming()).await?;
+    let place = app.place(&app.archives, &request.caller.key, 1).await?;
+    app.check_file()?;
     let watch = Cancelled::default();
     let seen = watch.0.clone();
-    let edit = request.app.writing(move |app| {
-        let mut upload = Upload::new(app.database.clone());
-        let items = unpack(&mut upload, file, &path, &seen)?;
-        let placing = Placing { top: path, items, mirror, append_only, conditions };
-        Ok(upload.into_edit("put", move |draft| placing.place(draft)))
+    let edit = app.blocking(move |app| {
+        let _place = place;
+        let shared = app.clone();
+        let mut load = BulkLoad::new(app.database.clone(), move || shared.backups.spool());
+        unpack(&mut load, file, &path, &seen)?;
+        let shown = path.to_string();
+        let placing = Placing { top: path.clone(), mirror, only_adds: append_only };
+        let check = move |draft: &mut Draft<'_, '_>, found: Option<&Item>| {
+            conditions.check(draft, &path, found)
+        };
+        let allow = move |replacing: &Replacing| bound.check(&shown, replacing);
+        load.into_edit("put", placing, check, allow, &seen).map_err(Problem::from)
     });
-    let edit: Edit = edit.await?;
-    let report = request.app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
+    let edit = edit.await.map_err(|problem| refused(problem, append_only))?;
+    let report = app.edit(edit).await.map_err(|problem| refused(problem, append_only))?;
     Ok(json_answer(StatusCode::OK, &EditReply::from(&report)))
 }
 
-/// Takes in the bytes of an archive's files; gives what stands where. Later entries of a path stand
+/// How much an archive may take away.
+struct Bound {
+    max_delete: MaxDelete,
+    allow_empty: bool,
+}
+
+impl Bound {
+    fn of(query: &PutQuery) -> Self {
+        let max_delete = match query.max_delete {
+            None => MaxDelete::Usual,
+            Some(Deletions::Files(files)) => MaxDelete::Files(files),
+            Some(Deletions::Percent(percent)) => MaxDelete::Percent(percent),
+        };
+        Bound { max_delete, allow_empty: query.allow_empty }
+    }
+
+    fn check(&self, path: &str, replacing: &Replacing) -> Result<()> {
+        let Replacing { put, deleted, files } = *replacing;
+        let replaced = Replaced { source: "the archive", path, put, deleted, files };
+        replaced.check(self.max_delete, self.allow_empty)
+    }
+}
+
+/// Takes in the bytes of an archive's files, and what stands where. Later entries of a path stand
 /// in place of earlier ones.
 fn unpack(
-    upload: &mut Upload,
+    load: &mut BulkLoad,
     file: File,
     top: &Path,
     watch: &Watch,
-) -> std::result::Result<BTreeMap<Path, Item>, Problem> {
+) -> std::result::Result<(), Problem> {
     let mut archive = Tarball::new(file)?;
-    let mut items: BTreeMap<Path, Item> = BTreeMap::new();
-    let (mut names_len, mut holes_len) = (0, 0);
+    let mut piece = vec![0; PIECE_LEN];
+    let mut holes_len = 0;
     while let Some(entry) = archive.next_entry()? {
         watch.check()?;
         let path = below(top, &entry.path)?;
         holes_len = entry.holes_len().saturating_add(holes_len);
-        within("bytes of holes in an archive", HOLES_LEN_MAX, holes_len)?;
+        if holes_len > HOLES_LEN_MAX {
+            let what = "bytes of holes in an archive".into();
+            return Err(Error::Limit { what, limit: HOLES_LEN_MAX, found: holes_len }.into());
+        }
         let attributes = entry.attributes.clone();
-        let content_type = entry.content_type.as_ref().map_or(0, String::len);
-        names_len += path.as_bytes().len() + entry.link.len() + content_type;
         let item = match entry.kind {
             EntryType::Regular | EntryType::Continuous => {
-                let record = take(upload, &mut archive.contents(&entry), watch)?;
+                let record = take(load, &mut archive.contents(&entry), &mut piece, watch)?;
                 let content_type = entry.content_type;
                 Item::File(FileRecord { attributes, content_type, ..record })
             }
@@ -190,38 +221,32 @@ fn unpack(
             }
             // A hard link is the file that it names, which came before.
             EntryType::Link => {
-                let linked = items.get(&below(top, &entry.link)?).cloned();
-                linked
-                    .ok_or_else(|| Error::invalid(format!("{path} links to what did not come")))?
+                load.link(&path, below(top, &entry.link)?)?;
+                continue;
             }
             _ => return Err(Problem::invalid(format!("{path} is no file, directory or link"))),
         };
         match item {
-            Item::Directory(_) if path.is_root() => continue,
-            _ => items.insert(path, item),
-        };
-        within("entries of an archive", ENTRIES_MAX as u64, items.len() as u64)?;
-        within("bytes of names in an archive", NAMES_LEN_MAX as u64, names_len as u64)?;
+            Item::Directory(_) if path.is_root() => {}
+            item => load.put(path, &item)?,
+        }
     }
-    Ok(items)
+    Ok(())
 }
 
-fn within(what: &str, limit: u64, found: u64) -> Result<()> {
-    match found > limit {
-        true => Err(Error::Limit { what: what.into(), limit, found }),
-        false => Ok(()),
-    }
-}
-
-fn take(upload: &mut Upload, contents: &mut impl Read, watch: &Watch) -> Result<FileRecord> {
-    let mut piece = vec![0; PIECE_LEN];
+fn take(
+    load: &mut BulkLoad,
+    contents: &mut impl Read,
+    piece: &mut [u8],
+    watch: &Watch,
+) -> Result<FileRecord> {
     loop {
         watch.check()?;
-        let read = contents.read(&mut piece).context(|| "reading an archive".into())?;
+        let read = contents.read(piece).context(|| "reading an archive".into())?;
         if read == 0 {
-            return upload.finish_file();
+            return load.finish_file();
         }
-        upload.write(piece.get(..read).unwrap_or_default())?;
+        load.write(piece.get(..read).unwrap_or_default())?;
     }
 }
 
@@ -236,67 +261,6 @@ fn below(top: &Path, name: &[u8]) -> Result<Path> {
     Ok(path)
 }
 
-/// What an archive puts where, and how.
-struct Placing {
-    top: Path,
-    items: BTreeMap<Path, Item>,
-    mirror: bool,
-    append_only: bool,
-    conditions: Conditions,
-}
-
-impl Placing {
-    /// Puts the items of an archive. A directory that is there keeps what is in it, unless the
-    /// archive is all that is to be left; a file keeps a content type that the archive does not
-    /// say.
-    fn place(&self, draft: &mut Draft<'_, '_>) -> Result<Totals> {
-        let found = draft.item(&self.top)?;
-        self.conditions.check(draft, &self.top, found.as_ref())?;
-        check_top(&self.top, found.as_ref(), self.mirror)?;
-        let mut kept = BTreeMap::new();
-        if self.mirror {
-            for path in self.items.keys() {
-                if let Some(Item::File(record)) = draft.item(path)? {
-                    kept.insert(path, record);
-                }
-            }
-            self.empty(draft, found)?;
-        }
-        let mut placed = Totals::default();
-        for (path, item) in &self.items {
-            let found = draft.item(path)?;
-            let before = match &found {
-                Some(Item::File(record)) => Some(record),
-                _ => kept.get(path),
-            };
-            let item = match (item, &found) {
-                (Item::Directory(new), Some(Item::Directory(_))) => {
-                    attribute(draft, path, new)?;
-                    continue;
-                }
-                (Item::File(new), _) => Item::File(described(new, before)),
-                (item, _) => item.clone(),
-            };
-            placed = sum(placed, item.totals())?;
-            match found {
-                Some(found) if found == item => continue,
-                Some(_) if self.append_only => return Err(Error::Exists(path.to_string())),
-                _ => draft.set(path, Some(item))?,
-            }
-        }
-        Ok(placed)
-    }
-
-    /// Removes everything at the top, which keeps its attributes.
-    fn empty(&self, draft: &mut Draft<'_, '_>, found: Option<Item>) -> Result<()> {
-        let mut directory = empty_directory();
-        if let Some(Item::Directory(old)) = found {
-            directory.attributes = old.attributes;
-        }
-        draft.set(&self.top, (!self.top.is_root()).then_some(Item::Directory(directory)))
-    }
-}
-
 /// Refuses to unpack over what is no directory, but for a mirror.
 fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
     match found {
@@ -305,25 +269,4 @@ fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Gives a directory that is there the attributes of `new`.
-fn attribute(draft: &mut Draft<'_, '_>, path: &Path, new: &Subdirectory) -> Result<()> {
-    match draft.whole(path)? {
-        Item::Directory(old) if old.attributes != new.attributes => {
-            let attributes = new.attributes.clone();
-            draft.set(path, Some(Item::Directory(Subdirectory { attributes, ..old })))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A file as it is put over what is there.
-fn described(new: &FileRecord, before: Option<&FileRecord>) -> FileRecord {
-    let mut record = new.clone();
-    if let Some(before) = before {
-        record.content_type = record.content_type.or_else(|| before.content_type.clone());
-        record.metadata = before.metadata.clone();
-    }
-    record
 }

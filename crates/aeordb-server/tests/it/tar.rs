@@ -421,3 +421,43 @@ fn a_path_that_curl_added_a_name_to_is_explained() {
     let problem = problem.problem(400, "invalid");
     assert!(problem["detail"].as_str().unwrap().contains("-T -"), "{problem}");
 }
+
+#[test]
+fn a_mirror_that_would_delete_most_of_what_is_there_is_refused_unless_it_may() {
+    let house = House::new();
+    let names: Vec<String> = (0..12).map(|n| format!("f{n}")).collect();
+    let all: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
+    house.send("PUT", "/files/t/?archive=tar", &[], &archive(&all)).expect(200);
+    let head = house.head();
+    let put = |query: &str, count: usize| {
+        let url = format!("/files/t/?archive=tar&mirror{query}");
+        house.send("PUT", &url, &[], &archive(&all[..count]))
+    };
+    let problem = put("", 5).problem(409, "too-many-deletions");
+    assert_eq!([&problem["deleted"], &problem["files"], &problem["allowed"]], [7, 12, 6]);
+    put("&max-delete=6", 5).problem(409, "too-many-deletions");
+    put("&max-delete=50%25", 5).problem(409, "too-many-deletions");
+    put("&allow-empty", 5).problem(409, "too-many-deletions");
+    assert_eq!(put("", 0).problem(409, "empty-source")["files"], 12);
+    for bad in ["&max-delete=-1", "&max-delete=101%25", "&max-delete=", "&allow-empty=perhaps"] {
+        put(bad, 12).problem(400, "invalid");
+    }
+    assert_eq!(house.head(), head);
+    put("", 6).expect(200);
+    put("&max-delete=100%25", 5).expect(200);
+    put("&allow-empty", 0).expect(200);
+    assert_eq!(house.get("/files/t/?stat").json()["files"], 0);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_directory_of_many_is_refused_unless_it_may() {
+    let house = House::new();
+    for n in 0..12 {
+        house.put(&format!("/files/t/d/{n}"), b"x");
+    }
+    let sent = archive(&[("d", b"now a file")]);
+    let put = |query: &str| house.send("PUT", &format!("/files/t/?archive=tar{query}"), &[], &sent);
+    put("").problem(409, "too-many-deletions");
+    put("&max-delete=12").expect(200);
+    assert_eq!(house.get("/files/t/d").text(), "now a file");
+}

@@ -89,6 +89,20 @@ impl<'w, 'd> Draft<'w, 'd> {
         self.item(path)?.ok_or_else(|| Error::not_found(path.to_string()))
     }
 
+    /// The same; `None` if nothing is there.
+    pub(super) fn whole_or_none(&mut self, path: &Path) -> Result<Option<Item>> {
+        match self.whole(path) {
+            Err(Error::NotFound(_)) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// The writer behind, with nothing that waits to be written.
+    pub(super) fn writer(&mut self) -> Result<&mut Writer<'d>> {
+        self.settle()?;
+        Ok(self.writer)
+    }
+
     /// What is at `path` in a committed version; [`Error::NotFound`] if nothing is.
     pub fn item_of(&self, version: &VersionId, path: &Path) -> Result<Item> {
         let version = Version::read(&*self.writer, version)?;
@@ -115,6 +129,25 @@ impl<'w, 'd> Draft<'w, 'd> {
                 Some(_) => Err(Error::invalid("/ is a directory and stays one")),
             };
         }
+        if let Some(Item::Directory(directory)) = &item {
+            graph::check_paths_below(&*self.writer, path, directory)?;
+        }
+        self.change(path, item)
+    }
+
+    /// Puts a directory in place of whatever is there, the root too. Everything below it can be
+    /// named there.
+    pub(super) fn set_directory(&mut self, path: &Path, directory: Subdirectory) -> Result<()> {
+        if !path.is_root() {
+            return self.change(path, Some(Item::Directory(directory)));
+        }
+        let version = Version { root: directory.root, totals: directory.totals };
+        let before = std::mem::replace(&mut self.base, version);
+        self.undo.push(Undo::Settled(before, std::mem::take(&mut self.changes)));
+        Ok(())
+    }
+
+    fn change(&mut self, path: &Path, item: Option<Item>) -> Result<()> {
         let mut above = path.parent().filter(|_| item.is_some());
         while let Some(directory) = above {
             match self.item(&directory)? {
@@ -122,9 +155,6 @@ impl<'w, 'd> Draft<'w, 'd> {
                 Some(Item::Directory(_)) => break,
                 Some(_) => return Err(Error::invalid(format!("{directory} is not a directory"))),
             }
-        }
-        if let Some(Item::Directory(directory)) = &item {
-            graph::check_paths_below(&*self.writer, path, directory)?;
         }
         let gone: Vec<Path> = self.below(path).map(|(below, _)| below.clone()).collect();
         for below in gone {

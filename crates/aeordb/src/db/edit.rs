@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::db::upload::Uploaded;
+use crate::db::batches::Uploaded;
 use crate::db::{Database, Draft, Purpose};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::object::{Item, Path, Totals};
+use crate::watch::Watch;
 
 /// What a change of paths did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,7 +211,7 @@ impl Database {
         let mut writer = self.writer_until(purpose, until)?;
         let previous = writer.head();
         for uploaded in edits.iter().filter_map(|edit| edit.uploaded.as_ref()) {
-            uploaded.check(&writer)?;
+            uploaded.check(&writer, writer.root().epoch, &Watch::new())?;
         }
         let mut draft = Draft::new(&mut writer)?;
         let mut touched = Vec::with_capacity(edits.len());

@@ -1,5 +1,7 @@
 //! A database: versions of a tree of files, HEAD, snapshots and history, in one file.
 
+mod batches;
+mod bulk;
 mod draft;
 pub mod edit;
 mod group;
@@ -20,13 +22,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use batches::Uploads;
+pub use bulk::{BulkLoad, Placing, Replacing};
 pub use draft::Draft;
 pub use edit::{Edit, EditReport};
 pub use group::{CommitStats, Committer};
 pub(crate) use journal::history_key;
 pub use journal::{HistoryEntry, Snapshot};
 pub use reader::{FileReader, Reader};
-pub use upload::{Upload, Uploads};
+pub use upload::Upload;
 pub use writer::Writer;
 pub(crate) use writer::check_snapshot_name;
 

@@ -16,7 +16,7 @@ mod scan;
 mod temporary;
 mod walk;
 
-pub use bound::MaxDelete;
+pub use bound::{MaxDelete, Replaced};
 pub use get::{GetOptions, GetReport, Overwrite, get};
 pub use put::{PutOptions, PutReport, Source, put};
 
