@@ -6,11 +6,33 @@ use aeordb::Error;
 use aeordb::compact;
 use aeordb::db::{Database, Options};
 use aeordb_api::command::Compaction;
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::Compact;
 use crate::exit::{self, About, Subject};
 use crate::render;
+
+const HELP: &str = "\
+The new file holds what HEAD, snapshots and the kept history reach, and the keys of a server; it has \
+the owner and the mode of the old one, and takes its place in one step, once it is whole, checked \
+and on the disk. Until then nothing is changed, so the disk needs room for both. Readers keep the \
+file that they have open. No server can have the database open; `aeordb gc` works through one, and \
+needs no room.
+
+A symbolic link goes on leading to the database. A file with several names (hard links) is refused.
+
+Examples:
+  aeordb compact --dry-run
+  aeordb compact --database data.aeordb";
+
+/// Make the database file as small as it can be, in a new file that takes its place
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Compact {
+    /// Only say how large the new file would be, about
+    #[arg(long)]
+    pub dry_run: bool,
+}
 
 pub fn run(app: &mut App, args: &Compact) -> Outcome {
     if app.global.server.is_some() {

@@ -1,15 +1,62 @@
 //! `diff V1 [V2] [--output F]`
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use aeordb::{Error, Result};
 use aeordb_api::versions::{Change, ChangeKind};
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::app::{App, Outcome};
-use crate::args::Diff;
+use crate::args::{Null, With, local_file};
 use crate::exit;
 use crate::home::Home;
 use crate::out::Out;
 use crate::output;
 use crate::render;
+
+const HELP: &str = "\
+Without --output the changes are listed, one a line: A (added), M (modified), D (deleted) and the \
+path, or R (renamed), the old path, a tab and the new path. With --output they become a patch \
+that `aeordb import` applies wherever HEAD is the version it starts from.
+
+With --path only what is at that path counts: the patch leads from that part of one version to that \
+part of the other, as `aeordb export --path` gives them.
+
+Examples:
+  aeordb diff v1                                          what changed since v1
+  aeordb diff v1..v2                                      as --from v1 --to v2
+  aeordb diff --from v1 --to v2 --output patch-v1-v2.aeordb
+  aeordb diff --from v1 --output - | ssh host aeordb import --file - --promote
+  aeordb diff --from v1 --path /documents --output documents-patch.aeordb
+  aeordb diff --from HEAD~1 -d full.aeordb --with p1.aeordb     what the patch changes";
+
+/// List the changes between two versions, or write them to a patch file
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Diff {
+    /// The versions to start from and to arrive at: V1, V1 V2 or V1..V2
+    #[arg(value_name = "VERSION", num_args = 0..=2, conflicts_with_all = ["from", "to"])]
+    pub versions: Vec<String>,
+    /// The version to start from
+    #[arg(long, value_name = "VERSION", required_unless_present = "versions")]
+    pub from: Option<String>,
+    /// The version to arrive at; HEAD if not given
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// The patch file to create; - is standard output
+    #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
+    pub output: Option<PathBuf>,
+    /// Only what is at PATH and below it; it keeps its path
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<OsString>,
+    #[command(flatten)]
+    pub null: Null,
+    #[command(flatten)]
+    pub with: With,
+}
 
 impl Diff {
     /// The names of the versions, however they were given. `V1..` arrives at HEAD, `..V2` starts

@@ -1,11 +1,55 @@
 //! `export [VERSION] --output F [--snapshot NAME | --hash VERSION]`
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use crate::app::{App, Outcome};
-use crate::args::Export;
+use crate::args::{With, local_file};
 use crate::exit;
 use crate::home::Home;
 use crate::output;
 use crate::render;
+
+const HELP: &str = "\
+The file holds this one version and nothing else: no history, no deleted files, no voids. It is a \
+database of its own that can be listed, read and verified, and `aeordb import` makes one \
+that grows of it. An existing OUTPUT is never overwritten, and a failed export leaves none behind.
+
+With --path the file holds that directory or file alone, at its own path: what is imported and \
+promoted elsewhere is found where it was.
+
+Examples:
+  aeordb export --database data.aeordb --output backup.aeordb
+  aeordb export --database data.aeordb --output backup.aeordb --snapshot v1
+  aeordb export --output - | ssh host 'cat > backup.aeordb'
+  aeordb export --path /documents --output documents.aeordb";
+
+/// Write one version to a self-contained backup file
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Export {
+    /// Export this version instead of HEAD
+    #[arg(value_name = "VERSION", conflicts_with_all = ["snapshot", "hash"])]
+    pub version: Option<String>,
+    /// The file to create; - is standard output
+    #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
+    pub output: PathBuf,
+    /// Export this snapshot instead of HEAD
+    #[arg(long, value_name = "NAME", conflicts_with = "hash")]
+    pub snapshot: Option<String>,
+    /// Export this version instead of HEAD
+    #[arg(long, value_name = "VERSION")]
+    pub hash: Option<String>,
+    /// Only what is at PATH and below it; it keeps its path
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<OsString>,
+    #[command(flatten)]
+    pub with: With,
+}
 
 impl Export {
     /// The version, if one was given other than as the name of a snapshot.

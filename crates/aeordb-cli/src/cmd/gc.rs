@@ -2,11 +2,30 @@
 
 use std::time::Instant;
 
+use clap::Args;
+
 use crate::app::{App, Outcome};
-use crate::args::Gc;
 use crate::exit;
 use crate::home::Home;
 use crate::render;
+
+const HELP: &str = "\
+Keeps what HEAD, snapshots and the kept history reach, versions that were imported but not \
+promoted among them. Readers and copies are not disturbed: what this collection frees is released by \
+the next one, or at once where it is much or the disk is full.
+
+Examples:
+  aeordb gc --dry-run
+  aeordb gc";
+
+/// Give the space back that no kept version needs
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Gc {
+    /// Only say what would be collected
+    #[arg(long)]
+    pub dry_run: bool,
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Gc) -> Outcome {
     let started = Instant::now();

@@ -1,5 +1,7 @@
 //! `get PATH LOCAL`
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 
@@ -8,14 +10,49 @@ use aeordb::files::{self, GetOptions, GetReport, Overwrite};
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use aeordb::watch::Watch;
+use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::app::{App, Outcome};
-use crate::args::Get;
+use crate::args::{At, With};
 use crate::exit::{self, About, Attempt, Subject};
 use crate::home::Home;
 use crate::output::is_standard;
 use crate::render;
+
+const HELP: &str = "\
+A directory's content lands in LOCAL, a file becomes LOCAL. Bytes, modes, times, symbolic links \
+and empty directories come back as they were. Nothing is overwritten without --force, and nothing \
+is written outside LOCAL.
+
+Examples:
+  aeordb get /documents restored
+  aeordb get --at v1 /documents/report.pdf report-v1.pdf
+  aeordb get v1:/ everything-of-v1
+  aeordb get / copy --database backup.aeordb    straight out of a backup
+  aeordb get /x . --database full.aeordb --with p1.aeordb --with p2.aeordb";
+
+/// Write a file or a directory of the database to the local disk
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Get {
+    /// What to get: PATH or VERSION:PATH
+    #[arg(value_name = "PATH")]
+    pub path: OsString,
+    /// Where to write it; - writes a file to standard output
+    #[arg(value_name = "LOCAL")]
+    pub local: PathBuf,
+    #[command(flatten)]
+    pub at: At,
+    #[command(flatten)]
+    pub with: With,
+    /// Replace files that exist
+    #[arg(long, short)]
+    pub force: bool,
+    /// Also restore setuid and setgid bits of files: they run with the rights of their new owner
+    #[arg(long)]
+    pub set_ids: bool,
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Get) -> Outcome {
     if is_standard(&args.local) {

@@ -6,13 +6,37 @@ use std::path::{Path, PathBuf};
 use aeordb::backup::{self, ChainLink, Info as Facts};
 use aeordb::db::FileKind;
 use aeordb_api::command::ListedChange;
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::Info;
+use crate::args::With;
 use crate::exit::{self, About, Attempt, Subject};
 use crate::home::Home;
 use crate::render;
 use crate::text;
+
+const HELP: &str = "\
+Of several files it also draws which follows which, and where a patch has nothing to stand on. \
+--changes lists what a patch does to which path, without its base.
+
+Examples:
+  aeordb info backups/*.aeordb
+  aeordb info patch.aeordb --json | jq -r .base
+  aeordb info --changes patch.aeordb";
+
+/// Say what files are: databases, exports or patches, of which version, how large
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Info {
+    /// The files; the database if none is given
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Also list what a patch changes
+    #[arg(long)]
+    pub changes: bool,
+    #[command(flatten)]
+    pub with: With,
+}
 
 /// Shows the files, or the database if none is given.
 pub fn run(app: &mut App, home: &dyn Home, args: Info) -> Outcome {

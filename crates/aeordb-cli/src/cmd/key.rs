@@ -3,13 +3,64 @@
 use aeordb::{Error, Result};
 use aeordb_api::Time;
 use aeordb_api::keys::{CreatedKey, Key as Shown, NewKey};
+use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::{App, Outcome};
-use crate::args::Key;
 use crate::exit;
 use crate::home::Home;
 use crate::text;
+
+pub const HELP: &str = "\
+Scopes: read, write, snapshot, export, import, promote, gc, keys, admin (all of them). Presets: \
+append-only (write and snapshot, nothing that removes or replaces), backup (export only).
+
+While a server serves the database, keys are made through it: --server URL, with a key in \
+AEORDB_API_KEY that has the scope keys.
+
+Examples:
+  aeordb key create --name laptop --scope read,write
+  aeordb key list
+  aeordb key revoke 5f0q9d1u2k7v3m8s";
+
+const CREATE_HELP: &str = "\
+Examples:
+  aeordb key create --name laptop --scope read,write --expires 90d
+  aeordb key create --name nightly --scope backup --server http://127.0.0.1:3000";
+
+const LIST_HELP: &str = "\
+Examples:
+  aeordb key list";
+
+const REVOKE_HELP: &str = "\
+Examples:
+  aeordb key revoke 5f0q9d1u2k7v3m8s";
+
+#[derive(Subcommand, Debug)]
+pub enum Key {
+    /// Make a key and print it, this once
+    #[command(after_help = CREATE_HELP)]
+    Create {
+        /// What the key is called
+        #[arg(long)]
+        name: String,
+        /// What it may do: scopes and presets, separated by commas
+        #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPE")]
+        scope: Vec<String>,
+        /// When it stops to open anything: 90d, 12h, or a time
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+    },
+    /// List all keys, without their secrets
+    #[command(after_help = LIST_HELP)]
+    List,
+    /// Make a key open nothing from now on
+    #[command(after_help = REVOKE_HELP)]
+    Revoke {
+        /// The public id: the middle part of the key
+        id: String,
+    },
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: Key) -> Outcome {
     match args {

@@ -1,12 +1,27 @@
 //! `log`
 
 use aeordb_api::versions::HistoryEntry;
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::Log;
 use crate::exit;
 use crate::home::Home;
 use crate::text;
+
+const HELP: &str = "\
+Examples:
+  aeordb log
+  aeordb log -n 10
+  aeordb diff --from HEAD~1          what the newest change did";
+
+/// Show what HEAD was, newest first, and what was imported
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Log {
+    /// Show no more than this many
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub max_count: Option<usize>,
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Log) -> Outcome {
     let limit = args.max_count.unwrap_or(usize::MAX);

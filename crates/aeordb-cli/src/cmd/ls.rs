@@ -1,5 +1,6 @@
 //! `ls [PATH]`
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::slice;
 
@@ -7,13 +8,55 @@ use aeordb::Result;
 use aeordb::object::Path;
 use aeordb_api::command::Listed;
 use aeordb_api::item::Item;
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::Ls;
+use crate::args::{At, Human, Null, With};
 use crate::exit;
 use crate::home::Home;
 use crate::out::Out;
 use crate::text;
+
+const HELP: &str = "\
+A name with control characters stands in double quotes with the escapes of C, so that every line is \
+one name; -z gives names as they are.
+
+Examples:
+  aeordb ls /documents
+  aeordb ls -l v1:/documents
+  aeordb ls -r                       everything, with absolute paths
+  aeordb ls --limit 100 /photos      a page of a large directory
+  aeordb ls --limit 100 --after img-0099.jpg /photos     and the next one
+  aeordb ls -r --json | jq .size";
+
+/// List a directory
+#[derive(Args, Debug)]
+#[command(after_help = HELP, disable_help_flag = true)]
+pub struct Ls {
+    /// A directory or file: PATH or VERSION:PATH
+    #[arg(value_name = "PATH", default_value = "/")]
+    pub path: OsString,
+    #[command(flatten)]
+    pub at: At,
+    #[command(flatten)]
+    pub with: With,
+    /// Everything below PATH, with absolute paths
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Also kind, mode, size, time and content type
+    #[arg(long, short)]
+    pub long: bool,
+    #[command(flatten)]
+    pub human: Human,
+    #[command(flatten)]
+    pub null: Null,
+    /// Show no more than this many
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Begin after this name: the last one of the page before
+    #[arg(long, value_name = "NAME", conflicts_with = "recursive")]
+    pub after: Option<OsString>,
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Ls) -> Outcome {
     let places = slice::from_ref(&args.path);

@@ -2,11 +2,26 @@
 
 use aeordb::Error;
 use aeordb::error::Context;
+use clap::Args;
 use clap::CommandFactory;
 
 use crate::app::{App, Outcome};
-use crate::args::{Cli, Man};
+use crate::args::Cli;
 use crate::exit;
+
+const HELP: &str = "\
+Examples:
+  aeordb man | man -l -
+  aeordb man snapshot create > aeordb-snapshot-create.1";
+
+/// Print a manual page
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Man {
+    /// The command to describe; the program itself if none is given
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
 
 /// The day of this version, which a page tells in its footer: the same pages from every build.
 const RELEASED: &str = "2026-11-28";

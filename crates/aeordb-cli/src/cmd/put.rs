@@ -9,12 +9,13 @@ use std::sync::Arc;
 use aeordb::Error;
 use aeordb::backup::Comparison;
 use aeordb::db::{Database, Options};
-use aeordb::files::{self, PutOptions, PutReport, Source};
+use aeordb::files::{self, MaxDelete, PutOptions, PutReport, Source};
 use aeordb::object::Path as DatabasePath;
 use aeordb::watch::Watch;
+use clap::Args;
 
 use crate::app::{App, Outcome, cache_directory};
-use crate::args::Put;
+use crate::args::Null;
 use crate::cmd::diff;
 use crate::exit::{self, About, Attempt, Subject};
 use crate::home::Home;
@@ -25,6 +26,68 @@ use crate::render;
 use crate::text;
 
 mod command;
+
+const HELP: &str = "\
+One directory's content lands under PATH. One file lands at PATH, or inside it when PATH is a \
+directory or ends with a slash. Several land inside PATH under their own names. Everything is one \
+commit: all of it or nothing.
+
+What is surely unchanged since the last put is not read again; what a put saw is remembered in \
+$XDG_CACHE_HOME/aeordb or ~/.cache/aeordb. --rehash reads everything.
+
+--mirror removes what LOCAL does not have. A LOCAL without files, as a mount point whose file system \
+is not there, and a mirror that would delete more than half of ten or more files are refused \
+(exit code 17) unless --max-delete allows it, for instance 500 or 80%. --dry-run lists what would \
+happen, as `aeordb diff` does, and changes nothing.
+
+--from-command stores what a command prints, and nothing if it fails. What is empty does not replace \
+a file that is not, unless --allow-empty says so; of what is piped to `aeordb put -` nobody knows \
+whether its command failed.
+
+Examples:
+  aeordb put ~/documents /documents
+  aeordb put --mirror ~/documents /documents    also removes what is gone
+  aeordb put report.pdf notes.txt /documents/
+  aeordb put --mirror --dry-run ~/documents /documents
+  aeordb put --from-command /dumps/shop.sql -- pg_dump shop
+  pg_dump shop | aeordb put - /dumps/shop.sql --content-type application/sql";
+
+const USAGE: &str = "\
+aeordb put [OPTIONS] <LOCAL>... <PATH>
+       aeordb put [OPTIONS] --from-command <PATH> -- <COMMAND> [ARGUMENT]...";
+
+/// Put files and directories into the database, as one commit
+#[derive(Args, Debug)]
+#[command(after_help = HELP, override_usage = USAGE)]
+pub struct Put {
+    /// Files and directories to put (- is standard input), then PATH, where to put them: it begins
+    /// with /. After --from-command, the command and its arguments
+    #[arg(required = true, num_args = 1.., value_names = ["LOCAL", "PATH"])]
+    pub words: Vec<OsString>,
+    /// Make PATH equal to the directory LOCAL: remove what LOCAL does not have
+    #[arg(long)]
+    pub mirror: bool,
+    /// How many of the files at PATH may be deleted; without it half, if there are ten or more
+    #[arg(long, value_name = "N|N%", value_parser = str::parse::<MaxDelete>)]
+    pub max_delete: Option<MaxDelete>,
+    /// Let what is empty take the place of what is not
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Put at PATH what a command prints, if it succeeds
+    #[arg(long, value_name = "PATH", conflicts_with = "mirror")]
+    pub from_command: Option<OsString>,
+    /// Only list what would be added (A), modified (M) and deleted (D)
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub null: Null,
+    /// Read every file, also those that are surely unchanged
+    #[arg(long)]
+    pub rehash: bool,
+    /// The content type to record; without it a replaced file keeps its own
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+}
 
 /// What is put, and where.
 pub struct Plan {

@@ -5,15 +5,41 @@ use std::ffi::OsString;
 use aeordb::Error;
 use aeordb::object::Path;
 use aeordb_api::item::{Item, PathEntry};
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::{At, Rm, With};
+use crate::args::{At, Null, With};
 use crate::exit::{self, Attempt};
 use crate::home::Home;
 use crate::location;
 use crate::out::Out;
 use crate::render;
 use crate::text;
+
+const HELP: &str = "\
+Earlier versions keep what is removed; `aeordb gc` gives space back once no kept version needs it.
+
+Examples:
+  aeordb rm /documents/draft.txt
+  aeordb rm -r /old /older
+  aeordb rm -r --dry-run /old        only lists what would go";
+
+/// Remove files and directories from HEAD
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Rm {
+    /// What to remove
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// Also remove directories and everything in them
+    #[arg(long, short)]
+    pub recursive: bool,
+    /// Only list what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub null: Null,
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Rm) -> Outcome {
     app.out.null_terminated(args.null.null);

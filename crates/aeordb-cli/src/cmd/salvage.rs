@@ -1,15 +1,50 @@
 //! `salvage --output F [--from F...]`
 
+use std::path::PathBuf;
+
 use aeordb::db::Options;
 use aeordb::salvage::{self, LOST_MAX, SalvageReport};
 use aeordb::{Error, Result};
 use aeordb_api::command::Salvage as Shown;
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::app::{App, Outcome};
-use crate::args::Salvage;
+use crate::args::local_file;
 use crate::exit::{self, Failure, Subject};
 use crate::output::is_standard;
 use crate::render;
+
+const HELP: &str = "\
+Reads the damaged file from front to back and never writes to it. Every entry that has its hash goes \
+to the new database, and every version that HEAD, snapshots and history name is kept: whole, or \
+without what it has lost, under the same name. An export is salvaged the same way.
+
+What is lost is listed, a line each: LOST, the version, and the path. A directory that is listed has \
+lost what was in it, or names that nobody knows. The exit code is 0 if nothing is lost, 3 if something \
+is, and 14 if there is nothing to save; then no new database is made. --from names files that may \
+have what is missing: an entry is the same wherever it lies.
+
+Keys of a server are kept only if the last commit is sound: an earlier one would bring revoked keys \
+back.
+
+Examples:
+  aeordb salvage --database damaged.aeordb --output rescued.aeordb
+  aeordb salvage --database damaged.aeordb --output rescued.aeordb --from full.aeordb
+  aeordb verify --deep rescued.aeordb";
+
+/// Make a new database of what is sound in a damaged one
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Salvage {
+    /// The database to create
+    #[arg(long, short, value_name = "OUTPUT")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
+    pub output: PathBuf,
+    /// A full export or another database that may have what is missing; may be repeated
+    #[arg(long = "from", num_args = 1.., value_name = "FILE")]
+    pub others: Vec<PathBuf>,
+}
 
 pub fn run(app: &mut App, args: &Salvage) -> Outcome {
     if app.global.server.is_some() {

@@ -1,13 +1,68 @@
 //! `serve`
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
 use aeordb_api::command::Listening;
 use aeordb_server::{Config, Level, Server, TlsFiles};
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::{LogLevel, Serve};
 use crate::exit::{self, About, Attempt, Subject};
+
+const HELP: &str = "\
+Makes the database if it is not there. If it has no key yet, one that may do everything is made \
+and shown once. Everything but /healthz needs a key: Authorization: Bearer KEY. GET /openapi.json \
+describes all calls. A port without an address is one of this machine alone. SIGTERM ends the server when it has finished what it accepted, SIGHUP reads \
+the certificate again, or ends a server that has none.
+
+Examples:
+  aeordb serve --database data.aeordb
+  aeordb serve --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
+  curl -H \"Authorization: Bearer $AEORDB_API_KEY\" http://127.0.0.1:3000/files/";
+
+/// Serve the database over HTTP
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Serve {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000",
+        value_parser = address)]
+    pub listen: SocketAddr,
+    /// The directory of backups; `backups` beside the database if not given
+    #[arg(long, value_name = "DIRECTORY")]
+    pub backup_dir: Option<PathBuf>,
+    /// The chain of certificates, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Listen without TLS where others than this machine can hear it
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// Write the first key to this new file, readable by its owner alone, instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub first_key_file: Option<PathBuf>,
+    /// Connections that are open at once; one address of another machine has a quarter of them
+    #[arg(long, value_name = "COUNT", default_value = "8192",
+        value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
+    pub max_connections: u32,
+    /// What is logged to standard error, as JSON lines
+    #[arg(long, value_enum, default_value = "changes")]
+    pub log: LogLevel,
+}
+
+/// What a server logs.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogLevel {
+    /// Only what the server failed at
+    Errors,
+    /// Also every request that changes something or fails
+    Changes,
+    /// Every request
+    Requests,
+}
 
 pub fn run(app: &mut App, args: Serve) -> Outcome {
     let mut config = Config::new(app.path(), args.listen);

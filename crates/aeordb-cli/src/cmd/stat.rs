@@ -1,15 +1,36 @@
 //! `stat PATH...`
 
+use std::ffi::OsString;
+
 use aeordb::Result;
 use aeordb::object::Path;
 use aeordb_api::item::Stat as Shown;
+use clap::Args;
 
 use crate::app::{App, Outcome};
-use crate::args::Stat;
+use crate::args::{At, With};
 use crate::exit;
 use crate::home::Home;
 use crate::render::Report;
 use crate::text;
+
+const HELP: &str = "\
+Examples:
+  aeordb stat /documents/report.pdf
+  aeordb stat v1:/ --json";
+
+/// Show all that is recorded about files and directories
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub struct Stat {
+    /// What to look at: PATH or VERSION:PATH
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    #[command(flatten)]
+    pub at: At,
+    #[command(flatten)]
+    pub with: With,
+}
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Stat) -> Outcome {
     let (places, reading) = home.reading(app, &args.paths, &args.at, &args.with)?;
