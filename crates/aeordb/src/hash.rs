@@ -90,12 +90,14 @@ pub enum Kind {
     Version = 4,
     /// A node of a system map: snapshots, history, keys. Never exported.
     System = 5,
+    /// Owner, flags and extended attributes, which many files may share.
+    Attributes = 6,
 }
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 5] =
-        [Kind::Chunk, Kind::List, Kind::Directory, Kind::Version, Kind::System];
+    pub const ALL: [Kind; 6] =
+        [Kind::Chunk, Kind::List, Kind::Directory, Kind::Version, Kind::System, Kind::Attributes];
 
     /// The kind with this stored number.
     pub fn from_u8(number: u8) -> Option<Kind> {
@@ -110,33 +112,32 @@ impl Kind {
             Kind::Directory => "directory index",
             Kind::Version => "version",
             Kind::System => "system map",
+            Kind::Attributes => "attribute set",
         }
     }
 
     /// The name of an entry of this kind with this canonical encoding.
     pub fn hash(self, encoding: &[u8]) -> Hash {
-        match self {
-            Kind::Chunk => Hash::of(encoding),
-            _ => {
-                // Deriving the context's key costs two compressions; a clone of it costs none.
-                static HASHERS: LazyLock<[blake3::Hasher; 4]> = LazyLock::new(|| {
-                    [
-                        blake3::Hasher::new_derive_key("aeordb v1 chunk list"),
-                        blake3::Hasher::new_derive_key("aeordb v1 directory index"),
-                        blake3::Hasher::new_derive_key("aeordb v1 version"),
-                        blake3::Hasher::new_derive_key("aeordb v1 system map"),
-                    ]
-                });
-                let [list, directory, version, system] = &*HASHERS;
-                let hasher = match self {
-                    Kind::List => list,
-                    Kind::Directory => directory,
-                    Kind::Version => version,
-                    Kind::Chunk | Kind::System => system,
-                };
-                hasher.clone().update(encoding).finalize().into()
-            }
-        }
+        // Deriving the context's key costs two compressions; a clone of it costs none.
+        static HASHERS: LazyLock<[blake3::Hasher; 5]> = LazyLock::new(|| {
+            [
+                blake3::Hasher::new_derive_key("aeordb v1 chunk list"),
+                blake3::Hasher::new_derive_key("aeordb v1 directory index"),
+                blake3::Hasher::new_derive_key("aeordb v1 version"),
+                blake3::Hasher::new_derive_key("aeordb v1 system map"),
+                blake3::Hasher::new_derive_key("aeordb v1 attributes"),
+            ]
+        });
+        let [list, directory, version, system, attributes] = &*HASHERS;
+        let hasher = match self {
+            Kind::Chunk => return Hash::of(encoding),
+            Kind::List => list,
+            Kind::Directory => directory,
+            Kind::Version => version,
+            Kind::System => system,
+            Kind::Attributes => attributes,
+        };
+        hasher.clone().update(encoding).finalize().into()
     }
 }
 
@@ -202,6 +203,11 @@ typed_id!(
     /// Names a version.
     VersionId,
     Kind::Version
+);
+typed_id!(
+    /// Names an attribute set.
+    AttributesId,
+    Kind::Attributes
 );
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::format::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, block, change_li
 use crate::hash::Kind;
 use crate::object::list::ListNode;
 use crate::object::tree::{Directories, Node, SystemMap};
-use crate::object::{Item, Name, Path, Version};
+use crate::object::{AttributeSet, Item, Name, Path, Version};
 
 /// A fuzz target: its name, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -43,6 +43,7 @@ pub const TARGETS: [Target; 19] = [
     ("list_node", list_node),
     ("item", item),
     ("version", version),
+    ("attributes", attributes),
     ("journal", journal),
     ("path", path),
     ("file", files::file),
@@ -177,6 +178,12 @@ fn version(data: &[u8]) {
     if let Ok(version) = Version::decode(data) {
         assert_eq!(version.encode(), data);
         assert_eq!(version.id().0, Kind::Version.hash(data));
+    }
+}
+
+fn attributes(data: &[u8]) {
+    if let Ok(set) = AttributeSet::decode(data) {
+        assert!(set.encode().is_ok_and(|again| again == data));
     }
 }
 
