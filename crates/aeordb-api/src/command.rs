@@ -256,6 +256,8 @@ pub enum Part {
     Directory,
     /// Names of a directory, nobody knows which.
     Names,
+    /// Owner, flags and extended attributes of what is there.
+    Attributes,
 }
 
 /// Where a file is broken.

@@ -47,7 +47,7 @@ impl From<BadName> for aeordb::Error {
 
 impl From<&object::Item> for Item {
     fn from(item: &object::Item) -> Self {
-        let Attributes { mode, mtime } = item.attributes();
+        let Attributes { mode, mtime, .. } = item.attributes();
         let nothing = Item {
             kind: Kind::File,
             size: 0,

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use aeordb::files::KeepOptions;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -141,6 +142,27 @@ pub struct Human {
     /// Print help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
+}
+
+/// What is left out of what is recorded or restored.
+#[derive(Args, Debug)]
+pub struct Keep {
+    /// Leave out who owns files
+    #[arg(long)]
+    pub no_owner: bool,
+    /// Owners by number alone, without names
+    #[arg(long, conflicts_with = "no_owner")]
+    pub numeric_owner: bool,
+    /// Leave out extended attributes, access control lists, capabilities and flags
+    #[arg(long)]
+    pub no_xattrs: bool,
+}
+
+impl Keep {
+    /// The same for the library.
+    pub fn options(&self) -> KeepOptions {
+        KeepOptions { owner: !self.no_owner, numeric: self.numeric_owner, xattrs: !self.no_xattrs }
+    }
 }
 
 /// Lines for programs.

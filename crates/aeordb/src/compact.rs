@@ -124,6 +124,7 @@ fn copy_roots(
     watch: &Watch,
 ) -> Result<u64> {
     let mut into = new.writer()?;
+    into.entries().require(reader.view().required());
     let (roots, gone) = kept(old, reader)?;
     let (view, mut chunks, mut chunk_bytes) = (reader.view(), LiveChunks::new(reader), 0);
     roots.reach(view, old.path(), watch, |found| match (found.kind, found.bytes) {

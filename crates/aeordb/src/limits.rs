@@ -13,6 +13,16 @@ pub const CONTENT_TYPE_LEN_MAX: usize = 255;
 pub const METADATA_LEN_MAX: usize = 16 * 1024;
 /// Most pairs of user metadata of one file.
 pub const METADATA_PAIRS_MAX: usize = 512;
+/// Longest name of an extended attribute, in bytes.
+pub const XATTR_NAME_LEN_MAX: usize = 255;
+/// Longest extended attribute, in bytes: what systems allow, and one chunk.
+pub const XATTR_LEN_MAX: usize = 64 * 1024;
+/// Longest extended attribute that is in the set itself, in bytes; a longer one is a chunk.
+pub const XATTR_INLINE_LEN_MAX: usize = 64;
+/// Most names of extended attributes of one file, in bytes, each with one more: what systems allow.
+pub const XATTR_NAMES_LEN_MAX: usize = 64 * 1024;
+/// Longest name of a user or a group, in bytes.
+pub const OWNER_NAME_LEN_MAX: usize = 255;
 /// Longest file, in bytes: offsets in it fit a signed number.
 pub const FILE_LEN_MAX: u64 = i64::MAX as u64;
 /// Largest value of a tree entry, in bytes; every item fits.

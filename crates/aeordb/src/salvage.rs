@@ -108,6 +108,8 @@ pub enum Part {
     Directory,
     /// Names in the directory, and nobody knows which.
     Names,
+    /// Owner, flags and extended attributes of what is there.
+    Attributes,
 }
 
 /// Writes what can be saved of the file at `damaged`, with the help of `others`, to a new database

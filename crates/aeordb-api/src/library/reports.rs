@@ -384,6 +384,7 @@ impl From<&salvage::Lost> for command::Lost {
                 salvage::Part::File => command::Part::File,
                 salvage::Part::Directory => command::Part::Directory,
                 salvage::Part::Names => command::Part::Names,
+                salvage::Part::Attributes => command::Part::Attributes,
             },
         }
     }

@@ -6,7 +6,7 @@ use std::slice;
 use std::sync::Arc;
 
 use aeordb::db::Reader;
-use aeordb::files::{self, GetOptions, GetReport, Overwrite};
+use aeordb::files::{self, GetOptions, GetReport, Overwrite, OwnerMap, Wanted};
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
 use aeordb::watch::Watch;
@@ -14,7 +14,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::app::{App, Outcome};
-use crate::args::{At, With};
+use crate::args::{At, Keep, With};
 use crate::exit::{self, About, Attempt, Subject};
 use crate::home::Home;
 use crate::output::is_standard;
@@ -49,9 +49,20 @@ pub struct Get {
     /// Replace files that exist
     #[arg(long, short)]
     pub force: bool,
-    /// Also restore setuid and setgid bits of files: they run with the rights of their new owner
+    /// Also restore setuid and setgid bits of files whose owner does not come back: they run with the
+    /// rights of their new one
     #[arg(long)]
     pub set_ids: bool,
+    #[command(flatten)]
+    pub keep: Keep,
+    /// Give what is FROM's, a user's name or number, to the user TO
+    #[arg(long, value_name = "FROM:TO", conflicts_with = "no_owner")]
+    #[arg(value_parser = str::parse::<OwnerMap>)]
+    pub map_owner: Vec<OwnerMap>,
+    /// Give what is the group FROM's to the group TO
+    #[arg(long, value_name = "FROM:TO", conflicts_with = "no_owner")]
+    #[arg(value_parser = str::parse::<OwnerMap>)]
+    pub map_group: Vec<OwnerMap>,
 }
 
 pub fn run(app: &mut App, home: &dyn Home, args: &Get) -> Outcome {
@@ -78,7 +89,12 @@ pub fn restore(
     watch: &Arc<Watch>,
 ) -> Attempt<GetReport> {
     let overwrite = if args.force { Overwrite::Replace } else { Overwrite::Refuse };
-    let options = GetOptions { overwrite, set_ids: args.set_ids };
+    let wanted = Wanted {
+        keep: args.keep.options(),
+        users: args.map_owner.clone(),
+        groups: args.map_group.clone(),
+    };
+    let options = GetOptions { overwrite, set_ids: args.set_ids, wanted };
     open_more_files();
     files::get(reader, version, path, &args.local, &options, watch).about(Subject::Local)
 }

@@ -15,7 +15,7 @@ use aeordb::watch::Watch;
 use clap::Args;
 
 use crate::app::{App, Outcome, cache_directory};
-use crate::args::Null;
+use crate::args::{Keep, Null};
 use crate::cmd::diff;
 use crate::exit::{self, About, Attempt, Subject};
 use crate::home::Home;
@@ -87,6 +87,8 @@ pub struct Put {
     /// The content type to record; without it a replaced file keeps its own
     #[arg(long, value_name = "TYPE")]
     pub content_type: Option<String>,
+    #[command(flatten)]
+    pub keep: Keep,
 }
 
 /// What is put, and where.
@@ -210,6 +212,7 @@ pub fn options(args: &Put, identity: Option<Vec<u8>>) -> PutOptions {
         max_delete: args.max_delete.unwrap_or_default(),
         allow_empty: args.allow_empty,
         outline: args.dry_run,
+        keep: args.keep.options(),
         rehash: args.rehash,
         content_type: args.content_type.clone(),
         cache: cache_directory(),

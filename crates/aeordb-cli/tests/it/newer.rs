@@ -17,10 +17,10 @@ fn leaf(item: &[u8]) -> Vec<u8> {
     [&[0, 1, b'a', u8::try_from(item.len()).unwrap()], item].concat()
 }
 
-/// Roots of trees that this program does not read: a type of item, an owner, a level.
+/// Roots of trees that this program does not read: a type of item, a field, a level.
 fn roots() -> Vec<(&'static str, Vec<u8>)> {
-    let owner = leaf(&[1, 0x40, 0, 0]);
-    vec![("type", leaf(&[4, 0])), ("owner", owner), ("level", vec![16, 1, 2, 3])]
+    let field = leaf(&[1, 0x80, 0x20, 0]);
+    vec![("type", leaf(&[9, 0])), ("field", field), ("level", vec![16, 1, 2, 3])]
 }
 
 /// A desk whose database has such a tree as its HEAD, and as a snapshot.

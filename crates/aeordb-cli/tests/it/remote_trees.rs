@@ -123,13 +123,13 @@ fn a_tree_that_is_got_through_a_server_is_the_same_to_the_last_bit() {
     let served = Served::start(&desk, "");
     served.ok(&["put", "tree", "/t"]);
     served.ok(&["snapshot", "create", "v1"]);
-    for verb in [vec!["get", "/t"], vec!["get", "--set-ids", "/t"], vec!["get", "v1:/t"]] {
+    for verb in [vec!["get", "/t"], vec!["get", "--no-owner", "/t"], vec!["get", "v1:/t"]] {
         let here = [&verb[..], &["here"]].concat();
         let there = [&verb[..], &["there"]].concat();
         assert_eq!(served.ok(&there), desk.ok(&here), "{verb:?}");
         trees::assert_same(&desk.path("here"), &desk.path("there"));
         let mode = fs::metadata(desk.path("there/a/b/small")).unwrap().permissions().mode();
-        let kept = if verb.contains(&"--set-ids") { 0o4755 } else { 0o755 };
+        let kept = if verb.contains(&"--no-owner") { 0o755 } else { 0o4755 };
         assert_eq!(mode & 0o7777, kept, "{verb:?}");
         let top = |name| {
             let found = fs::metadata(desk.path(name)).unwrap();

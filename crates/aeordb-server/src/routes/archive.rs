@@ -113,7 +113,7 @@ fn records(item: &Item) -> Records {
     if let Item::File(FileRecord { content_type: Some(content_type), .. }) = item {
         records.push(tarball::CONTENT_TYPE, content_type.as_bytes());
     }
-    let Attributes { mode, mtime } = item.attributes();
+    let Attributes { mode, mtime, .. } = item.attributes();
     // Nobody asks for the mode of a link.
     let without_mode = mode.is_none() && !matches!(item, Item::Symlink(_));
     let unknown = [("mode", without_mode), ("mtime", mtime.is_none())];

@@ -96,8 +96,9 @@ fn combine_patches(
     let Some((from, to)) = base.zip(target) else {
         return Err(Error::invalid("there is nothing to combine"));
     };
+    let required = heads.iter().fold(0, |required, head| required | head.required);
     let crew = Arc::new(Crew::new(options.workers));
-    let mut out = SealedWriter::new(out, crew.clone(), Some(&from), &to)?;
+    let mut out = SealedWriter::new(out, crew.clone(), Some(&from), &to, required)?;
     let contents: Vec<[u8; 32]> = lists.iter().map(|list| list.content).collect();
     let sum = write_changes(lists, &mut out)?;
     // Patches that lead back to where they started change nothing.

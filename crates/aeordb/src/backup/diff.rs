@@ -9,7 +9,7 @@ use crate::backup::live::LiveChunks;
 use crate::db::Reader;
 use crate::error::Result;
 use crate::format::seal::Closing;
-use crate::graph::{Bitmap, Differ, Reach, Step};
+use crate::graph::{Bitmap, Differ, Met, Reach, Step};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::DELTA_FILE_CHUNKS_MAX;
 use crate::log::View;
@@ -69,7 +69,8 @@ pub(super) fn write(
 ) -> Result<PatchReport> {
     let mut plan = Plan::new(reader, base);
     plan.look(from, to, watch)?;
-    let mut out = SealedWriter::new(out, reader.crew().clone(), Some(from), to)?;
+    let required = reader.view().required();
+    let mut out = SealedWriter::new(out, reader.crew().clone(), Some(from), to, required)?;
     if from != to {
         out.push(Kind::Version, to.0, &reader.version(to)?.encode())?;
     }
@@ -82,7 +83,11 @@ pub(super) fn write(
     let mut steps = steps(reader, from, to)?;
     while let Some(step) = steps.next() {
         watch.check()?;
-        match step? {
+        let step = step?;
+        if let Step::Item { after: Some(after), .. } = &step {
+            reach.attributes(after, |met| take(met, &mut out, &mut chunks))?;
+        }
+        match step {
             Step::Node { hash, bytes, near } => {
                 if reach.meet(Kind::Directory, &hash)?.is_some() {
                     deltas.node(&mut out, hash, &bytes, near.or(moved_from))?;
@@ -122,6 +127,17 @@ pub(super) fn write(
     chunks.copy(reader, &mut out, watch)?;
     let (closing, bytes) = out.finish(|closing| sum.fill(closing))?;
     Ok(PatchReport::new(from, to, &sum, &closing, bytes))
+}
+
+/// Takes what the attributes of an item stand on.
+fn take(met: &Met<'_>, out: &mut SealedWriter<'_>, chunks: &mut LiveChunks) -> Result<()> {
+    match met.bytes {
+        Some(bytes) => out.push(met.kind, *met.hash, bytes),
+        None => {
+            chunks.want(&met.place);
+            Ok(())
+        }
+    }
 }
 
 impl PatchReport {

@@ -57,7 +57,8 @@ fn write(
     let decoded = reader.version(version)?;
     let Version { root, totals } = decoded;
     watch.expect(totals.files, totals.bytes);
-    let mut out = SealedWriter::new(out, reader.crew().clone(), None, version)?;
+    let required = reader.view().required();
+    let mut out = SealedWriter::new(out, reader.crew().clone(), None, version, required)?;
     out.push(Kind::Version, version.0, &decoded.encode())?;
     let view = reader.view();
     let mut chunks = LiveChunks::new(reader);

@@ -240,21 +240,26 @@ fn same(a: Option<&Item>, b: Option<&Item>) -> bool {
     }
 }
 
-/// The attributes of a directory that both have; `None` if both changed its mode. The time says
-/// when something was put in it: the later one is right.
+/// The attributes of a directory that both have; `None` if both changed its mode, or its owner and
+/// what else is in the set. The time says when something was put in it: the later one is right.
 fn merged(base: Option<&Attributes>, ours: &Attributes, theirs: &Attributes) -> Option<Attributes> {
-    let base_mode = base.map(|base| base.mode);
-    let mode = match (ours.mode, theirs.mode) {
-        (ours, theirs) if ours == theirs => ours,
-        (ours, theirs) if base_mode == Some(ours) => theirs,
-        (ours, theirs) if base_mode == Some(theirs) => ours,
-        _ => return None,
-    };
+    let mode = one_of(base.map(|base| &base.mode), &ours.mode, &theirs.mode)?;
+    let set = one_of(base.map(|base| &base.set), &ours.set, &theirs.set)?;
     let base_mtime = base.map(|base| base.mtime);
     let mtime = match (ours.mtime, theirs.mtime) {
         (ours, theirs) if base_mtime == Some(ours) => theirs,
         (ours, theirs) if base_mtime == Some(theirs) => ours,
         (ours, theirs) => ours.max(theirs),
     };
-    Some(Attributes { mode, mtime })
+    Some(Attributes { mode, mtime, set })
+}
+
+/// What both agree on, or what one of them changed.
+fn one_of<T: Copy + PartialEq>(base: Option<&T>, ours: &T, theirs: &T) -> Option<T> {
+    match (ours, theirs) {
+        (ours, theirs) if ours == theirs => Some(*ours),
+        (ours, theirs) if base == Some(ours) => Some(*theirs),
+        (ours, theirs) if base == Some(theirs) => Some(*ours),
+        _ => None,
+    }
 }

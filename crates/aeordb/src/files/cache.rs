@@ -1,7 +1,7 @@
-//! The local cache of unchanged files: what the file system said of each file when its bytes were
-//! last read, and what their hash was. It is outside the database and never decides alone: a file
-//! is taken as unchanged only if the database has that content at that path. Any defect of it
-//! means that files are read.
+//! The local cache of unchanged files: what the file system said of each file when it was last read,
+//! and its token: the hash of its bytes, with that of what else is kept of it. It is outside the
+//! database and never decides alone: a file is taken as unchanged only if the database has just that
+//! at that path. Any defect of it means that files are read.
 //!
 //! It is read and written in the order of the walk, a block at a time: magic, then blocks of
 //! length, check and entries.
@@ -13,6 +13,7 @@ use std::path::{Path as LocalPath, PathBuf};
 
 use crate::files::scan::Stat;
 use crate::hash::{HASH_LEN, Hash};
+use crate::object::FileRecord;
 use crate::object::encoding::{Decoder, Encoder};
 
 const MAGIC: &[u8] = b"aeordb cache 2\n";
@@ -26,6 +27,15 @@ const KEY_LEN_MAX: usize = 16 * 1024;
 /// a byte that is in none and below all others, so that keys ascend as the walk goes.
 pub fn key(directory: &[u8], name: &[u8]) -> Vec<u8> {
     [directory, b"\0", name].concat()
+}
+
+/// What a file that was read is known by: the hash of its bytes, and that of its attribute set.
+pub fn token(record: &FileRecord) -> Hash {
+    let mut token = *record.content_hash.as_bytes();
+    if let Some(set) = &record.attributes.set {
+        token.iter_mut().zip(set.hash().as_bytes()).for_each(|(byte, other)| *byte ^= other);
+    }
+    Hash::new(token)
 }
 
 /// Where the cache of one local tree is.
@@ -92,7 +102,7 @@ impl Known {
         Known { file: None, block: Vec::new(), position: 0, next: None }
     }
 
-    /// The hash that the file had when it looked just like this. Keys ascend from call to call.
+    /// The token that the file had when it looked just like this. Keys ascend from call to call.
     pub fn find(&mut self, key: &[u8], stat: &Stat) -> Option<Hash> {
         while self.next.as_ref().is_none_or(|(next, ..)| next.as_slice() < key) {
             self.next = self.read_next();

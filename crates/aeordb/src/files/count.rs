@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::files::beneath::Tree;
-use crate::files::scan::{self, Entry, Found, Scanned};
+use crate::files::extended::{Keep, KeepOptions};
+use crate::files::scan::{self, Entries, Entry, Found};
 use crate::watch::Watch;
 
 /// Counts files and bytes at and below `paths` and says what to expect, unless `done` comes first.
 /// What cannot be looked at is not counted.
 pub fn count(paths: &[PathBuf], done: &AtomicBool, watch: &Watch) {
     let (mut files, mut bytes) = (0u64, 0u64);
+    let keep = Keep::new(KeepOptions::NOTHING);
     for path in paths {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {}
@@ -30,16 +32,16 @@ pub fn count(paths: &[PathBuf], done: &AtomicBool, watch: &Watch) {
                 Found::Symlink(_) => files += 1,
                 Found::Special(_) | Found::Unreadable(_) => {}
             };
-            let scanned = scan::scan(&tree, &directory);
+            let scanned = scan::scan(&tree, &directory, &keep);
             if done.load(Relaxed) {
                 return;
             }
-            match scanned {
-                Ok(Scanned::Few(entries)) => entries.into_iter().for_each(take),
-                Ok(Scanned::Many(names)) => {
+            match scanned.map(|scanned| scanned.entries) {
+                Ok(Entries::Few(entries)) => entries.into_iter().for_each(take),
+                Ok(Entries::Many(names)) => {
                     (0..names.pages())
                         .take_while(|_| !done.load(Relaxed))
-                        .flat_map(|page| names.page(page))
+                        .flat_map(|page| names.page(page, &keep))
                         .for_each(take);
                 }
                 Err(_) => {}

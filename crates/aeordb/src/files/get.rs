@@ -10,13 +10,15 @@ mod attributes;
 mod directory;
 mod names;
 mod place;
+mod sets;
 mod walk;
 mod write;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path as LocalPath;
+use std::path::{Path as LocalPath, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +29,8 @@ use crate::object::{Item, Name, Path, Subdirectory, Symlink};
 use crate::watch::Watch;
 use attributes::{Lacks, System};
 use place::Place;
+use sets::Sets;
+pub use sets::{OwnerMap, Wanted};
 use walk::Walk;
 use write::Job;
 
@@ -41,13 +45,15 @@ pub enum Overwrite {
 }
 
 /// How files are restored.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct GetOptions {
     /// What happens where a file is already.
     pub overwrite: Overwrite,
-    /// Whether files get their setuid and setgid bits back. As owners are not kept, such a file
-    /// would run with the rights of whoever restores it.
+    /// Whether files get their setuid and setgid bits back even if their owner does not come back:
+    /// such a file runs with the rights of whoever restores it.
     pub set_ids: bool,
+    /// What is restored beside bytes, mode and time.
+    pub wanted: Wanted,
 }
 
 /// What was restored.
@@ -68,7 +74,8 @@ pub struct GetReport {
     pub damaged: u64,
     /// Those of them that only a newer program reads.
     pub newer: u64,
-    /// Files and directories that were restored without their mode or their time: one warning each.
+    /// Files and directories that were restored without all that is recorded of them: one warning
+    /// each for mode and time, one for each kind of what the caller may not set.
     pub lacking: u64,
 }
 
@@ -100,7 +107,7 @@ fn get_on(
         .ok_or_else(|| Error::not_found(format!("{path} in version {version}")))?;
     let totals = item.totals();
     watch.expect(totals.files, totals.bytes);
-    let shared = Arc::new(Shared::new(reader, *options, watch));
+    let shared = Arc::new(Shared::new(reader, options, watch)?);
     match item {
         Item::File(record) => {
             let (place, name) = single(local, path, system)?;
@@ -122,6 +129,7 @@ fn get_on(
             walked.map_err(|error| shared.fatal().take().unwrap_or(error))?;
         }
     }
+    shared.tell_counted();
     Ok(shared.report(*version))
 }
 
@@ -161,6 +169,12 @@ fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::FileTooLarge)
 }
 
+/// Kinds of what may be missing that are told apart: names of attributes come from anywhere.
+const KINDS_MAX: usize = 16;
+
+/// A kind of what is missing and why, how often it is, and where first.
+type Counted = BTreeMap<(String, &'static str), (u64, PathBuf)>;
+
 /// What the walk and the jobs that write files have in common.
 struct Shared {
     reader: Reader,
@@ -176,15 +190,18 @@ struct Shared {
     damaged: AtomicU64,
     newer: AtomicU64,
     lacking: AtomicU64,
+    /// What the caller may not set.
+    counted: Mutex<Counted>,
+    sets: Sets,
     /// Directories that are open.
     open: AtomicU64,
 }
 
 impl Shared {
-    fn new(reader: &Reader, options: GetOptions, watch: &Arc<Watch>) -> Self {
-        Shared {
+    fn new(reader: &Reader, options: &GetOptions, watch: &Arc<Watch>) -> Result<Self> {
+        Ok(Shared {
             reader: reader.clone(),
-            options,
+            options: options.clone(),
             watch: watch.clone(),
             stopped: AtomicBool::new(false),
             fatal: Mutex::new(None),
@@ -195,8 +212,10 @@ impl Shared {
             damaged: AtomicU64::new(0),
             newer: AtomicU64::new(0),
             lacking: AtomicU64::new(0),
+            counted: Mutex::new(BTreeMap::new()),
+            sets: Sets::new(reader, &options.wanted)?,
             open: AtomicU64::new(0),
-        }
+        })
     }
 
     fn fatal(&self) -> MutexGuard<'_, Option<Error>> {
@@ -230,16 +249,52 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes note of what was restored, but for some of its attributes.
+    /// Takes note of what was restored, but for some of what is recorded of it.
     fn lacking(&self, shown: &LocalPath, lacks: &Lacks) {
-        if let Some(told) = lacks.told() {
+        if lacks.without_set_ids {
+            self.watch.warn(format!("{}: without its setuid and setgid bits", shown.display()));
+        }
+        let told = lacks.told();
+        if told.is_some() || !lacks.counted().is_empty() {
             self.lacking.fetch_add(1, Relaxed);
+        }
+        if let Some(told) = told {
             self.watch.warn(format!("{}: restored {told}", shown.display()));
+        }
+        for (kind, why) in lacks.counted() {
+            self.count(shown, kind, why);
+        }
+    }
+
+    /// Counts one more path that lacks something of this kind.
+    fn count(&self, shown: &LocalPath, kind: &str, why: &'static str) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (kind.to_owned(), why);
+        if counted.len() >= KINDS_MAX && !counted.contains_key(&key) {
+            key.0 = "other attributes".into();
+        }
+        counted.entry(key).or_insert_with(|| (0, shown.into())).0 += 1;
+    }
+
+    /// Tells what the caller was not allowed to set, one line for each kind.
+    fn tell_counted(&self) {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((kind, why), (count, first)) in counted.iter() {
+            let told = match count {
+                1 => format!("{}: restored without its {kind}: {why}", first.display()),
+                more => format!(
+                    "{more} paths restored without their {kind}: {why} (the first is {})",
+                    first.display()
+                ),
+            };
+            self.watch.warn(told);
         }
     }
 
     fn link(&self, place: &Place, name: &Name, link: &Symlink) -> Result<()> {
-        let lacks = place.link(name, link, self.replace())?;
+        let mut lacks = Lacks::default();
+        let extra = self.sets.of(link.attributes.set.as_ref(), &mut lacks);
+        place.link(name, link, &extra, self.replace(), &mut lacks)?;
         self.lacking(&place.path_of(name), &lacks);
         self.done(0);
         Ok(())
@@ -283,7 +338,9 @@ impl Drop for Filling {
     fn drop(&mut self) {
         self.shared.open.fetch_sub(1, Relaxed);
         let Some(directory) = &self.directory else { return };
-        let lacks = self.place.set_attributes(&directory.attributes);
+        let mut lacks = Lacks::default();
+        let extra = self.shared.sets.of(directory.attributes.set.as_ref(), &mut lacks);
+        self.place.set_attributes(&directory.attributes, &extra, &mut lacks);
         self.shared.lacking(self.place.path(), &lacks);
     }
 }

@@ -2,30 +2,37 @@
 //! the leaves up. A directory that did not change is not written, and of one that did only what
 //! changed is held.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
+use std::sync::Arc;
 
 use crate::db::Writer;
 use crate::error::{Error, Result};
 use crate::files::beneath::Tree;
 use crate::files::cache::{self, CacheFile, Known, Remembered};
 use crate::files::clocks::Clocks;
+use crate::files::extended::{Extended, Keep, Kept};
 use crate::files::put::{PutOptions, PutReport};
 use crate::files::read::{ATTEMPTS, Opened, ReadFile, Seen, Small, Wanted};
-use crate::files::scan::Entry;
 use crate::files::walk::{Event, Walk, WalkOptions};
-use crate::hash::{ChunkId, DirectoryId, Hash, Kind};
+use crate::hash::{AttributesId, ChunkId, DirectoryId, Hash, Kind};
 use crate::object::chunker::ChunkReader;
 use crate::object::tree::{self, Directories, Editor};
-use crate::object::{ChunkRef, FileRecord, Item, ListBuilder, Subdirectory};
+use crate::object::{Attributes, ChunkRef, FileRecord, Item, ListBuilder, Subdirectory, Symlink};
 use crate::watch::Watch;
+
+/// Sets that are remembered, so that they are not encoded again: a tree has few.
+const SETS_MAX: usize = 1024;
 
 /// A directory that is being loaded.
 struct Loading {
-    /// Its name and attributes; the start may have none of its own.
-    entry: Option<Entry>,
+    /// Its name; the start needs none.
+    name: Vec<u8>,
+    /// What is kept of it; the start may have no attributes of its own.
+    kept: Option<Kept>,
     /// What the database has at its place.
     old: Option<Item>,
     /// What changes of it, if anything does.
@@ -56,6 +63,8 @@ pub struct Loader<'a, 'd> {
     report: &'a mut PutReport,
     loading: Vec<Loading>,
     chunk_reader: ChunkReader,
+    keep: Arc<Keep>,
+    sets: HashMap<Extended, Option<AttributesId>>,
 }
 
 impl<'a, 'd> Loader<'a, 'd> {
@@ -66,28 +75,32 @@ impl<'a, 'd> Loader<'a, 'd> {
         report: &'a mut PutReport,
     ) -> Self {
         let (loading, chunk_reader) = (Vec::new(), ChunkReader::new());
-        Loader { writer, options, watch, report, loading, chunk_reader }
+        let (keep, sets) = (Arc::new(Keep::new(options.keep)), HashMap::new());
+        Loader { writer, options, watch, report, loading, chunk_reader, keep, sets }
     }
 
     /// Loads the contents of the directory `path` over what the database has at its place, a path of
-    /// `path_len` bytes; without `entry` it has no attributes of its own. What is remembered is to
-    /// be saved once the result is committed.
+    /// `path_len` bytes, which may have attributes of its `own`. What is remembered is to be saved
+    /// once the result is committed.
     pub fn directory(
         &mut self,
         path: PathBuf,
         path_len: usize,
-        entry: Option<Entry>,
+        own: bool,
         old: Option<Item>,
         cache: &CacheFile,
     ) -> Result<(Subdirectory, Remembered)> {
         let database = self.writer.database();
         let known = if self.options.rehash { Known::nothing() } else { cache.known() };
         let mut remembered = cache.remember(database.clock().now());
-        let own = fs::metadata(database.path()).ok().map(|own| (own.dev(), own.ino()));
-        let walk = WalkOptions { mirror: self.options.mirror, database: own, path_len };
-        let start = Loading { entry, old, editor: None, key: Vec::new() };
+        let itself = fs::metadata(database.path()).ok().map(|own| (own.dev(), own.ino()));
+        let walk = WalkOptions { mirror: self.options.mirror, database: itself, path_len };
+        let mut start =
+            Loading { name: Vec::new(), kept: None, old, editor: None, key: Vec::new() };
         let root = start.existing().map(|directory| directory.root);
-        let mut walk = Walk::new(path, root, walk, known, database.crew(), self.watch)?;
+        let shared = (database.crew(), &self.keep);
+        let (mut walk, kept) = Walk::new(path, root, walk, known, shared, self.watch)?;
+        start.kept = own.then_some(kept);
         self.loading.push(start);
         let mut done = None;
         while let Some(event) = walk.next(&*self.writer)? {
@@ -110,23 +123,26 @@ impl<'a, 'd> Loader<'a, 'd> {
         remembered: &mut Remembered,
     ) -> Result<Option<Subdirectory>> {
         match event {
-            Event::Enter { entry, old } => {
-                let key = self.key(&entry.name);
-                self.loading.push(Loading { entry: Some(entry), old, editor: None, key });
+            Event::Enter { name, kept, old } => {
+                let key = self.key(&name);
+                self.loading.push(Loading { name, kept: Some(kept), old, editor: None, key });
             }
-            Event::Same { name, stat, hash } => {
-                remembered.push(&self.key(&name), &stat, walk.clocks.tick(&stat), &hash);
+            Event::Same { name, stat, token } => {
+                remembered.push(&self.key(&name), &stat, walk.clocks.tick(&stat), &token);
                 self.advance(1, stat.size);
                 self.report.files_unchanged += 1;
             }
-            Event::Item { name, item, stat, old } => {
-                if let (Item::File(record), Some(stat)) = (&*item, stat) {
-                    let tick = walk.clocks.tick(&stat);
-                    remembered.push(&self.key(&name), &stat, tick, &record.content_hash);
-                }
-                let totals = item.totals();
-                self.advance(totals.files, totals.bytes);
-                self.settle(&name, &item, old.as_deref())?;
+            Event::Changed { name, new, stat, old } => {
+                let tick = walk.clocks.tick(&stat);
+                remembered.push(&self.key(&name), &stat, tick, &cache::token(&new));
+                self.advance(1, new.size);
+                self.settle(&name, &Item::File(*new), Some(&old))?;
+            }
+            Event::Link { name, target, kept, old } => {
+                let attributes = self.attributes(kept)?.of_link();
+                self.advance(1, 0);
+                let link = Item::Symlink(Symlink { target, attributes });
+                self.settle(&name, &link, old.as_deref())?;
             }
             Event::Small => {
                 if let Some(read) = walk.next_read() {
@@ -186,22 +202,34 @@ impl<'a, 'd> Loader<'a, 'd> {
                 Subdirectory::new(DirectoryId(built.root), built.summary.totals)
             }
         };
-        if let Some(entry) = &loading.entry {
-            directory.attributes = entry.attributes.clone();
+        if let Some(kept) = loading.kept {
+            directory.attributes = self.attributes(kept)?;
         }
         if self.loading.is_empty() {
             return Ok(Some(directory));
         }
         let item = Item::Directory(directory);
-        if let Some(entry) = loading.entry
-            && loading.old.as_ref() != Some(&item)
-        {
+        if loading.old.as_ref() != Some(&item) {
             if !matches!(loading.old, None | Some(Item::Directory(_))) {
                 self.report.files_deleted += 1;
             }
-            self.edit(&entry.name, Some(&item))?;
+            self.edit(&loading.name, Some(&item))?;
         }
         Ok(None)
+    }
+
+    /// What is kept, with its set stored.
+    fn attributes(&mut self, kept: Kept) -> Result<Attributes> {
+        let Kept { attributes, extended, .. } = kept;
+        if let Some(set) = self.sets.get(&extended) {
+            return Ok(Attributes { set: *set, ..attributes });
+        }
+        let set = extended.store(self.writer.entries())?;
+        if self.sets.len() >= SETS_MAX {
+            self.sets.clear();
+        }
+        self.sets.insert(extended, set);
+        Ok(Attributes { set, ..attributes })
     }
 
     fn small(
@@ -233,7 +261,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         let content = list.finish(self.writer.entries())?;
         self.watch.advance(0, bytes.len() as u64);
         let record = FileRecord::new(bytes.len() as u64, hash, content);
-        self.store(wanted, record, &seen, clocks, remembered)
+        self.store(wanted, record, seen, clocks, remembered)
     }
 
     fn large(
@@ -243,7 +271,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         remembered: &mut Remembered,
     ) -> Result<()> {
         match self.read(&wanted.tree, &wanted.below)? {
-            Ok((record, seen)) => self.store(wanted, record, &seen, clocks, remembered),
+            Ok((record, seen)) => self.store(wanted, record, seen, clocks, remembered),
             Err(error) => {
                 self.failed(&wanted.path(), &error);
                 Ok(())
@@ -258,7 +286,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         let mut last = None;
         let mut attempt = 1;
         loop {
-            let mut opened = match Opened::open(tree, below) {
+            let mut opened = match Opened::open(tree, below, &self.keep) {
                 Ok(opened) => opened,
                 Err(error) => return Ok(Err(error)),
             };
@@ -310,15 +338,16 @@ impl<'a, 'd> Loader<'a, 'd> {
         &mut self,
         wanted: Wanted,
         mut record: FileRecord,
-        seen: &Seen,
+        seen: Seen,
         clocks: &Clocks,
         remembered: &mut Remembered,
     ) -> Result<()> {
-        self.finish(&wanted.path(), &mut record, seen, wanted.old.as_deref());
+        let (stat, settled) = (seen.stat, seen.settled);
+        self.finish(&wanted.path(), &mut record, seen, wanted.old.as_deref())?;
         // One whose length lies may be another without its times saying so.
-        if seen.settled && seen.stat.size == record.size {
-            let tick = clocks.tick(&seen.stat);
-            remembered.push(&self.key(&wanted.name), &seen.stat, tick, &record.content_hash);
+        if settled && stat.size == record.size {
+            let tick = clocks.tick(&stat);
+            remembered.push(&self.key(&wanted.name), &stat, tick, &cache::token(&record));
         }
         self.settle(&wanted.name, &Item::File(record), wanted.old.as_deref())
     }
@@ -328,9 +357,13 @@ impl<'a, 'd> Loader<'a, 'd> {
         &mut self,
         path: &LocalPath,
         record: &mut FileRecord,
-        seen: &Seen,
+        seen: Seen,
         old: Option<&Item>,
-    ) {
+    ) -> Result<()> {
+        if let Some(why) = &seen.kept.lacks {
+            self.watch.warn(format!("{}: its attributes were not read: {why}", path.display()));
+            self.report.unreadable += 1;
+        }
         if !seen.settled {
             self.watch.warn(format!("{}: it changed while it was read", path.display()));
             self.report.unsettled += 1;
@@ -338,8 +371,9 @@ impl<'a, 'd> Loader<'a, 'd> {
         self.report.files += 1;
         self.report.bytes += record.size;
         self.watch.advance(1, 0);
-        record.attributes = seen.attributes.clone();
+        record.attributes = self.attributes(seen.kept)?;
         self.describe(record, old);
+        Ok(())
     }
 
     /// Gives the record the content type that was asked for, and what a file keeps when it is
@@ -364,7 +398,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         let (tree, below) = Tree::around(path)?;
         match self.read(&tree, &below)? {
             Ok((mut record, seen)) => {
-                self.finish(path, &mut record, &seen, old);
+                self.finish(path, &mut record, seen, old)?;
                 Ok(Some(record))
             }
             Err(error) if many => {

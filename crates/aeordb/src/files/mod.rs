@@ -1,14 +1,15 @@
 //! Local trees in and out.
 
-mod attributes;
 mod beneath;
 mod bound;
 mod cache;
 mod clocks;
 mod count;
+mod extended;
 mod get;
 mod load;
 mod old;
+mod owners;
 mod put;
 mod read;
 mod rights;
@@ -17,7 +18,8 @@ mod temporary;
 mod walk;
 
 pub use bound::{MaxDelete, Replaced};
-pub use get::{GetOptions, GetReport, Overwrite, get};
+pub use extended::KeepOptions;
+pub use get::{GetOptions, GetReport, Overwrite, OwnerMap, Wanted, get};
 pub use put::{PutOptions, PutReport, Source, put};
 
 #[cfg(test)]

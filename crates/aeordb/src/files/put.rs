@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::db::{Database, Writer};
 use crate::error::{Context, Error, Result};
-use crate::files::attributes;
 use crate::files::bound::{MaxDelete, Replaced};
 use crate::files::cache::{CacheFile, Remembered};
 use crate::files::count;
+use crate::files::extended::KeepOptions;
 use crate::files::load::Loader;
 use crate::files::scan::{Entry, Facts, Found};
 use crate::hash::VersionId;
@@ -39,6 +39,8 @@ pub struct PutOptions {
     /// Keep no bytes of files: what is put can be compared, not read. It makes a version beside
     /// HEAD's, and what a bound forbids is in [`PutReport::refused`] instead of an error.
     pub outline: bool,
+    /// What is kept of files beside their bytes, mode and time.
+    pub keep: KeepOptions,
     /// Read every file, whatever the cache says.
     pub rehash: bool,
     /// The content type of what is put; else what is replaced keeps its own.
@@ -256,11 +258,10 @@ fn put_one(
     })?;
     let whole = fs::canonicalize(&path).context(what)?;
     let name = whole.file_name().map(|name| name.as_bytes().to_vec());
-    let mut entry = Entry::new(name.as_deref().unwrap_or_default(), &Facts::of(&metadata), || {
+    let entry = Entry::new(name.as_deref().unwrap_or_default(), &Facts::of(&metadata), || {
         // What was named was followed.
         Err(nix::errno::Errno::ELOOP)
     });
-    entry.attributes = attributes::of_path(&whole, entry.attributes);
     if writer.database().is_same_file(&metadata) {
         return Err(Error::invalid(format!("{} is the database itself", path.display())));
     }
@@ -285,6 +286,7 @@ fn put_one(
         whole.as_os_str().as_bytes(),
         b"\0",
         to.as_bytes(),
+        &options.keep.identity(),
     ]
     .concat();
     let cache = CacheFile::new(options.cache.as_deref(), &identity);
@@ -298,9 +300,9 @@ fn put_one(
                 loader.replaces_file();
             }
             // The root has no attributes of its own.
-            let entry = (!to.is_root()).then_some(entry);
-            let path_len = if to.is_root() { 0 } else { to.as_bytes().len() };
-            let (directory, remembered) = loader.directory(whole, path_len, entry, old, &cache)?;
+            let own = !to.is_root();
+            let path_len = if own { to.as_bytes().len() } else { 0 };
+            let (directory, remembered) = loader.directory(whole, path_len, own, old, &cache)?;
             Ok(Some((to, Item::Directory(directory), Some(remembered))))
         }
         (Found::File(_), Some(Item::Directory(_))) => {
@@ -315,7 +317,7 @@ fn put_one(
             Ok(Some((to, item, None)))
         }
         (Found::Symlink(target), _) => {
-            let item = Item::Symlink(Symlink { target, attributes: entry.attributes });
+            let item = Item::Symlink(Symlink { target, attributes: entry.facts.attributes() });
             Ok(Some((to, item, None)))
         }
         (Found::Special(what), _) => Err(Error::invalid(format!("{} is {what}", path.display()))),

@@ -7,12 +7,12 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Context, Error, Result};
-use crate::files::attributes;
 use crate::files::beneath::Tree;
+use crate::files::extended::{Keep, Kept};
 use crate::files::scan::{Facts, Stat};
 use crate::hash::{ChunkId, Hash};
 use crate::object::chunker;
-use crate::object::{Attributes, ChunkRef, Item};
+use crate::object::{ChunkRef, Item};
 
 /// Files above this are read in pieces, by the thread that stores them.
 pub const SMALL_LEN_MAX: u64 = 1024 * 1024;
@@ -55,7 +55,7 @@ pub struct Small {
 
 /// What a file looked like when it was read.
 pub struct Seen {
-    pub attributes: Attributes,
+    pub kept: Kept,
     pub stat: Stat,
     /// It looked the same before and after, and as long as it was; or it gave the same bytes twice,
     /// as a file does whose length nobody knows before it is read.
@@ -65,7 +65,7 @@ pub struct Seen {
 /// A file that is open for reading.
 pub struct Opened {
     file: File,
-    attributes: Attributes,
+    kept: Kept,
     before: Stat,
     /// Bytes that may still be read.
     left: u64,
@@ -75,21 +75,20 @@ pub struct Opened {
 impl Opened {
     /// Opens what was a file a moment ago: a FIFO in its place must not hang us, and no link is
     /// followed.
-    pub fn open(tree: &Tree, below: &LocalPath) -> Result<Opened> {
+    pub fn open(tree: &Tree, below: &LocalPath, keep: &Keep) -> Result<Opened> {
         let path = tree.path_of(below);
         let file = tree.file(below).context(|| format!("opening {}", path.display()))?;
-        let metadata = file.metadata().context(|| format!("looking at {}", path.display()))?;
-        let facts = Facts::of(&metadata);
+        let facts = Facts::of_handle(&file).context(|| format!("looking at {}", path.display()))?;
         let Some(before) = facts.file() else {
             return Err(Error::invalid(format!("{} is not a file any more", path.display())));
         };
-        let attributes = attributes::of_file(&file, facts.attributes());
+        let kept = keep.of_handle(&file, &facts);
         let left = match before.size {
             // Files that the system makes up as they are read have no length.
             0 => u64::MAX,
             size => size.saturating_add(GROWTH_MAX),
         };
-        Ok(Opened { file, attributes, before, left, failed: false })
+        Ok(Opened { file, kept, before, left, failed: false })
     }
 
     /// Whether reading has failed.
@@ -102,7 +101,7 @@ impl Opened {
         let after = self.file.metadata().ok().and_then(|metadata| Facts::of(&metadata).file());
         let still = after == Some(self.before);
         let settled = still && (self.before.size == len || same);
-        Seen { attributes: self.attributes.clone(), stat: self.before, settled }
+        Seen { kept: self.kept.clone(), stat: self.before, settled }
     }
 }
 
@@ -119,18 +118,18 @@ impl Read for Opened {
 }
 
 /// Reads a small file.
-pub fn read_small(wanted: Wanted) -> ReadFile {
-    let outcome = read_settled(&wanted.tree, &wanted.below);
+pub fn read_small(wanted: Wanted, keep: &Keep) -> ReadFile {
+    let outcome = read_settled(&wanted.tree, &wanted.below, keep);
     ReadFile { wanted, outcome }
 }
 
-fn read_settled(tree: &Tree, below: &LocalPath) -> Result<Option<Small>> {
+fn read_settled(tree: &Tree, below: &LocalPath, keep: &Keep) -> Result<Option<Small>> {
     let what = || format!("reading {}", tree.path_of(below).display());
     let mut bytes = Vec::new();
     let mut last = None;
     let mut attempt = 1;
     loop {
-        let mut opened = Opened::open(tree, below)?;
+        let mut opened = Opened::open(tree, below, keep)?;
         let size = usize::try_from(opened.before.size.min(SMALL_LEN_MAX)).unwrap_or(0);
         bytes.clear();
         bytes.reserve(size.saturating_add(1));

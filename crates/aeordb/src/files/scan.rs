@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -10,11 +11,16 @@ use std::sync::Arc;
 
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, readlinkat};
-use nix::sys::stat::{FileStat, SFlag, fstatat};
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use rustix::fs::{Statx, StatxAttributes, StatxFlags, makedev, statx};
+use rustix::io::Errno;
 
 use crate::error::{Context, Result};
 use crate::files::beneath::Tree;
+use crate::files::extended::{Keep, Kept};
+use crate::files::rights;
 use crate::object::Attributes;
+use crate::object::attributes::flags;
 
 /// What decides whether a file is surely the one that was read before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,10 +42,14 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
 }
 
 /// What the system says of an inode.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Facts {
     mode: u32,
     stat: Stat,
+    /// Numbers of user and group.
+    owner: (u32, u32),
+    /// Bits of [`flags`].
+    flags: u64,
 }
 
 impl Facts {
@@ -52,7 +62,52 @@ impl Facts {
             inode: metadata.ino(),
             device: metadata.dev(),
         };
-        Facts { mode: metadata.mode(), stat }
+        let owner = (metadata.uid(), metadata.gid());
+        Facts { mode: metadata.mode(), stat, owner, flags: 0 }
+    }
+
+    /// The facts of what is open.
+    pub fn of_handle(handle: impl AsFd) -> io::Result<Facts> {
+        match statx(&handle, c"", rustix::fs::AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
+            Ok(found) => Ok(Facts::extended(&found)),
+            Err(Errno::NOSYS) => Ok(Facts::at(&fstat(&handle)?)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The facts of what is called `name` in an open directory. A link is not followed.
+    fn of_entry(directory: impl AsFd, name: &[u8]) -> io::Result<Facts> {
+        match statx(
+            &directory,
+            name,
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+            StatxFlags::BASIC_STATS,
+        ) {
+            Ok(found) => Ok(Facts::extended(&found)),
+            // A kernel before 4.11, or a sandbox that does not know the call: no flags are seen.
+            Err(Errno::NOSYS) => {
+                Ok(Facts::at(&fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn extended(found: &Statx) -> Facts {
+        let time = |at: rustix::fs::StatxTimestamp| nanoseconds(at.tv_sec, at.tv_nsec.into());
+        let stat = Stat {
+            size: found.stx_size,
+            mtime: time(found.stx_mtime),
+            ctime: time(found.stx_ctime),
+            inode: found.stx_ino,
+            device: makedev(found.stx_dev_major, found.stx_dev_minor),
+        };
+        let flag = |attribute, flag| {
+            if found.stx_attributes.contains(attribute) { flag } else { 0 }
+        };
+        let flags = flag(StatxAttributes::APPEND, flags::APPEND)
+            | flag(StatxAttributes::IMMUTABLE, flags::IMMUTABLE)
+            | flag(StatxAttributes::NODUMP, flags::NODUMP);
+        Facts { mode: found.stx_mode.into(), stat, owner: (found.stx_uid, found.stx_gid), flags }
     }
 
     fn at(found: &FileStat) -> Facts {
@@ -63,7 +118,7 @@ impl Facts {
             inode: found.st_ino,
             device: found.st_dev,
         };
-        Facts { mode: found.st_mode, stat }
+        Facts { mode: found.st_mode, stat, owner: (found.st_uid, found.st_gid), flags: 0 }
     }
 
     /// What it looks like, if it is a file.
@@ -75,6 +130,21 @@ impl Facts {
     pub fn attributes(&self) -> Attributes {
         let shown = Attributes::new(self.mode & 0o7777, self.stat.mtime);
         if self.sort() == SFlag::S_IFLNK { shown.of_link() } else { shown }
+    }
+
+    /// Numbers of the user and the group that own it.
+    pub fn owner(&self) -> (u32, u32) {
+        self.owner
+    }
+
+    /// Bits of [`flags`].
+    pub fn flags(&self) -> u64 {
+        self.flags
+    }
+
+    /// True if the mode may be the mask of an access control list.
+    pub fn may_have_list(&self) -> bool {
+        self.sort() != SFlag::S_IFLNK && rights::may_be_mask(self.mode)
     }
 
     fn sort(&self) -> SFlag {
@@ -104,8 +174,10 @@ pub struct Entry {
     pub name: Vec<u8>,
     /// What it is.
     pub found: Found,
-    /// Its attributes as the system shows them: [`attributes`](super::attributes) knows better.
-    pub attributes: Attributes,
+    /// What the system says of it.
+    pub facts: Facts,
+    /// What is kept of a link; of all else that is read when it is opened.
+    pub kept: Kept,
 }
 
 impl Entry {
@@ -128,32 +200,43 @@ impl Entry {
         } else {
             Found::Special("a device")
         };
-        Entry { name: name.to_vec(), found, attributes: facts.attributes() }
+        let kept = Kept { attributes: facts.attributes(), ..Kept::default() };
+        Entry { name: name.to_vec(), found, facts: *facts, kept }
     }
 
     /// What is called `name` in an open directory, as far as the system says.
-    fn at(directory: impl AsFd, name: &[u8]) -> Entry {
-        match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(found) => {
-                let facts = Facts::at(&found);
-                let target = || readlinkat(&directory, name).map(OsStringExt::into_vec);
-                Entry::new(name, &facts, target)
-            }
-            Err(errno) => Entry::unreadable(name, errno),
+    fn at(directory: impl AsFd, name: &[u8], keep: &Keep) -> Entry {
+        let facts = match Facts::of_entry(&directory, name) {
+            Ok(facts) => facts,
+            Err(error) => return Entry::unreadable(name, &error),
+        };
+        let target = || readlinkat(&directory, name).map(OsStringExt::into_vec);
+        let mut entry = Entry::new(name, &facts, target);
+        if matches!(entry.found, Found::Symlink(_)) {
+            entry.kept = keep.of_entry(directory.as_fd(), name, &facts);
         }
+        entry
     }
 
-    fn unreadable(name: &[u8], errno: nix::Error) -> Entry {
-        let found = Found::Unreadable(std::io::Error::from(errno).to_string());
-        Entry { name: name.to_vec(), found, attributes: Attributes::default() }
+    fn unreadable(name: &[u8], error: &io::Error) -> Entry {
+        let found = Found::Unreadable(error.to_string());
+        Entry { name: name.to_vec(), found, facts: Facts::default(), kept: Kept::default() }
     }
 }
 
 /// Entries of a directory that are looked at together.
 pub const PAGE: usize = 1024;
 
+/// What a directory is.
+pub struct Scanned {
+    /// What is kept of it.
+    pub kept: Kept,
+    /// What it holds.
+    pub entries: Entries,
+}
+
 /// What a directory holds, by the bytes of the names.
-pub enum Scanned {
+pub enum Entries {
     /// All of it.
     Few(Vec<Entry>),
     /// The names alone: the rest is looked at page by page.
@@ -188,10 +271,10 @@ impl Names {
     }
 
     /// The entries of a page, which are looked at now.
-    pub fn page(&self, number: usize) -> Vec<Entry> {
+    pub fn page(&self, number: usize, keep: &Keep) -> Vec<Entry> {
         match self.tree.directory(&self.directory) {
-            Ok(directory) => self.look(number, |name| Entry::at(&directory, name)),
-            Err(errno) => self.look(number, |name| Entry::unreadable(name, errno)),
+            Ok(directory) => self.look(number, |name| Entry::at(&directory, name, keep)),
+            Err(errno) => self.look(number, |name| Entry::unreadable(name, &errno.into())),
         }
     }
 
@@ -202,10 +285,11 @@ impl Names {
     }
 }
 
-/// What the directory `below` of a tree holds.
-pub fn scan(tree: &Arc<Tree>, below: &LocalPath) -> Result<Scanned> {
+/// What the directory `below` of a tree is and holds.
+pub fn scan(tree: &Arc<Tree>, below: &LocalPath, keep: &Keep) -> Result<Scanned> {
     let what = || format!("listing {}", tree.path_of(below).display());
     let mut directory = Dir::from_fd(tree.directory(below).context(what)?).context(what)?;
+    let kept = keep.of_handle(&directory, &Facts::of_handle(&directory).context(what)?);
     let (bytes, places) = (Vec::new(), Vec::new());
     let mut names = Names { tree: tree.clone(), directory: below.into(), bytes, places };
     for entry in directory.iter() {
@@ -216,10 +300,11 @@ pub fn scan(tree: &Arc<Tree>, below: &LocalPath) -> Result<Scanned> {
         }
     }
     names.sort();
-    match names.pages() {
-        0 | 1 => Ok(Scanned::Few(names.look(0, |name| Entry::at(&directory, name)))),
-        _ => Ok(Scanned::Many(names)),
-    }
+    let entries = match names.pages() {
+        0 | 1 => Entries::Few(names.look(0, |name| Entry::at(&directory, name, keep))),
+        _ => Entries::Many(names),
+    };
+    Ok(Scanned { kept, entries })
 }
 
 /// The path of what is called `name` in the directory `below`.

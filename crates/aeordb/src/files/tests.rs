@@ -1,6 +1,7 @@
 //! Local trees in and out, as a whole.
 
 mod damage;
+mod machine;
 mod racing;
 mod restoring;
 mod round_trip;

@@ -3,22 +3,23 @@
 //! what is to be done. What it says does not depend on how many worker threads there are.
 
 use std::collections::VecDeque;
+use std::os::fd::AsFd;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use crate::crew::{Crew, Queue};
 use crate::error::{Error, Result};
-use crate::files::attributes;
 use crate::files::beneath::Tree;
-use crate::files::cache::Known;
+use crate::files::cache::{Known, token};
 use crate::files::clocks::Clocks;
+use crate::files::extended::{Keep, Kept};
 use crate::files::old::OldEntries;
 use crate::files::read::{ReadFile, SMALL_LEN_MAX, Wanted, read_small};
-use crate::files::scan::{self, Entry, Found, Names, Scanned, Stat};
+use crate::files::scan::{self, Entries, Entry, Found, Names, Scanned, Stat};
 use crate::files::temporary;
 use crate::hash::{DirectoryId, Hash};
 use crate::limits::{DEPTH_MAX, PATH_LEN_MAX};
-use crate::object::{Attributes, FileRecord, Item, Name, Symlink};
+use crate::object::{Attributes, FileRecord, Item, Name};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -38,11 +39,13 @@ const PAGES_AHEAD: usize = 2;
 /// What is to be done next.
 pub enum Event {
     /// A directory begins.
-    Enter { entry: Entry, old: Option<Item> },
+    Enter { name: Vec<u8>, kept: Kept, old: Option<Item> },
     /// A file that is surely what the database has, in all.
-    Same { name: Vec<u8>, stat: Stat, hash: Hash },
-    /// A link, or a file of which only attributes differ from what the database has.
-    Item { name: Vec<u8>, item: Box<Item>, stat: Option<Stat>, old: Option<Box<Item>> },
+    Same { name: Vec<u8>, stat: Stat, token: Hash },
+    /// A file of which only mode or time differ from what the database has.
+    Changed { name: Vec<u8>, new: Box<FileRecord>, stat: Stat, old: Box<Item> },
+    /// A link to `target`.
+    Link { name: Vec<u8>, target: Vec<u8>, kept: Kept, old: Option<Box<Item>> },
     /// The small file that [`Walk::next_read`] gives.
     Small,
     /// A file that is to be read in pieces.
@@ -84,6 +87,7 @@ pub struct WalkOptions {
 pub struct Walk<'w> {
     options: WalkOptions,
     crew: Arc<Crew>,
+    keep: Arc<Keep>,
     watch: &'w Watch,
     known: Known,
     /// What the file systems show that were met.
@@ -101,18 +105,20 @@ pub struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    /// Starts in the directory `path`, whose place in the database has the root `old`.
+    /// Starts in the directory `path`, whose place in the database has the root `old`. Gives what is
+    /// kept of that directory as well.
     pub fn new(
         path: PathBuf,
         old: Option<DirectoryId>,
         options: WalkOptions,
         known: Known,
-        crew: &Arc<Crew>,
+        (crew, keep): (&Arc<Crew>, &Arc<Keep>),
         watch: &'w Watch,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Kept)> {
         let mut walk = Walk {
             options,
             crew: crew.clone(),
+            keep: keep.clone(),
             watch,
             known,
             clocks: Clocks::default(),
@@ -126,16 +132,10 @@ impl<'w> Walk<'w> {
             unreadable: 0,
         };
         let (tree, below) = (Arc::new(Tree::open(&path)?), PathBuf::new());
-        let scanned = scan::scan(&tree, &below)?;
-        walk.listings.push(Listing::new(
-            tree,
-            below,
-            Vec::new(),
-            OldEntries::new(old),
-            scanned,
-            crew,
-        ));
-        Ok(walk)
+        let Scanned { kept, entries } = scan::scan(&tree, &below, keep)?;
+        let old = OldEntries::new(old);
+        walk.listings.push(Listing::new(tree, below, Vec::new(), old, entries, crew));
+        Ok((walk, kept))
     }
 
     /// What is to be done next; `None` at the end.
@@ -163,7 +163,7 @@ impl<'w> Walk<'w> {
 
     fn step<S: ReadEntries + ?Sized>(&mut self, store: &S) -> Result<()> {
         let Some(listing) = self.listings.last_mut() else { return Ok(()) };
-        let entry = listing.next();
+        let entry = listing.next(&self.keep);
         if self.options.mirror {
             let name = entry.as_ref().map(|entry| entry.name.as_slice());
             while let Some((name, item)) = listing.old.next_below(store, name)? {
@@ -202,10 +202,10 @@ impl<'w> Walk<'w> {
             }
             Found::File(stat) => self.file(tree, below, entry, stat, old),
             Found::Symlink(target) => {
-                let Entry { name, attributes, .. } = entry;
-                let item = Box::new(Item::Symlink(Symlink { target, attributes }));
+                let Entry { name, kept, .. } = entry;
+                self.lacking(&path(), &kept);
                 let old = old.map(Box::new);
-                self.events.push_back(Event::Item { name, item, stat: None, old });
+                self.events.push_back(Event::Link { name, target, kept, old });
             }
             Found::Directory => self.enter(tree, below, entry, old)?,
             Found::Special(what) => {
@@ -228,6 +228,14 @@ impl<'w> Walk<'w> {
         self.unreadable += 1;
     }
 
+    /// What is kept of something may not be all.
+    fn lacking(&mut self, path: &LocalPath, kept: &Kept) {
+        if let Some(why) = &kept.lacks {
+            self.watch.warn(format!("{}: its attributes were not read: {why}", path.display()));
+            self.unreadable += 1;
+        }
+    }
+
     fn gone(&mut self, name: Name, old: Option<Item>) {
         if let Some(item) = old.filter(|_| self.options.mirror) {
             self.events.push_back(Event::Gone { name, item: Box::new(item) });
@@ -238,7 +246,7 @@ impl<'w> Walk<'w> {
         &mut self,
         tree: Arc<Tree>,
         below: PathBuf,
-        mut entry: Entry,
+        entry: Entry,
         old: Option<Item>,
     ) -> Result<()> {
         let path = tree.path_of(&below);
@@ -247,27 +255,21 @@ impl<'w> Walk<'w> {
             return Err(Error::Limit { what, limit, found: limit + 1 });
         }
         let Some(listing) = self.listings.last_mut() else { return Ok(()) };
-        listing.list_ahead();
-        let scanned = listing.listed.take().unwrap_or_else(|| scan::scan(&tree, &below));
+        listing.list_ahead(&self.keep);
+        let listed = listing.listed.take();
+        let scanned = listed.unwrap_or_else(|| scan::scan(&tree, &below, &self.keep));
         let key = listing.key_of(&entry.name);
         let there = match &old {
             Some(Item::Directory(directory)) => Some(directory),
             _ => None,
         };
-        let kept = there.map(|directory| &directory.attributes);
-        entry.attributes = attributes::of_entry(&entry, kept, &tree, &listing.below);
         match scanned {
-            Ok(scanned) => {
+            Ok(Scanned { kept, entries }) => {
+                self.lacking(&path, &kept);
                 let old_entries = OldEntries::new(there.map(|directory| directory.root));
-                self.listings.push(Listing::new(
-                    tree,
-                    below,
-                    key,
-                    old_entries,
-                    scanned,
-                    &self.crew,
-                ));
-                self.events.push_back(Event::Enter { entry, old });
+                let listing = Listing::new(tree, below, key, old_entries, entries, &self.crew);
+                self.listings.push(listing);
+                self.events.push_back(Event::Enter { name: entry.name, kept, old });
             }
             Err(error) => self.unreadable(&path, &error.to_string()),
         }
@@ -287,10 +289,9 @@ impl<'w> Walk<'w> {
         let known = self.known.find(&listing.key_of(&entry.name), &stat);
         let known = known.filter(|_| self.clocks.tell(&stat));
         let old = match old {
-            Some(Item::File(old)) if old.size == stat.size && known == Some(old.content_hash) => {
-                let kept = Some(&old.attributes);
-                let attributes = attributes::of_entry(&entry, kept, &tree, &listing.below);
-                self.events.push_back(unchanged(entry.name, attributes, stat, old));
+            Some(Item::File(old)) if old.size == stat.size && known == Some(token(&old)) => {
+                let shown = shown_of(&entry, &old, &self.keep, &tree, &listing.below);
+                self.events.push_back(unchanged(entry.name, shown, stat, old));
                 return;
             }
             old => old.map(Box::new),
@@ -314,18 +315,38 @@ impl<'w> Walk<'w> {
         }
         let batch = std::mem::take(&mut self.batch);
         let len = std::mem::take(&mut self.batch_len) + FILE_LEN * batch.len() as u64;
-        self.batches.submit_sized(len, move || batch.into_iter().map(read_small).collect());
+        let keep = self.keep.clone();
+        let read = move |wanted| read_small(wanted, &keep);
+        self.batches.submit_sized(len, move || batch.into_iter().map(read).collect());
     }
+}
+
+/// Mode and time of a file whose bytes and set are what the database has. The bits that the system
+/// shows are its permissions, or the mask of a list; asking which of them costs a call, which bits
+/// that the database has, too, are spared.
+fn shown_of(
+    entry: &Entry,
+    old: &FileRecord,
+    keep: &Keep,
+    tree: &Tree,
+    directory: &LocalPath,
+) -> Attributes {
+    let shown = entry.facts.attributes();
+    let shown = match tree.directory(directory) {
+        _ if old.attributes.mode == shown.mode => shown,
+        Ok(handle) => keep.of_entry(handle.as_fd(), &entry.name, &entry.facts).attributes,
+        Err(_) => shown,
+    };
+    Attributes { set: old.attributes.set, ..shown }
 }
 
 /// A file whose bytes are what the database has.
 fn unchanged(name: Vec<u8>, attributes: Attributes, stat: Stat, old: FileRecord) -> Event {
     if old.attributes == attributes {
-        return Event::Same { name, stat, hash: old.content_hash };
+        return Event::Same { name, stat, token: token(&old) };
     }
-    let new = FileRecord { attributes, ..old.clone() };
-    let (item, old) = (Box::new(Item::File(new)), Some(Box::new(Item::File(old))));
-    Event::Item { name, item, stat: Some(stat), old }
+    let new = Box::new(FileRecord { attributes, ..old.clone() });
+    Event::Changed { name, new, stat, old: Box::new(Item::File(old)) }
 }
 
 impl Listing {
@@ -334,7 +355,7 @@ impl Listing {
         below: PathBuf,
         key: Vec<u8>,
         old: OldEntries,
-        scanned: Scanned,
+        entries: Entries,
         crew: &Arc<Crew>,
     ) -> Self {
         let mut listing = Listing {
@@ -348,23 +369,23 @@ impl Listing {
             to_list: VecDeque::new(),
             listed: Queue::new(crew),
         };
-        match scanned {
-            Scanned::Few(entries) => listing.turn(entries),
-            Scanned::Many(names) => listing.names = Some((Arc::new(names), 0)),
+        match entries {
+            Entries::Few(entries) => listing.turn(entries),
+            Entries::Many(names) => listing.names = Some((Arc::new(names), 0)),
         }
         listing
     }
 
     /// The next entry.
-    fn next(&mut self) -> Option<Entry> {
+    fn next(&mut self, keep: &Arc<Keep>) -> Option<Entry> {
         loop {
             if let Some(entry) = self.page.next() {
                 return Some(entry);
             }
             let (names, next) = self.names.as_mut()?;
             while self.pages.jobs() < PAGES_AHEAD && *next < names.pages() {
-                let (names, number) = (names.clone(), *next);
-                self.pages.submit(move || names.page(number));
+                let (names, number, keep) = (names.clone(), *next, keep.clone());
+                self.pages.submit(move || names.page(number, &keep));
                 *next += 1;
             }
             let entries = self.pages.take()?;
@@ -382,11 +403,11 @@ impl Listing {
         self.page = entries.into_iter();
     }
 
-    fn list_ahead(&mut self) {
+    fn list_ahead(&mut self, keep: &Arc<Keep>) {
         while self.listed.jobs() < DIRECTORIES_AHEAD {
             let Some(below) = self.to_list.pop_front() else { break };
-            let tree = self.tree.clone();
-            self.listed.submit(move || scan::scan(&tree, &below));
+            let (tree, keep) = (self.tree.clone(), keep.clone());
+            self.listed.submit(move || scan::scan(&tree, &below, &keep));
         }
     }
 

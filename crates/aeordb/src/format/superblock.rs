@@ -20,8 +20,10 @@ pub const SLOTS: [u64; 2] = [0, 4096];
 pub const DATABASE_START: u64 = 8192;
 /// Where a sealed file's frames start.
 pub const SEALED_START: u64 = SUPERBLOCK_LEN as u64;
-/// Feature bits that a reader must know; none are defined in format version 1.
-pub const REQUIRED_KNOWN: u64 = 0;
+/// Required feature: items have attribute sets.
+pub const EXTENDED: u64 = 1;
+/// Feature bits that a reader must know, and this one does.
+pub const REQUIRED_KNOWN: u64 = EXTENDED;
 
 /// What a file is. The number is what the file stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

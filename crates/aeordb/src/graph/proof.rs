@@ -12,11 +12,14 @@ use std::sync::Arc;
 use crate::crew::Crew;
 use crate::error::{Error, Result};
 use crate::graph::contents::Contents;
-use crate::graph::{Differ, Step, references};
+use crate::graph::reach::contents;
+use crate::graph::{Differ, Step};
 use crate::hash::{DirectoryId, Hash, Kind, VersionId};
 use crate::limits::PATH_LEN_MAX;
 use crate::object::tree::{self, Directories};
-use crate::object::{ChunkRef, Content, FileRecord, Item, Name, Reference, Subdirectory, Version};
+use crate::object::{
+    AttributeSet, ChunkRef, Content, FileRecord, Item, Name, Reference, Subdirectory, Version,
+};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -119,6 +122,8 @@ struct Walk<'a, S> {
     /// nobody can foresee.
     files: HashSet<[u64; 2]>,
     hashers: [RandomState; 2],
+    /// Attribute sets that were looked at, by their numbers.
+    sets: HashSet<u64>,
 }
 
 /// Entries that are not here.
@@ -173,6 +178,7 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
             directories: HashMap::new(),
             files: HashSet::new(),
             hashers: [RandomState::new(), RandomState::new()],
+            sets: HashSet::new(),
         }
     }
 
@@ -200,6 +206,7 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
                     self.close(&mut open, differ.depth());
                     let path = || path_of(&differ, &name);
                     reach(&mut open, &name, 0);
+                    self.set(before.as_ref(), &after).map_err(|error| at(error, path))?;
                     let found = match &after {
                         Item::Directory(directory) => {
                             let looked = self.references(&after);
@@ -294,6 +301,23 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
         Ok(())
     }
 
+    /// The attribute set of an item must be here and sound, and the chunks that it names here.
+    fn set(&mut self, before: Option<&Item>, after: &Item) -> Result<()> {
+        let before = before.and_then(|before| before.attributes().set);
+        let Some(set) = after.attributes().set.filter(|set| before != Some(*set)) else {
+            return Ok(());
+        };
+        let Some(place) = self.store.locate(set.hash())? else {
+            self.missing.note(set.hash());
+            return Ok(());
+        };
+        if !self.sets.insert(place.number) {
+            return Ok(());
+        }
+        let found = AttributeSet::read(self.store, &set)?;
+        found.chunks().try_for_each(|chunk| self.missing.chunk(self.store, &chunk))
+    }
+
     fn file(
         &mut self,
         before: Option<&Item>,
@@ -328,9 +352,9 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
     fn references(&mut self, item: &Item) -> Result<Option<u64>> {
         let Walk { store, watch, missing, .. } = self;
         let mut listed = 0;
-        let proved = references(*store, item, |found| {
+        let proved = contents(*store, item, |found| {
             match found {
-                Reference::List { .. } => watch.check()?,
+                Reference::List { .. } | Reference::Attributes { .. } => watch.check()?,
                 Reference::Chunk { id, len } => {
                     listed += u64::from(len);
                     missing.chunk(*store, &ChunkRef { id: *id, len })?;

@@ -6,15 +6,41 @@ use bytes::Bytes;
 
 use crate::error::Result;
 use crate::graph::{Differ, Step};
-use crate::hash::{DirectoryId, Hash, Kind, VersionId};
+use crate::hash::{AttributesId, DirectoryId, Hash, Kind, VersionId};
 use crate::object::tree::{self, Difference, SystemMap};
-use crate::object::{Item, Reference, Version, list};
+use crate::object::{AttributeSet, Item, Reference, Version, list};
 use crate::store::{Bitmap, Place, ReadEntries};
 use crate::watch::Watch;
 
 /// Shows what an item stands on, from the top down, but for the tree of a directory, which is for
 /// the differ. `found` says whether what an entry leads to is wanted, too; of chunks that is nothing.
 pub fn references<S: ReadEntries + ?Sized>(
+    store: &S,
+    item: &Item,
+    mut found: impl FnMut(Reference<'_>) -> Result<bool>,
+) -> Result<()> {
+    attributes(store, item, &mut found)?;
+    contents(store, item, found)
+}
+
+/// The attribute set of an item, and the chunks that it names.
+fn attributes<S: ReadEntries + ?Sized>(
+    store: &S,
+    item: &Item,
+    mut found: impl FnMut(Reference<'_>) -> Result<bool>,
+) -> Result<()> {
+    let Some(id) = &item.attributes().set else { return Ok(()) };
+    let bytes = store.read(Kind::Attributes, id.hash())?;
+    if found(Reference::Attributes { id, bytes: &bytes })? {
+        for chunk in AttributeSet::decode(&bytes)?.chunks() {
+            found(Reference::Chunk { id: &chunk.id, len: chunk.len })?;
+        }
+    }
+    Ok(())
+}
+
+/// What holds the bytes of an item.
+pub(super) fn contents<S: ReadEntries + ?Sized>(
     store: &S,
     item: &Item,
     found: impl FnMut(Reference<'_>) -> Result<bool>,
@@ -49,6 +75,8 @@ pub struct Reach<'a, S> {
     on_missing: &'a OnMissing<'a>,
     watch: &'a Watch,
     met: Bitmap,
+    /// The set of the last item: its neighbours mostly have the same.
+    last_set: Option<AttributesId>,
 }
 
 impl<'a, S: ReadEntries> Reach<'a, S> {
@@ -64,7 +92,7 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
         on_missing: &'a OnMissing<'a>,
         watch: &'a Watch,
     ) -> Self {
-        Reach { store, on_missing, watch, met }
+        Reach { store, on_missing, watch, met, last_set: None }
     }
 
     /// The numbers of what was met.
@@ -133,20 +161,41 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
         item: &Item,
         mut visit: impl FnMut(&Met<'_>) -> Result<()>,
     ) -> Result<()> {
-        references(self.store, item, |reference| {
-            let (kind, hash) = reference.entry();
-            let (len, bytes) = match reference {
-                Reference::List { bytes, .. } => {
-                    self.watch.check()?;
-                    (bytes.len() as u64, Some(bytes))
-                }
-                Reference::Chunk { len, .. } => (len.into(), None),
-            };
-            match self.meet(kind, hash)? {
-                Some(place) => visit(&Met { kind, hash, place, len, bytes }).map(|()| true),
-                None => Ok(false),
+        self.attributes(item, &mut visit)?;
+        contents(self.store, item, |reference| self.reference(reference, &mut visit))
+    }
+
+    /// The attribute set of an item, and what that leads to.
+    pub fn attributes(
+        &mut self,
+        item: &Item,
+        mut visit: impl FnMut(&Met<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let set = item.attributes().set;
+        if set != self.last_set {
+            attributes(self.store, item, |reference| self.reference(reference, &mut visit))?;
+        }
+        self.last_set = set;
+        Ok(())
+    }
+
+    fn reference(
+        &mut self,
+        reference: Reference<'_>,
+        visit: &mut impl FnMut(&Met<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        let (kind, hash) = reference.entry();
+        let (len, bytes) = match reference {
+            Reference::List { bytes, .. } | Reference::Attributes { bytes, .. } => {
+                self.watch.check()?;
+                (bytes.len() as u64, Some(bytes))
             }
-        })
+            Reference::Chunk { len, .. } => (len.into(), None),
+        };
+        match self.meet(kind, hash)? {
+            Some(place) => visit(&Met { kind, hash, place, len, bytes }).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// The nodes of a system map; the root of zeros is no map.

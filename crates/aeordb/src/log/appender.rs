@@ -22,6 +22,7 @@ use crate::error::{Context, Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::format::commit::Seal;
 use crate::format::run::Record;
+use crate::format::superblock::EXTENDED;
 use crate::hash::{Hash, Kind};
 use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::index::Index;
@@ -60,6 +61,8 @@ pub struct Appender {
     unsettled: bool,
     /// What was restored is safe only once both superblocks lead there.
     superblocks_due: bool,
+    /// Features that a reader must know of what was appended.
+    required: u64,
     reserve: Reserve,
 }
 
@@ -91,6 +94,7 @@ impl Appender {
             broken: false,
             unsettled: true,
             superblocks_due: false,
+            required: 0,
             reserve: Reserve::new(),
         };
         match appender.settle() {
@@ -142,6 +146,23 @@ impl Appender {
         &self.source
     }
 
+    /// Says that what is appended uses these features: no commit comes before a superblock that says
+    /// so.
+    pub fn require(&mut self, features: u64) {
+        self.required |= features;
+    }
+
+    /// Features that a reader must know, of what is committed and what is appended.
+    pub fn required(&self) -> u64 {
+        self.state.superblock.required.get() | self.required
+    }
+
+    fn note(&mut self, kind: Kind) {
+        if kind == Kind::Attributes {
+            self.require(EXTENDED);
+        }
+    }
+
     fn usable(&self) -> Result<()> {
         self.check_latch()?;
         if self.broken {
@@ -158,6 +179,7 @@ impl Appender {
         if self.contains(&hash)? {
             return Ok(false);
         }
+        self.note(kind);
         self.packer.push(kind, hash, encoding);
         self.drain(false)?;
         Ok(true)
@@ -171,6 +193,7 @@ impl Appender {
     /// Adds an entry that is here already, so that it is found in a new place.
     pub fn append_again(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<()> {
         self.usable()?;
+        self.note(kind);
         self.packer.push(kind, hash, encoding);
         self.drain(false)
     }
@@ -178,6 +201,7 @@ impl Appender {
     /// Adds a block as it is. The caller has verified its entries, and that none is here yet.
     pub fn append_block(&mut self, block: &RawBlock) -> Result<()> {
         self.usable()?;
+        block.head.entries.iter().for_each(|entry| self.note(entry.kind));
         self.packer.push_block(block);
         self.drain(false)
     }

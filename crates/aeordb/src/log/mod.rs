@@ -56,6 +56,8 @@ pub struct Published {
     pub root: Root,
     /// The index that finds everything they reach.
     pub index: Arc<Index>,
+    /// Features that whoever reads them must know.
+    pub required: u64,
 }
 
 /// An open file of ours, of any kind.
@@ -202,7 +204,11 @@ impl Log {
         kind: FileKind,
         state: &recover::State,
     ) -> Log {
-        let published = Published { root: state.root.clone(), index: state.index.clone() };
+        let published = Published {
+            root: state.root.clone(),
+            index: state.index.clone(),
+            required: superblock.required.get(),
+        };
         Log {
             superblock,
             kind,
@@ -286,7 +292,8 @@ impl Log {
             let seen = published();
             let pin = Pins::pin(&self.pins, seen.root.epoch)?;
             if published().root.epoch == seen.root.epoch {
-                return Ok(self.view_of(seen.root.clone(), seen.index.clone(), pin));
+                let (root, index) = (seen.root.clone(), seen.index.clone());
+                return Ok(self.view_of(root, index, seen.required, pin));
             }
         }
     }
@@ -295,14 +302,15 @@ impl Log {
     /// nothing that is still packed, and ends with the writer.
     pub fn view_uncommitted(&self, appender: &Appender, root: Root) -> Result<View> {
         let pin = Pins::pin(&self.pins, root.epoch)?;
-        Ok(self.view_of(root, appender.index().clone(), pin))
+        Ok(self.view_of(root, appender.index().clone(), appender.required(), pin))
     }
 
-    fn view_of(&self, root: Root, index: Arc<Index>, pin: Pin) -> View {
+    fn view_of(&self, root: Root, index: Arc<Index>, required: u64, pin: Pin) -> View {
         View {
             source: self.source.clone(),
             index,
             root,
+            required: required | self.below.as_ref().map_or(0, |below| below.view().required),
             damages: self.damages.clone(),
             below: self.below.clone(),
             _pin: Arc::new(pin),
@@ -375,6 +383,7 @@ pub struct View {
     source: Arc<Source>,
     index: Arc<Index>,
     root: Root,
+    required: u64,
     damages: Arc<Vec<Damage>>,
     below: Option<Below>,
     _pin: Arc<Pin>,
@@ -384,6 +393,11 @@ impl View {
     /// The roots of the commit.
     pub fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// Features that whoever reads what the roots reach must know.
+    pub fn required(&self) -> u64 {
+        self.required
     }
 
     /// The index as of the commit.

@@ -38,12 +38,14 @@ pub struct SealedWriter<'a> {
 }
 
 impl<'a> SealedWriter<'a> {
-    /// Starts a file that holds `target`, or leads from `base` to it.
+    /// Starts a file that holds `target`, or leads from `base` to it. Whoever reads it must know the
+    /// features `required`.
     pub fn new(
         out: &'a mut dyn Write,
         crew: Arc<Crew>,
         base: Option<&VersionId>,
         target: &VersionId,
+        required: u64,
     ) -> Result<Self> {
         let kind = if base.is_some() { FileKind::Patch } else { FileKind::Export };
         let mut file_id = [0; 16];
@@ -51,6 +53,7 @@ impl<'a> SealedWriter<'a> {
             *id = *byte;
         }
         let mut superblock = Superblock::new(kind, file_id);
+        superblock.required = required.into();
         superblock.target = *target.0.as_bytes();
         superblock.base = base.map(|base| *base.0.as_bytes()).unwrap_or_default();
         let closing =

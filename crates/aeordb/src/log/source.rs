@@ -334,10 +334,11 @@ impl Source {
         let ordinal = usize::from(place.ordinal);
         let found = block.head.entries.get(ordinal).zip(block.entry(ordinal));
         match found {
-            Some((entry, _)) if entry.kind != kind && entry.hash == *hash => {
-                Err(Error::not_found(format!("{} {hash}", kind.name())))
-            }
-            Some((entry, bytes)) if entry.kind == kind && kind.hash(&bytes) == *hash => Ok(bytes),
+            // What it is has not proved itself before its bytes have.
+            Some((entry, bytes)) if entry.kind.hash(&bytes) == *hash => match entry.kind == kind {
+                true => Ok(bytes),
+                false => Err(Error::not_found(format!("{} {hash}", kind.name()))),
+            },
             _ => {
                 let name = kind.name();
                 Err(self.damaged(place.block, format!("{name} {hash} does not have its hash")))

@@ -4,7 +4,7 @@ mod codec;
 
 use std::collections::BTreeMap;
 
-use crate::hash::{DirectoryId, Hash, ListId};
+use crate::hash::{AttributesId, DirectoryId, Hash, ListId};
 use crate::object::list::ChunkRef;
 
 pub(super) use codec::{decode_totals, encode_totals};
@@ -87,12 +87,14 @@ pub struct Attributes {
     /// Time of the last modification, in nanoseconds since 1970. That of a directory is set by
     /// whoever stores it, never by changes of its entries.
     pub mtime: Option<i64>,
+    /// Owner, flags and extended attributes: an [`AttributeSet`](crate::object::AttributeSet).
+    pub set: Option<AttributesId>,
 }
 
 impl Attributes {
     /// Those that every file system has, and no others.
     pub fn new(mode: u32, mtime: i64) -> Attributes {
-        Attributes { mode: Some(mode), mtime: Some(mtime) }
+        Attributes { mode: Some(mode), mtime: Some(mtime), set: None }
     }
 
     /// Those of them that a symbolic link can have.
@@ -183,6 +185,17 @@ impl Item {
             Item::Symlink(link) => &link.attributes,
             Item::Directory(directory) => &directory.attributes,
         }
+    }
+
+    /// The item without owner, flags and extended attributes.
+    pub fn without_set(mut self) -> Item {
+        let attributes = match &mut self {
+            Item::File(file) => &mut file.attributes,
+            Item::Symlink(link) => &mut link.attributes,
+            Item::Directory(directory) => &mut directory.attributes,
+        };
+        attributes.set = None;
+        self
     }
 
     /// What the item adds to the totals of its directory.

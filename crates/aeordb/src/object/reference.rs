@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::hash::{ChunkId, Hash, Kind, ListId};
+use crate::hash::{AttributesId, ChunkId, Hash, Kind, ListId};
 
 /// An entry that an item names, or that something it names leads to.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,13 @@ pub enum Reference<'a> {
     List {
         /// Its name.
         id: &'a ListId,
+        /// Its encoding.
+        bytes: &'a Bytes,
+    },
+    /// The attribute set of the item.
+    Attributes {
+        /// Its name.
+        id: &'a AttributesId,
         /// Its encoding.
         bytes: &'a Bytes,
     },
@@ -28,6 +35,7 @@ impl<'a> Reference<'a> {
     pub fn entry(&self) -> (Kind, &'a Hash) {
         match self {
             Reference::List { id, .. } => (Kind::List, &id.0),
+            Reference::Attributes { id, .. } => (Kind::Attributes, &id.0),
             Reference::Chunk { id, .. } => (Kind::Chunk, &id.0),
         }
     }

@@ -49,7 +49,7 @@ impl<'w, 'd> Entries<'w, 'd> {
             match kind {
                 Kind::Version => self.versions.push((found.at, *hash)),
                 Kind::System => self.maps.push((found.at, *hash)),
-                Kind::Chunk | Kind::List | Kind::Directory => {}
+                Kind::Chunk | Kind::List | Kind::Directory | Kind::Attributes => {}
             }
         }
         let appender = self.writer.entries();

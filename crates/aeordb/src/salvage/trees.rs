@@ -10,7 +10,7 @@ use crate::hash::{DirectoryId, Hash, Kind};
 use crate::limits::DEPTH_MAX;
 use crate::object::list::ListNode;
 use crate::object::tree::{self, Builder, Directories, Node};
-use crate::object::{ChunkRef, Content, Item, Name, Path, Subdirectory, Totals};
+use crate::object::{AttributeSet, ChunkRef, Content, Item, Name, Path, Subdirectory, Totals};
 use crate::salvage::entries::Entries;
 use crate::salvage::{LOST_MAX, Part};
 use crate::watch::Watch;
@@ -32,6 +32,8 @@ enum Loss {
     Below(Vec<u8>, Hash),
     /// A node: names that nobody knows.
     Names,
+    /// The attribute set of what has this name.
+    Attributes(Vec<u8>),
 }
 
 /// Trees that were judged.
@@ -41,6 +43,8 @@ pub struct Trees {
     broken: HashMap<Hash, Rest>,
     /// Lists whose chunks were looked for, and whether all are there.
     lists: HashMap<Hash, bool>,
+    /// Attribute sets that were looked for, and whether all of them is there.
+    sets: HashMap<Hash, bool>,
     /// Losses that are remembered.
     losses: usize,
 }
@@ -83,7 +87,13 @@ impl Trees {
             && let Some(open) = stack.last_mut()
         {
             watch.check()?;
-            match open.next(entries)? {
+            let step = open.next(entries)?;
+            if let Step::Entry(name, item) = &step
+                && !has_set(&mut self.sets, item, entries)?
+            {
+                open.lose(Loss::Attributes(name.clone()));
+            }
+            match step {
                 Step::Unreadable(name) => open.lose(Loss::File(name)),
                 Step::Entry(_, Item::Symlink(_)) => {}
                 Step::Entry(name, Item::File(record)) => {
@@ -157,7 +167,8 @@ impl Trees {
         loop {
             watch.check()?;
             let (name, item) = match open.next(entries)? {
-                Step::Entry(name, item) => (name, item),
+                Step::Entry(name, item) if has_set(&mut self.sets, &item, entries)? => (name, item),
+                Step::Entry(name, item) => (name, item.without_set()),
                 Step::Unreadable(_) => continue,
                 Step::End => break,
             };
@@ -250,6 +261,11 @@ impl Trees {
                         lost.push((path.clone(), Part::Names));
                         continue;
                     }
+                    Loss::Attributes(name) => {
+                        let at = Name::new(name).and_then(|name| path.join(&name));
+                        lost.push((at.unwrap_or_else(|_| path.clone()), Part::Attributes));
+                        continue;
+                    }
                     Loss::File(name) => (name, None),
                     Loss::Below(name, below) => (name, Some(*below)),
                 };
@@ -316,6 +332,27 @@ fn have_all(chunks: &[ChunkRef], entries: &mut Entries<'_, '_>) -> Result<bool> 
         }
     }
     Ok(true)
+}
+
+/// Whether the attribute set of an item, if it has one, and the chunks that it names can be had.
+fn has_set(
+    known: &mut HashMap<Hash, bool>,
+    item: &Item,
+    entries: &mut Entries<'_, '_>,
+) -> Result<bool> {
+    let Some(set) = item.attributes().set else { return Ok(true) };
+    if let Some(known) = known.get(set.hash()) {
+        return Ok(*known);
+    }
+    let bytes = entries.get(Kind::Attributes, set.hash())?;
+    let has = match bytes.map(|bytes| AttributeSet::decode(&bytes)).transpose() {
+        Ok(Some(set)) => have_all(&set.chunks().collect::<Vec<_>>(), entries)?,
+        Ok(None) => false,
+        Err(error @ Error::Newer { .. }) => return Err(error),
+        Err(_) => false,
+    };
+    known.insert(*set.hash(), has);
+    Ok(has)
 }
 
 /// A node of a list; `None` if it cannot be had.

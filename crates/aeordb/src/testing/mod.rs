@@ -28,7 +28,7 @@ use crate::object::{AttributeSet, Item, Name, Path, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("superblock", superblock),
     ("block", block_frame),
     ("run_page", run_page),

@@ -10,7 +10,7 @@ use aeordb::hash::Kind;
 use aeordb::limits::INLINE_CHUNKS_MAX;
 use aeordb::log::frames::Seen;
 use aeordb::media::{MemoryMedia, SimulatedDisk};
-use aeordb::object::chunker;
+use aeordb::object::{AttributeSet, Owner, XattrValue, chunker};
 use aeordb::store::{AppendEntries, ReadEntries};
 use aeordb::testing::{Mutations, TARGETS, reseal};
 
@@ -44,7 +44,30 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     for path in ["/", "/a/b", "/caf\u{e9}/x", "/..", "relative"] {
         seeds.add("path", path.as_bytes());
     }
+    for set in attribute_sets() {
+        seeds.add("attributes", &set.encode().unwrap());
+    }
     seeds.0
+}
+
+/// Sets with each of the fields, and with all.
+fn attribute_sets() -> Vec<AttributeSet> {
+    let owner =
+        Owner { user: 1000, group: 50, user_name: b"ada".to_vec(), group_name: b"staff".to_vec() };
+    let chunk = aeordb::object::ChunkRef { id: aeordb::hash::ChunkId::of(b"long"), len: 700 };
+    let xattrs = [
+        (b"system.posix_acl_access".to_vec(), XattrValue::Inline(vec![2; 44])),
+        (b"user.comment".to_vec(), XattrValue::Inline(b"text".to_vec())),
+        (b"user.long".to_vec(), XattrValue::Chunk(chunk)),
+    ];
+    let whole = AttributeSet { owner: Some(owner), flags: 4, xattrs: xattrs.into() };
+    let none = AttributeSet::default();
+    vec![
+        AttributeSet { owner: whole.owner.clone(), ..none.clone() },
+        AttributeSet { flags: 2, ..none.clone() },
+        AttributeSet { xattrs: whole.xattrs.clone(), ..none },
+        whole,
+    ]
 }
 
 /// A database with a file whose chunks are in a tree of lists.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::db::{Database, FileKind, Options};
-use aeordb::files::{self, GetOptions, PutOptions, Source};
+use aeordb::files::{self, GetOptions, KeepOptions, PutOptions, Source};
 use aeordb::hash::{Hash, VersionId};
 use aeordb::object::{Item, Path};
 use aeordb::watch::Watch;
@@ -112,7 +112,7 @@ fn the_tree_of_the_golden_database_still_makes_the_same_version() {
     let path = directory.path().join("new.aeordb");
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
     let sources = vec![Source::Path(tree)];
-    let options = PutOptions::default();
+    let options = PutOptions { keep: KeepOptions::NOTHING, ..PutOptions::default() };
     let report = files::put(&database, sources, &Path::root(), true, &options, &watch).unwrap();
     assert_eq!(report.version, version(ZERO));
 }

@@ -21,7 +21,7 @@ const OF_A_SUPERBLOCK: [(&str, usize, u8); 5] = [
     ("the format version", 8, 2),
     ("the kind of file", 12, 9),
     ("a reserved field", 14, 1),
-    ("a required feature", 16, 1),
+    ("a required feature", 16, 2),
     ("a reserved field at the end", 200, 1),
 ];
 
@@ -110,7 +110,7 @@ fn what_a_newer_program_wrote_into_a_database_is_named_as_such_and_left_alone() 
 fn one_superblock_of_a_newer_program_is_not_passed_over_for_the_older_one() {
     for slot in [0, 4096] {
         let mut bytes = database();
-        bytes[slot + 16] = 1;
+        bytes[slot + 16] = 2;
         let error = read(&SimulatedDisk::new(reseal(&bytes))).err().unwrap();
         assert!(is_newer(&error), "slot at {slot}: {error}");
     }
@@ -164,8 +164,8 @@ const VERSIONS: [(&str, Make); 6] = [
         bytes[0] = 2;
         store.append(Kind::Version, &bytes).map(VersionId)
     }),
-    ("a type of item", |store| tree(store, &leaf(&[4, 0]))),
-    ("an owner", |store| tree(store, &leaf(&[1, 0x40, 0, 0]))),
+    ("a type of item", |store| tree(store, &leaf(&[9, 0]))),
+    ("a field", |store| tree(store, &leaf(&[1, 0x80, 0x20, 0]))),
     ("a field of a link", |store| tree(store, &leaf(&[2, 1, 1, b'x']))),
     ("a level of a directory", |store| tree(store, &[16, 1, 2, 3])),
     ("a level of a list", |store| {

@@ -135,6 +135,7 @@ impl Original {
                         && match lost.part {
                             Part::File => lost.path == *path,
                             Part::Directory | Part::Names => lost.path.contains(path),
+                            Part::Attributes => false,
                         }
                 });
                 assert!(said, "{what}: {path} of {was} is gone, and nobody says so: {report:?}");

@@ -89,6 +89,8 @@ pub struct Head {
     pub base: Option<VersionId>,
     /// The version that it holds or leads to.
     pub target: VersionId,
+    /// Features that whoever reads it must know.
+    pub required: u64,
 }
 
 impl Head {
@@ -97,7 +99,8 @@ impl Head {
         let kind = superblock.file_kind().unwrap_or(FileKind::Export);
         let base = (kind == FileKind::Patch).then(|| VersionId(Hash::new(superblock.base)));
         let target = VersionId(Hash::new(superblock.target));
-        Head { name: name.into(), kind, base, target }
+        let required = superblock.required.get();
+        Head { name: name.into(), kind, base, target, required }
     }
 
     /// Reads the head of a file; `None` if it is not a sealed file.

@@ -74,6 +74,7 @@ pub fn copy(
     watch: &Watch,
 ) -> Result<Copied> {
     let superblock = stream.superblock();
+    writer.entries().require(superblock.required.get());
     let crew = writer.database().crew().clone();
     let copy = Copy {
         base: VersionId(Hash::new(superblock.base)),

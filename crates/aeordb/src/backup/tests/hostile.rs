@@ -81,7 +81,7 @@ impl Forge {
     pub(super) fn seal_as_full(&self, totals: Totals) -> Vec<u8> {
         let mut out = Vec::new();
         let crew = Arc::new(crate::crew::Crew::new(1));
-        let mut writer = SealedWriter::new(&mut out, crew, None, &self.target).unwrap();
+        let mut writer = SealedWriter::new(&mut out, crew, None, &self.target, 0).unwrap();
         for (kind, bytes) in &self.entries {
             writer.push(*kind, kind.hash(bytes), bytes).unwrap();
         }
@@ -97,7 +97,8 @@ impl Forge {
     fn seal_with(&self, more: impl FnOnce(&mut SealedWriter<'_>)) -> Vec<u8> {
         let mut out = Vec::new();
         let crew = Arc::new(crate::crew::Crew::new(1));
-        let mut writer = SealedWriter::new(&mut out, crew, Some(&self.base), &self.target).unwrap();
+        let mut writer =
+            SealedWriter::new(&mut out, crew, Some(&self.base), &self.target, 0).unwrap();
         let mut list = ChangeListWriter::default();
         for change in &self.changes {
             assert!(list.push(change).unwrap().is_none());
@@ -295,7 +296,7 @@ fn a_version_or_a_tree_of_a_newer_program_is_not_called_damaged() {
         (Kind::Version, b"no version".to_vec()),
         (Kind::Directory, vec![16]),
         (Kind::Directory, b"\0\x01a\x02\x09\0".to_vec()),
-        (Kind::Directory, b"\0\x01a\x04\x01\x40\0\0".to_vec()),
+        (Kind::Directory, b"\0\x01a\x04\x01\x80\x20\0".to_vec()),
     ];
     for (kind, bytes) in newer {
         let (database, mut forge) = scene();
@@ -585,7 +586,7 @@ fn full_exports_with_counts_that_lie_are_refused() {
     ] {
         let mut out = Vec::new();
         let crew = Arc::new(crate::crew::Crew::new(1));
-        let mut writer = SealedWriter::new(&mut out, crew, None, &a).unwrap();
+        let mut writer = SealedWriter::new(&mut out, crew, None, &a, 0).unwrap();
         writer.push(Kind::Version, a.0, &reader.version(&a).unwrap().encode()).unwrap();
         let forge = Forge::honest(&source, Version::empty().id(), a);
         for (kind, bytes) in &forge.entries[1..] {

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::OnceLock;
@@ -17,6 +17,7 @@ use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use super::attributes::{Lacks, System, mtime_of};
 use super::directory::Directory;
 use super::names::Names;
+use super::sets::{self, Extra};
 use crate::error::{Context, Error, Result};
 use crate::files::temporary;
 use crate::media::file::leavings;
@@ -38,6 +39,10 @@ pub struct Place {
     system: &'static System,
     /// What it held when a name was first found to be there.
     names: OnceLock<Names>,
+    /// What is made in it gets access control lists that nobody gave it.
+    gives_lists: OnceLock<bool>,
+    /// It may have got such lists itself.
+    has_lists: bool,
 }
 
 impl Place {
@@ -65,7 +70,8 @@ impl Place {
     }
 
     fn new(directory: Directory, path: PathBuf, system: &'static System) -> Place {
-        Place { directory, path, system, names: OnceLock::new() }
+        let (names, gives_lists) = (OnceLock::new(), OnceLock::new());
+        Place { directory, path, system, names, gives_lists, has_lists: false }
     }
 
     /// Opens the directory that the file `path` is in, and the file's name.
@@ -123,7 +129,13 @@ impl Place {
             Err(Errno::EEXIST) => return Err(self.exists(name)),
             made => made.and_then(|()| open()),
         };
-        Ok(Place::new(opened.context(what)?, self.path_of(name), self.system))
+        let place = Place::new(opened.context(what)?, self.path_of(name), self.system);
+        Ok(Place { has_lists: self.gives_lists(), ..place })
+    }
+
+    fn gives_lists(&self) -> bool {
+        let look = || self.directory.handle().is_ok_and(sets::has_default_list);
+        *self.gives_lists.get_or_init(look)
     }
 
     fn remove(&self, name: &Name) -> nix::Result<()> {
@@ -208,13 +220,25 @@ impl Place {
 
     /// Makes the symbolic link `name`. With `replace` it takes the place of a file or link that is
     /// there.
-    pub fn link(&self, name: &Name, link: &Symlink, replace: bool) -> Result<Lacks> {
+    pub fn link(
+        &self,
+        name: &Name,
+        link: &Symlink,
+        extra: &Extra<'_>,
+        replace: bool,
+        lacks: &mut Lacks,
+    ) -> Result<()> {
         let what = || format!("making link {}", self.path_of(name).display());
         let handle = self.directory.handle().context(what)?;
         let make = |name: &Name| symlinkat(link.target.as_slice(), handle, name.as_bytes());
-        let attribute = |name| self.system.set_of_link((handle, name), &link.attributes);
+        let attribute = |name: &Name, lacks: &mut Lacks| {
+            self.system.set_of_link((handle, name), &link.attributes, extra, lacks);
+        };
         match make(name) {
-            Ok(()) => return Ok(attribute(name)),
+            Ok(()) => {
+                attribute(name, lacks);
+                return Ok(());
+            }
             Err(Errno::EEXIST) if replace && !self.is_directory(name) => {
                 self.check_spelling(name)?
             }
@@ -227,9 +251,8 @@ impl Place {
                 Err(Errno::EEXIST) => {}
                 made => {
                     made.context(what)?;
-                    let lacks = attribute(&temporary);
-                    Unkept::new(self, temporary).rename(name).context(what)?;
-                    return Ok(lacks);
+                    attribute(&temporary, lacks);
+                    return Unkept::new(self, temporary).rename(name).context(what);
                 }
             }
         }
@@ -243,13 +266,33 @@ impl Place {
         Ok(Attributes::new(mode.bits(), mtime_of(&found)))
     }
 
-    /// Gives the directory its attributes. Without a mode it has the one that it had.
-    pub fn set_attributes(&self, attributes: &Attributes) -> Lacks {
+    /// Gives the directory its attributes and what its set says. Without a mode it has the one that
+    /// it had.
+    pub fn set_attributes(&self, attributes: &Attributes, extra: &Extra<'_>, lacks: &mut Lacks) {
         let before = self.directory.mode_before.map(|mode| mode.bits());
         let attributes = Attributes { mode: attributes.mode.or(before), ..attributes.clone() };
         match self.directory.handle() {
-            Ok(handle) => self.system.set(handle, &attributes),
-            Err(errno) => Lacks::both(errno),
+            Ok(handle) => {
+                if self.has_lists {
+                    extra.remove_lists(handle);
+                }
+                self.system.set(handle, &attributes, extra, true, lacks);
+                extra.set_flags(handle, lacks);
+            }
+            Err(errno) => *lacks = Lacks::both(errno),
+        }
+    }
+
+    /// Sets the flags of the file `name`, if it has any.
+    fn set_flags(&self, name: &Name, extra: &Extra<'_>, lacks: &mut Lacks) {
+        if extra.flags() == 0 {
+            return;
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let handle = self.directory.handle();
+        match handle.and_then(|handle| openat(handle, name.as_bytes(), flags, Mode::empty())) {
+            Ok(file) => extra.set_flags(file.as_fd(), lacks),
+            Err(errno) => lacks.count("flags", errno.desc()),
         }
     }
 }
@@ -278,20 +321,36 @@ impl NewFile<'_> {
         &mut self.file
     }
 
-    /// Gives the file its attributes and its name.
-    pub fn keep(self, attributes: &Attributes) -> Result<Lacks> {
+    /// Gives the file its attributes, what its set says, and its name. It gets setuid and setgid
+    /// bits only with `set_ids` or with the owner that it had.
+    pub fn keep(
+        self,
+        attributes: &Attributes,
+        extra: &Extra<'_>,
+        set_ids: bool,
+        lacks: &mut Lacks,
+    ) -> Result<()> {
         let NewFile { file, mut unkept, replaces } = self;
         let (place, own) = (unkept.place, &unkept.name);
         let shown = place.path_of(replaces.as_ref().unwrap_or(own));
         let what = || format!("finishing file {}", shown.display());
-        let mut lacks = place.system.set(&file, attributes);
-        let at = (place.directory.handle().context(what)?, own);
-        place.system.close_keeping(file, at, attributes, &mut lacks).context(what)?;
-        match replaces {
-            Some(name) => unkept.rename(&name).context(what)?,
-            None => unkept.kept = true,
+        if place.gives_lists() {
+            extra.remove_lists(file.as_fd());
         }
-        Ok(lacks)
+        place.system.set(&file, attributes, extra, set_ids, lacks);
+        let at = (place.directory.handle().context(what)?, own);
+        place.system.close_keeping(file, at, attributes, lacks).context(what)?;
+        match replaces {
+            Some(name) => {
+                unkept.rename(&name).context(what)?;
+                place.set_flags(&name, extra, lacks);
+            }
+            None => {
+                unkept.kept = true;
+                place.set_flags(&unkept.name, extra, lacks);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use super::attributes::Lacks;
 use super::place::NewFile;
 use super::{Filling, Shared};
 use crate::error::{Context, Error, Result};
@@ -14,7 +15,6 @@ pub const BATCH_LEN_TARGET: u64 = 2 * 1024 * 1024;
 pub const BATCH_FILES_MAX: usize = 256;
 
 const MODE_DEFAULT: u32 = 0o644;
-const SET_IDS: u32 = 0o6000;
 
 /// A file that is to be written.
 pub struct Job {
@@ -38,16 +38,13 @@ pub fn restore_all(shared: &Shared, jobs: Vec<Job>) -> Result<()> {
 pub fn restore(shared: &Shared, job: &Job) -> Result<()> {
     shared.check()?;
     let Job { filling, name, record, .. } = job;
-    let mut mode = record.attributes.mode.unwrap_or(MODE_DEFAULT);
-    if mode & SET_IDS != 0 && !shared.options.set_ids {
-        mode &= !SET_IDS;
-        let shown = filling.place.path_of(name);
-        shared.watch.warn(format!("{}: without its setuid and setgid bits", shown.display()));
-    }
+    let mode = record.attributes.mode.unwrap_or(MODE_DEFAULT);
+    let attributes = Attributes { mode: Some(mode), ..record.attributes.clone() };
     let mut file = filling.place.create(name, mode, shared.replace())?;
     fill(shared, job, &mut file)?;
-    let attributes = Attributes { mode: Some(mode), ..record.attributes.clone() };
-    let lacks = file.keep(&attributes)?;
+    let mut lacks = Lacks::default();
+    let extra = shared.sets.of(attributes.set.as_ref(), &mut lacks);
+    file.keep(&attributes, &extra, shared.options.set_ids, &mut lacks)?;
     shared.lacking(&filling.place.path_of(name), &lacks);
     shared.done(record.size);
     Ok(())

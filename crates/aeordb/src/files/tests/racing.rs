@@ -11,6 +11,7 @@ use nix::fcntl::AT_FDCWD;
 use super::{Desk, trees};
 use crate::files::PutOptions;
 use crate::files::beneath::Tree;
+use crate::files::extended::{Keep, KeepOptions};
 use crate::files::read::{Wanted, read_small};
 
 #[test]
@@ -130,9 +131,10 @@ fn a_file_that_grew_since_it_was_listed_is_stored_whole() {
     let wanted =
         || Wanted { tree: tree.clone(), below: "file".into(), name: b"file".to_vec(), old: None };
     // Listed as small, it is handed on to what reads in pieces.
-    assert!(read_small(wanted()).outcome.unwrap().is_none());
+    let keep = Keep::new(KeepOptions::ALL);
+    assert!(read_small(wanted(), &keep).outcome.unwrap().is_none());
     fs::write(place.path().join("file"), &bytes[..1000]).unwrap();
-    assert_eq!(read_small(wanted()).outcome.unwrap().unwrap().bytes, &bytes[..1000]);
+    assert_eq!(read_small(wanted(), &keep).outcome.unwrap().unwrap().bytes, &bytes[..1000]);
 }
 
 #[test]

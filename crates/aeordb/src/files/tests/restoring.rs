@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Desk, at, trees};
 use crate::error::Error;
-use crate::files::{GetOptions, Overwrite, PutOptions, get};
+use crate::files::{GetOptions, KeepOptions, Overwrite, PutOptions, Wanted, get};
 use crate::watch::Watch;
 
 /// A desk with `/d/file`, `/link` and `/top`.
@@ -23,7 +23,9 @@ fn desk() -> (tempfile::TempDir, Desk) {
     (place, desk)
 }
 
-const REPLACE: GetOptions = GetOptions { overwrite: Overwrite::Replace, set_ids: false };
+fn replace() -> GetOptions {
+    GetOptions { overwrite: Overwrite::Replace, ..GetOptions::default() }
+}
 
 #[test]
 fn a_place_that_is_taken_is_refused() {
@@ -33,7 +35,7 @@ fn a_place_that_is_taken_is_refused() {
     assert!(matches!(desk.get_with("/", &out, &GetOptions::default()), Err(Error::Exists(_))));
     let top = out.join("top");
     assert!(matches!(desk.get_with("/top", &top, &GetOptions::default()), Err(Error::Exists(_))));
-    assert!(matches!(desk.get_with("/", &top, &REPLACE), Err(Error::Exists(_))));
+    assert!(matches!(desk.get_with("/", &top, &replace()), Err(Error::Exists(_))));
     assert_eq!(fs::read(&top).unwrap(), b"top");
 }
 
@@ -48,7 +50,7 @@ fn what_is_there_is_replaced_where_that_is_asked_for() {
     symlink("/", out.join("d")).unwrap();
     fs::remove_file(out.join("link")).unwrap();
     fs::write(out.join("link"), "a file").unwrap();
-    let report = desk.get_with("/", &out, &REPLACE).unwrap();
+    let report = desk.get_with("/", &out, &replace()).unwrap();
     assert_eq!((report.files, report.failed), (3, 0));
     assert_eq!(trees::all(&out), sound);
 }
@@ -60,7 +62,7 @@ fn what_cannot_be_restored_is_said_and_the_rest_is_restored() {
     fs::create_dir_all(out.join("top/full")).unwrap();
     let reader = desk.database.reader().unwrap();
     let watch = Arc::new(Watch::new());
-    let report = get(&reader, &reader.head(), &at("/"), &out, &REPLACE, &watch).unwrap();
+    let report = get(&reader, &reader.head(), &at("/"), &out, &replace(), &watch).unwrap();
     assert_eq!((report.files, report.failed, report.damaged), (2, 1, 0));
     let warnings = watch.take_warnings();
     assert!(warnings[0].contains("top: not restored"), "{warnings:?}");
@@ -79,7 +81,7 @@ fn a_file_lands_in_a_directory_that_ends_with_a_slash() {
 }
 
 #[test]
-fn bits_that_give_rights_come_back_only_when_asked_for() {
+fn bits_that_give_rights_come_back_with_the_owner_or_when_asked_for() {
     let place = tempfile::tempdir().unwrap();
     let local = place.path().join("local");
     fs::create_dir(&local).unwrap();
@@ -89,8 +91,13 @@ fn bits_that_give_rights_come_back_only_when_asked_for() {
     desk.put(&local);
     let mode = |name: &str| fs::metadata(place.path().join(name)).unwrap().mode() & 0o7777;
     desk.get(&place.path().join("plain"));
-    assert_eq!(mode("plain/program"), 0o755);
-    let options = GetOptions { set_ids: true, ..GetOptions::default() };
+    assert_eq!(mode("plain/program"), 0o4755);
+    let keep = KeepOptions { owner: false, ..KeepOptions::ALL };
+    let wanted = Wanted { keep, ..Wanted::default() };
+    let mut options = GetOptions { wanted, ..GetOptions::default() };
+    desk.get_with("/", &place.path().join("without"), &options).unwrap();
+    assert_eq!(mode("without/program"), 0o755);
+    options.set_ids = true;
     desk.get_with("/", &place.path().join("whole"), &options).unwrap();
     assert_eq!(mode("whole/program"), 0o4755);
 }
@@ -177,7 +184,7 @@ fn a_place_that_holds_something_keeps_its_mode_and_time() {
         fs::set_permissions(&out, fs::Permissions::from_mode(mode)).unwrap();
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
         fs::File::open(&out).unwrap().set_modified(time).unwrap();
-        desk.get_with("/d", &out, &REPLACE).unwrap();
+        desk.get_with("/d", &out, &replace()).unwrap();
         assert_eq!(look(), (mode, seconds as i64, 0));
     }
 }
@@ -195,7 +202,8 @@ fn what_is_in_the_way_is_named_for_what_it_is() {
     };
     let plain = &GetOptions::default();
     assert_eq!(refused("/", &out, plain), "out, which is not empty,");
-    for options in [plain, &REPLACE] {
+    let force = replace();
+    for options in [plain, &force] {
         assert_eq!(refused("/", &link, options), "link, which is a symbolic link,");
         assert_eq!(refused("/", &out.join("top"), options), "top, which is not a directory,");
         assert_eq!(refused("/top", &out.join("d"), options), "d, which is a directory,");
@@ -204,5 +212,5 @@ fn what_is_in_the_way_is_named_for_what_it_is() {
     // A slash says that the link is to be followed.
     let mut inside = link.into_os_string();
     inside.push("/");
-    desk.get_with("/", inside.as_ref(), &REPLACE).unwrap();
+    desk.get_with("/", inside.as_ref(), &replace()).unwrap();
 }

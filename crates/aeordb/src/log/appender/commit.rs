@@ -109,6 +109,7 @@ impl Appender {
         mut root: Root,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Root> {
+        self.write_features()?;
         let checkpoint_at =
             checkpoint.as_ref().map(|checkpoint| self.write_checkpoint(checkpoint)).transpose()?;
         root.sequence = self.next(self.state.root.sequence)?;
@@ -153,7 +154,11 @@ impl Appender {
     }
 
     fn publish(&self) {
-        let published = Published { root: self.state.root.clone(), index: self.index.clone() };
+        let published = Published {
+            root: self.state.root.clone(),
+            index: self.index.clone(),
+            required: self.state.superblock.required.get(),
+        };
         *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
     }
 
@@ -166,6 +171,21 @@ impl Appender {
         self.write_next_slot(superblock)?;
         self.reserve.unproven = 0;
         Ok(())
+    }
+
+    /// Says in a superblock which features whoever reads what comes must know, if none says so yet.
+    fn write_features(&mut self) -> Result<()> {
+        let before = self.state.superblock;
+        let required = self.required();
+        if before.required.get() == required {
+            return Ok(());
+        }
+        self.state.superblock.required = required.into();
+        let written = self.write_superblock();
+        if written.is_err() {
+            self.state.superblock = before;
+        }
+        written
     }
 
     /// Writes what the sound superblock says to the slot of the one that was lost.

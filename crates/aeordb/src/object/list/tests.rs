@@ -29,6 +29,7 @@ fn verify(store: &MemoryStore, content: &Content, size: u64) -> Result<(u64, Vec
     verify_list(store, content, size, |found| {
         match found {
             Reference::List { .. } => nodes += 1,
+            Reference::Attributes { .. } => unreachable!("no list has one"),
             Reference::Chunk { id, len } => chunks.push(ChunkRef { id: *id, len }),
         }
         Ok(true)

@@ -1,7 +1,8 @@
 //! The canonical encoding of items.
 //!
 //! An item is a type byte, a bit mask of the optional fields that are there, the fields that are
-//! always there, the optional fields in the order of their bits, and for a file its chunk list.
+//! always there, the optional fields in the order of their bits (the attribute set after the time),
+//! and for a file its chunk list.
 //! Nothing that follows from the rest is stored: the content hash of a file of one chunk is the
 //! chunk's id, its length is the file's.
 
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::{Attributes, Content, FileRecord, Item, MODE_MAX, Subdirectory, Symlink, Totals};
 use crate::error::{Error, Result};
-use crate::hash::{ChunkId, DirectoryId, ListId};
+use crate::hash::{AttributesId, ChunkId, DirectoryId, ListId};
 use crate::limits::{
     CHUNK_LEN_MAX, CHUNK_LEN_MIN, CONTENT_TYPE_LEN_MAX, FILE_LEN_MAX, INLINE_CHUNKS_MAX,
     METADATA_LEN_MAX, METADATA_PAIRS_MAX, SYMLINK_LEN_MAX, VALUE_LEN_MAX,
@@ -25,8 +26,7 @@ pub(super) mod kind {
     pub const DIRECTORY: u8 = 3;
 }
 
-/// Bits of the mask. Reserved for what later versions may keep: 6 owner, 7 extended attributes,
-/// 8 access control list. A reader that does not know a bit cannot read the item.
+/// Bits of the mask. A reader that does not know a bit cannot read the item.
 mod field {
     pub const MODE: u64 = 1;
     pub const MTIME: u64 = 1 << 1;
@@ -34,17 +34,18 @@ mod field {
     pub const METADATA: u64 = 1 << 3;
     pub const CONTENT_HASH: u64 = 1 << 4;
     pub const CHUNK_LIST: u64 = 1 << 5;
+    pub const SET: u64 = 1 << 6;
 
-    pub const OF_FILE: u64 = MODE | MTIME | CONTENT_TYPE | METADATA | CONTENT_HASH | CHUNK_LIST;
-    pub const OF_SYMLINK: u64 = MTIME;
-    pub const OF_DIRECTORY: u64 = MODE | MTIME;
+    pub const OF_FILE: u64 = OF_DIRECTORY | CONTENT_TYPE | METADATA | CONTENT_HASH | CHUNK_LIST;
+    pub const OF_SYMLINK: u64 = MTIME | SET;
+    pub const OF_DIRECTORY: u64 = MODE | MTIME | SET;
 }
 
 // Every item fits a tree entry, with room for the fields that are reserved.
 const _: () = assert!(
-    METADATA_LEN_MAX + 6 * METADATA_PAIRS_MAX + CONTENT_TYPE_LEN_MAX + 40 * INLINE_CHUNKS_MAX + 64
+    METADATA_LEN_MAX + 6 * METADATA_PAIRS_MAX + CONTENT_TYPE_LEN_MAX + 40 * INLINE_CHUNKS_MAX + 96
         < VALUE_LEN_MAX
-        && SYMLINK_LEN_MAX + 64 < VALUE_LEN_MAX
+        && SYMLINK_LEN_MAX + 96 < VALUE_LEN_MAX
 );
 
 impl Item {
@@ -100,7 +101,7 @@ fn limit(what: &str, limit: usize, found: usize) -> Error {
 }
 
 fn encode_attributes(attributes: &Attributes, encoder: &mut Encoder) -> Result<()> {
-    let Attributes { mode, mtime } = *attributes;
+    let Attributes { mode, mtime, set } = *attributes;
     if let Some(mode) = mode {
         if mode > MODE_MAX {
             return Err(Error::invalid(format!("mode {mode:o} is more than permission bits")));
@@ -109,6 +110,9 @@ fn encode_attributes(attributes: &Attributes, encoder: &mut Encoder) -> Result<(
     }
     if let Some(mtime) = mtime {
         encoder.i64(mtime);
+    }
+    if let Some(set) = set {
+        encoder.hash(set.hash());
     }
     Ok(())
 }
@@ -221,10 +225,11 @@ pub(in crate::object) fn encode_totals(totals: &Totals, encoder: &mut Encoder) {
 }
 
 fn attribute_bits(attributes: &Attributes) -> u64 {
-    let Attributes { mode, mtime } = attributes;
+    let Attributes { mode, mtime, set } = attributes;
     let mode = if mode.is_some() { field::MODE } else { 0 };
     let mtime = if mtime.is_some() { field::MTIME } else { 0 };
-    mode | mtime
+    let set = if set.is_some() { field::SET } else { 0 };
+    mode | mtime | set
 }
 
 fn decode_head(decoder: &mut Decoder) -> Result<(u8, u64)> {
@@ -265,7 +270,8 @@ fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<Attributes> {
         None
     };
     let mtime = if mask & field::MTIME != 0 { Some(decoder.i64()?) } else { None };
-    Ok(Attributes { mode, mtime })
+    let set = if mask & field::SET != 0 { Some(AttributesId(decoder.hash()?)) } else { None };
+    Ok(Attributes { mode, mtime, set })
 }
 
 fn decode_file(decoder: &mut Decoder, mask: u64) -> Result<FileRecord> {

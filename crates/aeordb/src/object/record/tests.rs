@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::codec::kind;
 use super::*;
-use crate::hash::{ChunkId, DirectoryId};
+use crate::hash::{AttributesId, ChunkId, DirectoryId};
 use crate::limits::*;
 
 fn chunk(number: u8, len: usize) -> ChunkRef {
@@ -29,8 +29,9 @@ fn content() -> impl Strategy<Value = (u64, Content)> {
 }
 
 fn attributes() -> impl Strategy<Value = Attributes> {
-    (option::of(0..=MODE_MAX), option::of(any::<i64>()))
-        .prop_map(|(mode, mtime)| Attributes { mode, mtime })
+    let set = option::of(any::<[u8; 32]>().prop_map(|set| AttributesId(Hash::new(set))));
+    (option::of(0..=MODE_MAX), option::of(any::<i64>()), set)
+        .prop_map(|(mode, mtime, set)| Attributes { mode, mtime, set })
 }
 
 fn item() -> impl Strategy<Value = Item> {
@@ -125,7 +126,7 @@ fn the_hash_of_the_empty_file_is_that_of_nothing() {
 #[test]
 fn reserved_fields_and_types_need_a_newer_version() {
     for bytes in
-        [&[kind::FILE, 0x40, 0, 0][..], &[kind::FILE, 0x80, 1], &[kind::SYMLINK, 1], &[4, 0]]
+        [&[kind::FILE, 0x80, 4, 0][..], &[kind::FILE, 0x80, 32], &[kind::SYMLINK, 1], &[9, 0]]
     {
         let error = Item::decode(bytes).unwrap_err().to_string();
         assert!(error.contains("newer aeordb"), "{error}");

@@ -42,11 +42,18 @@ fn restore(system: &'static System, root: &LocalPath, replace: bool) -> Result<[
     let place = Place::open_or_make(&root.join("in"), None, system)?;
     let mut new = place.create(&Name::new(b"file").unwrap(), 0o666, replace)?;
     new.file().write_all(b"whole").unwrap();
-    let file = new.keep(&Attributes::new(0o666, 1_000_000_000))?;
+    let (nothing, mut file, mut lacks) = (Extra::nothing(), Lacks::default(), Lacks::default());
+    new.keep(&Attributes::new(0o666, 1_000_000_000), &nothing, false, &mut file)?;
     let attributes = Attributes { mtime: Some(1_000_000_000), ..Attributes::default() };
     let link = Symlink { target: b"to".to_vec(), attributes };
-    let link = place.link(&Name::new(b"link").unwrap(), &link, replace)?;
-    Ok([file, link])
+    place.link(&Name::new(b"link").unwrap(), &link, &nothing, replace, &mut lacks)?;
+    Ok([file, lacks])
+}
+
+fn set(place: &Place, attributes: &Attributes) -> Lacks {
+    let mut lacks = Lacks::default();
+    place.set_attributes(attributes, &Extra::nothing(), &mut lacks);
+    lacks
 }
 
 fn told(lacks: &Lacks) -> String {
@@ -103,7 +110,7 @@ fn a_time_that_is_kept_in_coarse_steps_is_no_lack() {
     let root = tempfile::tempdir().unwrap();
     let place = Place::open_or_make(root.path(), None, &COARSE).unwrap();
     let attributes = Attributes { mtime: Some(1_999_999_999), ..Attributes::default() };
-    assert_eq!(told(&place.set_attributes(&attributes)), "");
+    assert_eq!(told(&set(&place, &attributes)), "");
     assert_eq!(fs::metadata(root.path()).unwrap().mtime(), 0);
 }
 
@@ -113,7 +120,7 @@ fn a_directory_lacks_each_of_mode_and_time_by_itself() {
     let set = |system, name: &str| {
         let path = root.path().join(name);
         let place = Place::open_or_make(&path, None, system).unwrap();
-        let lacks = place.set_attributes(&Attributes::new(0o750, 1_000_000_000));
+        let lacks = set(&place, &Attributes::new(0o750, 1_000_000_000));
         let found = fs::metadata(&path).unwrap();
         (told(&lacks), found.permissions().mode() & 0o7777, found.mtime())
     };

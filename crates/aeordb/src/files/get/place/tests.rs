@@ -8,6 +8,16 @@ use tempfile::TempDir;
 
 use super::*;
 
+fn keep(new: NewFile<'_>, attributes: &Attributes) -> Result<Lacks> {
+    let mut lacks = Lacks::default();
+    new.keep(attributes, &Extra::nothing(), false, &mut lacks)?;
+    Ok(lacks)
+}
+
+fn link_in(place: &Place, at: &str, link: &Symlink) -> Result<()> {
+    place.link(&name(at), link, &Extra::nothing(), true, &mut Lacks::default())
+}
+
 fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).unwrap()
 }
@@ -35,7 +45,7 @@ fn outside_is_untouched(root: &TempDir) {
 fn write(place: &Place, file: &str, bytes: &[u8], replace: bool) -> Result<()> {
     let mut new = place.create(&name(file), 0o640, replace)?;
     new.file().write_all(bytes).unwrap();
-    new.keep(&Attributes::new(0o640, -1)).map(drop)
+    keep(new, &Attributes::new(0o640, -1)).map(drop)
 }
 
 #[test]
@@ -47,8 +57,10 @@ fn a_directory_that_is_swapped_for_a_link_while_it_is_filled_stays_the_directory
     write(&below, "file", b"ours", false).unwrap();
     write(&below, "theirs", b"ours", true).unwrap();
     below.enter(&name("deeper"), Some(0o700), true).unwrap();
-    below.link(&name("link"), &link("anywhere"), true).unwrap();
-    assert_eq!(below.set_attributes(&Attributes::new(0o750, 7)).told(), None);
+    link_in(&below, "link", &link("anywhere")).unwrap();
+    let mut lacks = Lacks::default();
+    below.set_attributes(&Attributes::new(0o750, 7), &Extra::nothing(), &mut lacks);
+    assert_eq!(lacks.told(), None);
     outside_is_untouched(&root);
     assert_eq!(fs::read(root.path().join("in/moved/theirs")).unwrap(), b"ours");
     assert!(root.path().join("in/moved/deeper").is_dir());
@@ -73,7 +85,7 @@ fn links_that_are_there_are_never_followed() {
     place.enter(&name("directory"), Some(0o700), true).unwrap();
     write(&place, "file", b"ours", true).unwrap();
     write(&place, "dangling", b"ours", true).unwrap();
-    place.link(&name("file"), &link("../outside/theirs"), true).unwrap();
+    link_in(&place, "file", &link("../outside/theirs")).unwrap();
     outside_is_untouched(&root);
     assert!(fs::symlink_metadata(inside.join("directory")).unwrap().is_dir());
     assert_eq!(fs::symlink_metadata(inside.join("file")).unwrap().mtime_nsec(), 5);
@@ -110,7 +122,7 @@ fn a_directory_is_not_replaced_by_a_file() {
     let (root, place) = two();
     place.enter(&name("directory"), Some(0o700), false).unwrap();
     assert!(matches!(write(&place, "directory", b"", true), Err(Error::Exists(_))));
-    assert!(matches!(place.link(&name("directory"), &link("x"), true), Err(Error::Exists(_))));
+    assert!(matches!(link_in(&place, "directory", &link("x")), Err(Error::Exists(_))));
     assert!(root.path().join("in/directory").is_dir());
 }
 
@@ -119,7 +131,7 @@ fn attributes_are_exact_whatever_the_umask_is() {
     let (root, place) = two();
     let mut new = place.create(&name("file"), 0o666, false).unwrap();
     new.file().write_all(b"x").unwrap();
-    new.keep(&Attributes::new(0o666, -1_500_000_000)).unwrap();
+    keep(new, &Attributes::new(0o666, -1_500_000_000)).unwrap();
     let found = fs::metadata(root.path().join("in/file")).unwrap();
     assert_eq!(found.permissions().mode() & 0o7777, 0o666);
     assert_eq!((found.mtime(), found.mtime_nsec()), (-2, 500_000_000));
@@ -130,9 +142,9 @@ fn a_link_takes_the_place_of_a_file_in_one_step_or_not_at_all() {
     let (root, place) = two();
     write(&place, "file", b"old", false).unwrap();
     let too_long = "x".repeat(5_000);
-    assert!(place.link(&name("file"), &link(&too_long), true).is_err());
+    assert!(link_in(&place, "file", &link(&too_long)).is_err());
     assert_eq!(fs::read(root.path().join("in/file")).unwrap(), b"old");
-    place.link(&name("file"), &link("to"), true).unwrap();
+    link_in(&place, "file", &link("to")).unwrap();
     assert!(fs::symlink_metadata(root.path().join("in/file")).unwrap().is_symlink());
     assert_eq!(fs::read_dir(root.path().join("in")).unwrap().count(), 1, "a name was left");
 }
@@ -155,7 +167,7 @@ fn what_a_killed_restore_left_is_removed_and_what_a_living_one_makes_is_not() {
     new.file().write_all(b"new").unwrap();
     let again = Place::open_or_make(&root.path().join("in"), None, &System::REAL).unwrap();
     write(&again, "file", b"newer", true).unwrap();
-    new.keep(&Attributes { mode: Some(0o600), ..Attributes::default() }).unwrap();
+    keep(new, &Attributes { mode: Some(0o600), ..Attributes::default() }).unwrap();
     assert_eq!(fs::read(at("file")).unwrap(), b"new");
     assert!(left.iter().all(|name| !at(name).exists()));
     assert!(fs::symlink_metadata(at(&link)).is_err());
