@@ -8,6 +8,7 @@ use std::time::Duration;
 use aeordb::db::{Committer, Database, Edit, EditReport, Reader};
 use aeordb::error::Result;
 use aeordb::hash::VersionId;
+use aeordb::store::ViewEntries;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::backups::BackupDirectory;

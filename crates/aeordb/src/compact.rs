@@ -19,14 +19,13 @@ use crate::format::commit::COMMIT_FRAME_LEN;
 use crate::format::run;
 use crate::format::superblock::DATABASE_START;
 use crate::gc;
-use crate::gc::survey::Survey;
 use crate::hash::{Hash, Kind};
 use crate::log::View;
 use crate::log::appender::Appender;
-use crate::log::packer::Receive;
-use crate::log::recover::Root;
+use crate::log::survey::Survey;
 use crate::media::{FileMedia, Media};
 use crate::object::tree::{self, SystemMap};
+use crate::store::{Receive, Root, Transaction, ViewEntries};
 use crate::watch::Watch;
 
 /// What a compaction found and did.
@@ -66,7 +65,7 @@ pub fn foresee(database: &Database, watch: &Watch) -> Result<CompactReport> {
     let view = reader.view();
     let live = roots.mark(view, database.path(), watch)?;
     let survey = Survey::new(view.index(), view.source(), live, watch)?;
-    let entries_live = survey.report().entries_live;
+    let entries_live = survey.entries_live();
     let frames = 2 * FRAME_HEADER_LEN + COMMIT_FRAME_LEN;
     Ok(CompactReport {
         entries_live,
@@ -87,7 +86,7 @@ pub fn copy(
     // Nobody else commits meanwhile. Damaged pages of the index are healed before their entries
     // are numbered for good.
     let mut writer = old.writer()?;
-    writer.entries().records().try_for_each(|record| record.map(drop))?;
+    writer.appender().records().try_for_each(|record| record.map(drop))?;
     let reader = old.reader()?;
     let new = Database::create_media(media.clone(), old.path(), old.file_id(), options)?;
     let chunk_bytes = copy_roots(old, &reader, writer.root(), &new, watch)?;
@@ -135,21 +134,21 @@ fn copy_roots(
         }
         // Maps are made anew below.
         (Kind::System, _) | (_, None) => Ok(()),
-        (kind, Some(bytes)) => into.entries().receive(kind, *found.hash, bytes),
+        (kind, Some(bytes)) => into.appender().receive(kind, *found.hash, bytes),
     })?;
     let gone = gone.map(history_key);
     let gone = gone.as_ref().map(|key| key.as_slice());
     let root = Root {
-        snapshots: copy_map(view, &root.snapshots, None, into.entries())?,
-        history: copy_map(view, &root.history, gone, into.entries())?,
-        system: copy_map(view, &root.system, None, into.entries())?,
+        snapshots: copy_map(view, &root.snapshots, None, into.appender())?,
+        history: copy_map(view, &root.history, gone, into.appender())?,
+        system: copy_map(view, &root.system, None, into.appender())?,
         epoch: root.epoch + 1,
         ..root.clone()
     };
-    into.entries().flush()?;
+    into.appender().flush()?;
     // The old file has as much of everything as the new one will have, and its index beside.
     watch.expect(0, chunk_bytes + reader.view().source().file_len()?);
-    chunks.copy(reader, into.entries(), watch)?;
+    chunks.copy(reader, into.appender(), watch)?;
     into.compacted(root)?;
     Ok(chunk_bytes)
 }
@@ -172,7 +171,7 @@ fn copy_map(from: &View, root: &Hash, after: Option<&[u8]>, into: &mut Appender)
 /// Gives the space of runs back that others have superseded; true if there were any.
 fn release_runs(new: &Database) -> Result<bool> {
     let mut writer = new.writer()?;
-    let voids = writer.entries().voids().to_vec();
+    let voids = writer.appender().voids().to_vec();
     Ok(new.log().release(&voids)? > 0)
 }
 

@@ -11,20 +11,16 @@
 //! The file does not get shorter: its end is always the index and the commit of the collection
 //! itself. What is void takes no space where the file system can release it.
 
-pub(crate) mod survey;
-
 use crate::db::roots::Roots;
 use crate::db::{Database, Extent, FileKind, HistoryEntry, Purpose, Writer};
 use crate::error::{Error, Result};
-use crate::format::FrameKind;
-use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
-use crate::gc::survey::{Survey, releasable};
 use crate::hash::Hash;
 use crate::log::appender::Appender;
-use crate::log::frames::{Frames, Seen};
 use crate::log::index::Index;
-use crate::store::Bitmap;
+use crate::log::space::len_of;
+use crate::log::survey::{Survey, releasable};
+use crate::store::{Bitmap, Transaction, ViewEntries};
 use crate::watch::Watch;
 
 /// History entries that are always kept.
@@ -57,6 +53,17 @@ pub struct GcReport {
     /// Bytes that a later collection releases: readers hold them, or they are kept for whoever
     /// copies the file.
     pub bytes_deferred: u64,
+}
+
+impl GcReport {
+    fn found(survey: &Survey) -> Self {
+        GcReport {
+            entries_live: survey.entries_live(),
+            bytes_live: survey.bytes_live(),
+            entries_collected: survey.entries_dead(),
+            ..GcReport::default()
+        }
+    }
 }
 
 /// Collects what nothing reaches. With `dry_run` only says what that would be: nothing is written,
@@ -109,18 +116,18 @@ fn collect_once(
     watch: &Watch,
 ) -> Result<Pass> {
     let mut writer = database.writer_for(Purpose::Collection)?;
-    watch.expect_more(writer.entries().end() - DATABASE_START);
+    watch.expect_more(writer.appender().end() - DATABASE_START);
     // Damaged pages of the index are healed before their entries are numbered for good.
-    writer.entries().records().try_for_each(|record| record.map(drop))?;
+    writer.appender().records().try_for_each(|record| record.map(drop))?;
     let trimmed = trim_history(database, &mut writer)?;
     writer.entries().flush()?;
     let roots = Roots::of_writer(&writer)?;
-    let appender = writer.entries();
-    let written = appender.snapshot();
+    let appender = writer.appender();
+    let written = appender.written();
     let mut live = roots.mark(&written, database.path(), watch)?;
     keep_uploads(database, written.index(), &mut live)?;
     let survey = Survey::new(written.index(), written.source(), live, watch)?;
-    let mut report = survey.report();
+    let mut report = GcReport::found(&survey);
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
     let worth = report.entries_collected > 0 || trimmed || survey.sparse() > 0;
     report.entries_collected += before.entries_collected;
@@ -144,11 +151,11 @@ fn collect_once(
     let mut root = writer.root().clone();
     root.epoch += 1;
     let mut writer = writer.collected(root, survey.live(), moved_from, voids)?;
-    let appender = writer.entries();
+    let appender = writer.appender();
     appender.write_both_superblocks()?;
     appender.trim_reserve();
     let log = database.log();
-    let held = held_bytes(database, appender.voids(), appender.end())?;
+    let held = database.log().held_bytes(appender.voids(), appender.end())?;
     // A disk that is full needs the space at once.
     let has_room = !appender.is_short() && log.free()? > held;
     if has_room && log.allocated()? <= kept_max(report.bytes_live) {
@@ -163,28 +170,6 @@ fn collect_once(
     // A full disk: what can be moved then is not.
     let left = if moved_max > 0 { left } else { 0 };
     Ok(Pass { report, left })
-}
-
-/// Bytes of the disk that voids of a file that ends at `end` hold, though nothing needs them.
-fn held_bytes(database: &Database, voids: &[VoidRef], end: u64) -> Result<u64> {
-    let (log, source) = (database.log(), database.log().source());
-    let block_len = source.media().block_len();
-    let unreleased = log.unreleased(voids)?;
-    let mut held = releasable(&unreleased, block_len);
-    for void in &unreleased {
-        // Voids grow together: a part of one may be released already.
-        let range = void.offset.get()..void.offset.get() + void.len.get();
-        for seen in Frames::new(source, range, &[]) {
-            if let Seen::Frame(at, header) = seen?
-                && header.frame_kind() == Some(FrameKind::Void)
-            {
-                let released = VoidRef { offset: at.into(), len: header.frame_len().into() };
-                held = held.saturating_sub(releasable(&[released], block_len));
-            }
-        }
-    }
-    let needed = end.saturating_sub(len_of(voids));
-    Ok(held.min(log.allocated()?.saturating_sub(needed)))
 }
 
 /// Bytes that the file may take for what this collection freed to stay.
@@ -203,9 +188,9 @@ fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
     let mut live = roots.mark(view, database.path(), watch)?;
     keep_uploads(database, view.index(), &mut live)?;
     let survey = Survey::new(view.index(), view.source(), live, watch)?;
-    let mut report = survey.report();
+    let mut report = GcReport::found(&survey);
     let log = database.log();
-    let waiting = held_bytes(database, &voids, end)?;
+    let waiting = database.log().held_bytes(&voids, end)?;
     let are_read = log.has_readers_before(view.root().epoch)?;
     let mut allocated = log.allocated()?;
     if are_read {
@@ -228,20 +213,16 @@ fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
     Ok(report)
 }
 
-fn len_of(voids: &[VoidRef]) -> u64 {
-    voids.iter().map(|void| void.len.get()).sum()
-}
-
 /// Releases what an earlier collection left to this one.
 fn release_what_waited(database: &Database) -> Result<GcReport> {
     let mut writer = database.writer_for(Purpose::Collection)?;
-    if database.log().unreleased(writer.entries().voids())?.is_empty() {
+    if database.log().unreleased(writer.appender().voids())?.is_empty() {
         return Ok(GcReport::default());
     }
     // Whoever opens the file pins what it found, and looks again if another superblock is there by
     // then. So a reader is either seen or finds the new state.
-    writer.entries().write_both_superblocks()?;
-    release_unread(database, writer.entries())
+    writer.appender().write_both_superblocks()?;
+    release_unread(database, writer.appender())
 }
 
 /// Releases voids that are not, unless a reader may need them. Both superblocks lead to their
@@ -250,7 +231,7 @@ fn release_unread(database: &Database, appender: &mut Appender) -> Result<GcRepo
     let log = database.log();
     let mut report = GcReport::default();
     if log.has_readers_before(appender.root().epoch)? {
-        report.bytes_deferred = held_bytes(database, appender.voids(), appender.end())?;
+        report.bytes_deferred = database.log().held_bytes(appender.voids(), appender.end())?;
         return Ok(report);
     }
     let before = log.allocated()?;

@@ -21,7 +21,6 @@ use crate::db::{
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::hash::{DirectoryId, Kind, VersionId};
-use crate::log::recover::Root;
 use crate::log::source::Source;
 use crate::media::FileMedia;
 use crate::object::tree::{self, SystemMap};
@@ -29,6 +28,7 @@ use crate::object::{Path, Version};
 use crate::salvage::entries::Entries;
 use crate::salvage::roots::Roots;
 use crate::salvage::trees::Trees;
+use crate::store::{Root, Transaction};
 use crate::watch::Watch;
 
 /// Lost paths that a report names, of all versions together.
@@ -336,7 +336,7 @@ impl Rescue<'_, '_, '_> {
         appender.append_hashed(Kind::Version, left.id().0, &left.encode())?;
         // What is proved is found where it was written.
         appender.flush()?;
-        let (written, crew) = (appender.snapshot(), self.entries.crew());
+        let (written, crew) = (appender.written(), self.entries.crew());
         match graph::prove(&written, &left.id(), self.proved.as_ref(), crew, self.watch) {
             Ok(_) => {
                 self.proved = Some(left.id());

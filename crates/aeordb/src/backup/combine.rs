@@ -23,9 +23,9 @@ use crate::format::link::Link;
 use crate::format::{FRAME_HEADER_LEN, FrameHeader};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::log::sealed::SealedWriter;
-use crate::log::source::RawBlock;
 use crate::log::stream::{Delta, Part, StreamReader};
 use crate::object::Path;
+use crate::store::RawBlock;
 use crate::watch::Watch;
 
 /// What came out.

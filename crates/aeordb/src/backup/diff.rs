@@ -3,19 +3,17 @@
 use std::io::Write;
 
 use crate::backup::delta::{Deltas, Predecessors};
-use crate::backup::export::missing;
 use crate::backup::listing::{self, Sum};
-use crate::backup::live::LiveChunks;
+use crate::backup::live::{LiveChunks, missing};
 use crate::db::Reader;
 use crate::error::Result;
 use crate::format::seal::Closing;
 use crate::graph::{Bitmap, Differ, Met, Reach, Step};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::DELTA_FILE_CHUNKS_MAX;
-use crate::log::View;
 use crate::log::sealed::SealedWriter;
-use crate::object::{FileRecord, Item};
-use crate::store::ReadEntries;
+use crate::object::{FileRecord, Item, Version};
+use crate::store::{ReadEntries, ViewEntries};
 use crate::watch::Watch;
 
 /// What a patch holds.
@@ -80,7 +78,7 @@ pub(super) fn write(
     let mut reach = Reach::resume(reader.view(), met, &missing, watch);
     let mut deltas = Deltas::new(reader, watch);
     let mut moved_from = None;
-    let mut steps = steps(reader, from, to)?;
+    let mut steps = steps(reader.view(), from, to)?;
     while let Some(step) = steps.next() {
         watch.check()?;
         let step = step?;
@@ -162,14 +160,13 @@ impl PatchReport {
     }
 }
 
-fn steps<'r>(
-    reader: &'r Reader,
+fn steps<'s, S: ReadEntries>(
+    store: &'s S,
     from: &VersionId,
     to: &VersionId,
-) -> Result<Differ<'r, View, View>> {
-    let (from, to) = (reader.version(from)?, reader.version(to)?);
-    let view = reader.view();
-    Ok(Differ::new(view, Some(&from.root), view, Some(&to.root)))
+) -> Result<Differ<'s, S, S>> {
+    let (from, to) = (Version::read(store, from)?, Version::read(store, to)?);
+    Ok(Differ::new(store, Some(&from.root), store, Some(&to.root)))
 }
 
 /// Whether the chunks of a file are gone through one by one to compress each against a part of an
@@ -206,7 +203,7 @@ impl<'r> Plan<'r> {
         };
         let met = std::mem::take(&mut self.met);
         let mut reach = Reach::resume(self.reader.view(), met, &on_missing, watch);
-        let mut steps = steps(self.reader, from, to)?;
+        let mut steps = steps(self.reader.view(), from, to)?;
         while let Some(step) = steps.next() {
             watch.check()?;
             let Step::Item { name, before, after } = step? else { continue };

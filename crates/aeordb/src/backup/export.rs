@@ -2,13 +2,14 @@
 
 use std::io::Write;
 
-use crate::backup::live::LiveChunks;
+use crate::backup::live::{LiveChunks, missing};
 use crate::db::Reader;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Reach;
-use crate::hash::{Hash, Kind, VersionId};
+use crate::hash::{Kind, VersionId};
 use crate::log::sealed::SealedWriter;
 use crate::object::Version;
+use crate::store::ViewEntries;
 use crate::watch::Watch;
 
 /// What an export holds.
@@ -86,10 +87,4 @@ fn write(
         directories: totals.directories,
         bytes,
     })
-}
-
-/// That an entry which a version reaches is nowhere is damage.
-pub(super) fn missing(kind: Kind, hash: &Hash) -> Result<()> {
-    let detail = format!("{} {hash} is missing", kind.name());
-    Err(Error::damaged("the database", 0, detail))
 }

@@ -17,6 +17,7 @@ use crate::graph;
 use crate::hash::VersionId;
 use crate::log::stream::StreamReader;
 use crate::object::{self, Item, Path, Version};
+use crate::store::Transaction;
 use crate::watch::Watch;
 
 /// What was put.
@@ -90,7 +91,7 @@ pub fn graft(
     writer.entries().flush()?;
     let copied = copy::copy(&mut writer, &mut stream, watch)?;
     writer.entries().flush()?;
-    let (written, crew) = (writer.entries().snapshot(), database.crew());
+    let (written, crew) = (writer.entries().written(), database.crew());
     let proved = graph::prove(&written, &target, Some(&here), crew, watch);
     proved
         .map_err(|error| match error {

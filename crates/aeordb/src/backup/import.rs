@@ -18,6 +18,7 @@ use crate::graph;
 use crate::hash::VersionId;
 use crate::log::stream::StreamReader;
 use crate::media::NewFile;
+use crate::store::Transaction;
 use crate::watch::Watch;
 
 /// How files are imported.
@@ -204,7 +205,7 @@ fn is_at_end(input: &mut impl BufRead) -> io::Result<bool> {
 fn prove(writer: &mut Writer<'_>, last: &Head, known: &VersionId, watch: &Watch) -> Result<()> {
     let (version, supplier) = (last.target, last.base);
     // All of it is written: the copy has seen to that.
-    let (written, crew) = (writer.entries().snapshot(), writer.database().crew());
+    let (written, crew) = (writer.entries().written(), writer.database().crew());
     let proved = graph::prove(&written, &version, Some(known), crew, watch);
     proved
         .map_err(|error| match error {

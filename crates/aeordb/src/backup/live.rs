@@ -3,16 +3,13 @@
 
 use std::collections::HashMap;
 
-use crate::backup::export::missing;
 use crate::crew::Queue;
 use crate::db::Reader;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Bitmap;
 use crate::hash::{Hash, Kind};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
-use crate::log::packer::Receive;
-use crate::log::source::RawBlock;
-use crate::store::{Place, ReadEntries};
+use crate::store::{Place, RawBlock, ReadEntries, Receive, ViewEntries};
 use crate::watch::Watch;
 
 /// Blocks with fewer raw bytes than this are packed together rather than copied.
@@ -146,4 +143,10 @@ fn write(copied: Copied, out: &mut dyn Receive, watch: &Watch) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// That an entry which a version reaches is nowhere is damage.
+pub(super) fn missing(kind: Kind, hash: &Hash) -> Result<()> {
+    let detail = format!("{} {hash} is missing", kind.name());
+    Err(Error::damaged("the database", 0, detail))
 }

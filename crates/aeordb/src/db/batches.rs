@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Differ, Step};
 use crate::hash::{DirectoryId, Hash, Kind};
 use crate::object::{Content, Item, Reference, list};
-use crate::store::{AppendEntries, Place, ReadEntries};
+use crate::store::{AppendEntries, Place, ReadEntries, Transaction, ViewEntries};
 use crate::watch::Watch;
 
 /// Bytes that are collected before they are written. What stays below is written by the commit

@@ -11,6 +11,7 @@ use crate::db::{Database, Draft, Purpose};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::object::{Item, Path, Totals};
+use crate::store::Transaction;
 use crate::watch::Watch;
 
 /// What a change of paths did.

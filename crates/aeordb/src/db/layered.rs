@@ -1,14 +1,14 @@
 //! A database that lies on another file: what it does not have itself is read from there. It lives
 //! in memory or in a file without a name, and goes with whoever holds it.
 
-use std::path::Path as LocalPath;
-use std::sync::{Arc, Mutex};
+use std::path::{Path as LocalPath, PathBuf};
+use std::sync::Arc;
 
-use crate::db::turn::Turns;
 use crate::db::{Database, Options, Reader, random_id};
 use crate::error::Result;
 use crate::hash::VersionId;
 use crate::log::Log;
+use crate::log::home::LogHome;
 use crate::media::{FileMedia, Media, MemoryMedia};
 
 impl Database {
@@ -29,23 +29,10 @@ impl Database {
             None => Arc::new(MemoryMedia::new()),
         };
         let below = reader.view().clone();
-        let path = below.source().name().into();
+        let path = PathBuf::from(below.source().name());
         let (crew, clock) = (reader.crew().clone(), options.clock.clone());
         let name = "what lies on it";
-        let (log, appender) = Log::open_over(media, name, below, head, crew.clone(), clock)?;
-        let opened_at = appender.root().sequence;
-        Ok(Database {
-            log,
-            path,
-            crew,
-            clock: options.clock.clone(),
-            appender: Some(Mutex::new(appender)),
-            file: None,
-            unpublished: None,
-            uploads: Arc::default(),
-            turns: Turns::default(),
-            patience: options.patience,
-            opened_at,
-        })
+        let opened = Log::open_over(media, name, below, head, crew.clone(), clock)?;
+        Ok(Database::new(LogHome::writing(opened), &path, crew, options))
     }
 }

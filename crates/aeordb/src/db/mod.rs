@@ -19,7 +19,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use batches::Uploads;
@@ -42,12 +42,13 @@ pub use crate::format::superblock::FileKind;
 use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
-use crate::log::appender::Appender;
 pub use crate::log::appender::Purpose;
+use crate::log::home::LogHome;
 pub use crate::log::recover::Damage;
 pub use crate::log::source::SyncStats;
 use crate::media::Media;
 use crate::media::{FileMedia, lock_holder};
+use crate::store::{Home, Transaction};
 use crate::watch::Watch;
 
 use self::turn::Turns;
@@ -91,11 +92,10 @@ pub(crate) struct Extent {
 
 /// An open database, export or patch. Shared by any number of threads.
 pub struct Database {
-    log: Log,
+    home: LogHome,
     path: PathBuf,
     crew: Arc<Crew>,
     clock: Clock,
-    appender: Option<Mutex<Appender>>,
     turns: Turns,
     patience: Option<Duration>,
     /// The number of the last commit when it was opened.
@@ -129,19 +129,23 @@ impl Database {
         if let Some(Damage { offset, detail }) = log.doubt().filter(|_| !options.doubtful) {
             return Err(log.source().damaged(*offset, detail.clone()));
         }
-        Ok(Database {
-            log,
+        let crew = Arc::new(Crew::new(options.workers));
+        Ok(Database::new(LogHome::reading(log), path, crew, options))
+    }
+
+    fn new(home: LogHome, path: &LocalPath, crew: Arc<Crew>, options: &Options) -> Database {
+        Database {
+            opened_at: home.log().sequence(),
+            home,
             path: path.into(),
-            crew: Arc::new(Crew::new(options.workers)),
+            crew,
             clock: options.clock.clone(),
-            appender: None,
             file: None,
             unpublished: None,
             uploads: Arc::default(),
             turns: Turns::default(),
             patience: options.patience,
-            opened_at: 0,
-        })
+        }
     }
 
     /// Opens an existing database for writing.
@@ -178,21 +182,8 @@ impl Database {
         let name = path.to_string_lossy();
         let holder = || lock_holder(path);
         let clock = options.clock.clone();
-        let (log, appender) = Log::open_writer(media, &name, crew.clone(), clock, holder)?;
-        let opened_at = appender.root().sequence;
-        Ok(Database {
-            log,
-            path: path.into(),
-            crew,
-            clock: options.clock.clone(),
-            appender: Some(Mutex::new(appender)),
-            file: None,
-            unpublished: None,
-            uploads: Arc::default(),
-            turns: Turns::default(),
-            patience: options.patience,
-            opened_at,
-        })
+        let opened = Log::open_writer(media, &name, crew.clone(), clock, holder)?;
+        Ok(Database::new(LogHome::writing(opened), path, crew, options))
     }
 
     /// Opens a database for writing, or begins a new one, which appears at `path` complete with
@@ -244,22 +235,22 @@ impl Database {
 
     /// What the file is.
     pub fn kind(&self) -> FileKind {
-        self.log.kind()
+        self.home.log().kind()
     }
 
     /// The identity of the file: another for every database that is made.
     pub fn file_id(&self) -> [u8; 16] {
-        self.log.superblock().file_id
+        self.home.log().superblock().file_id
     }
 
     /// Why this may be an older state than was acknowledged last.
     pub fn doubt(&self) -> Option<&Damage> {
-        self.log.doubt()
+        self.home.log().doubt()
     }
 
     /// The file behind.
     pub fn log(&self) -> &Log {
-        &self.log
+        self.home.log()
     }
 
     /// The uploads under way.
@@ -269,12 +260,12 @@ impl Database {
 
     /// The number of the last commit.
     pub fn sequence(&self) -> u64 {
-        self.log.sequence()
+        self.home.log().sequence()
     }
 
     /// The syncs of the file so far.
     pub fn sync_stats(&self) -> SyncStats {
-        self.log.source().sync_stats()
+        self.home.log().source().sync_stats()
     }
 
     /// The worker threads that long verbs share.
@@ -289,12 +280,12 @@ impl Database {
 
     /// A reader, pinned to the last commit: what it sees does not change.
     pub fn reader(&self) -> Result<Reader> {
-        Ok(Reader::new(self.log.view()?, self.kind(), self.crew.clone()))
+        Ok(Reader::new(self.home.view()?, self.kind(), self.crew.clone()))
     }
 
     /// The last commit and what of the file it takes.
     pub(crate) fn extent(&self) -> Result<Extent> {
-        Ok(match &self.appender {
+        Ok(match self.home.appender() {
             Some(appender) => {
                 // Held, so that no commit comes between.
                 let appender = appender.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,7 +293,7 @@ impl Database {
                 Extent { reader: self.reader()?, end: appender.state().end, voids }
             }
             None => {
-                let (end, voids) = (self.log.end(), self.log.voids().to_vec());
+                let (end, voids) = (self.log().end(), self.log().voids().to_vec());
                 Extent { reader: self.reader()?, end, voids }
             }
         })
@@ -328,26 +319,18 @@ impl Database {
     fn writer_until(&self, purpose: Purpose, until: Option<Instant>) -> Result<Writer<'_>> {
         let busy = || Error::Busy("the database is being written to, by many or for long".into());
         let turn = self.turns.take(until).ok_or_else(busy)?;
-        let mut appender = self.appender()?;
+        let mut appender = self.home.begin()?;
         appender.begin(purpose)?;
         Writer::new(self, appender, turn)
-    }
-
-    fn appender(&self) -> Result<MutexGuard<'_, Appender>> {
-        let appender = self.appender.as_ref().ok_or_else(|| Error::ReadOnly {
-            what: self.path.display().to_string(),
-            why: "it was opened for reading".into(),
-        })?;
-        Ok(appender.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// [`Error::ReadOnly`] if nothing can be written any more: a sync failed, or another program has
     /// written to the file. Waits for nobody: a writer that is at work finds that by itself.
     pub fn check_writable(&self) -> Result<()> {
-        match self.appender.as_ref().map(Mutex::try_lock) {
+        match self.home.appender().map(Mutex::try_lock) {
             Some(Ok(mut appender)) => appender.check_own(),
             Some(Err(_)) => Ok(()),
-            None => self.appender().map(drop),
+            None => self.home.begin().map(drop),
         }
     }
 
@@ -410,9 +393,8 @@ impl Database {
     /// Closes the database: what was committed is safe anyway, but this makes the next opening
     /// short, and says so if it did not work.
     pub fn close(self) -> Result<()> {
-        let Some(appender) = self.appender else { return Ok(()) };
-        let mut appender = appender.into_inner().unwrap_or_else(PoisonError::into_inner);
         let opened_at = self.opened_at;
+        let Some(mut appender) = self.home.into_appender() else { return Ok(()) };
         appender.close().map_err(|error| match error {
             Error::Io { what, source } if appender.root().sequence != opened_at => {
                 let what = format!(

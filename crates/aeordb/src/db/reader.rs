@@ -13,7 +13,7 @@ use crate::graph;
 use crate::hash::{Kind, VersionId};
 use crate::log::View;
 use crate::object::{self, FileRecord, Item, ListReader, Name, Path, Subdirectory, Version};
-use crate::store::ReadEntries;
+use crate::store::{ReadEntries, ViewEntries};
 
 /// History is read in pages from its end.
 const HISTORY_PAGE: u64 = 256;

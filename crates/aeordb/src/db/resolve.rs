@@ -7,7 +7,7 @@ use crate::db::Reader;
 use crate::db::journal;
 use crate::error::{Error, Result};
 use crate::hash::{Kind, VersionId};
-use crate::store::ReadEntries;
+use crate::store::{ReadEntries, ViewEntries};
 
 /// Fewest digits that may stand for a whole hash.
 const PREFIX_LEN_MIN: usize = 8;

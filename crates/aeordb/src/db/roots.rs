@@ -7,8 +7,7 @@ use crate::db::{HistoryEntry, Reader, Snapshot, Writer};
 use crate::error::{Error, Result};
 use crate::graph::{Met, Reach};
 use crate::hash::{DirectoryId, Hash, Kind, VersionId};
-use crate::log::recover::Root;
-use crate::store::{Bitmap, ReadEntries};
+use crate::store::{Bitmap, ReadEntries, Root, ViewEntries};
 use crate::watch::Watch;
 
 /// What keeps entries alive.

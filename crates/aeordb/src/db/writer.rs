@@ -1,7 +1,5 @@
 //! The one writer: changes that become visible together, or not at all.
 
-use std::sync::MutexGuard;
-
 use bytes::Bytes;
 
 use crate::db::journal::{self, HistoryEntry, Snapshot};
@@ -12,29 +10,28 @@ use crate::format::checkpoint::VoidRef;
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::SNAPSHOT_NAME_LEN_MAX;
 use crate::log::appender::Appender;
-use crate::log::recover::Root;
+use crate::log::home::Appending;
 use crate::object::Version;
 use crate::object::tree::{self, SystemMap};
-use crate::store::{AppendEntries, Bitmap, ReadEntries};
+use crate::store::{AppendEntries, Bitmap, ReadEntries, Root, Transaction};
 
 /// Holds the database's one place to write. Dropped without a commit, it takes everything back.
 pub struct Writer<'a> {
     database: &'a Database,
-    appender: MutexGuard<'a, Appender>,
+    appender: Appending<'a>,
     /// Given up after the appender.
     _turn: Turn<'a>,
     root: Root,
-    committed: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
         database: &'a Database,
-        appender: MutexGuard<'a, Appender>,
+        appender: Appending<'a>,
         turn: Turn<'a>,
     ) -> Result<Self> {
         let root = appender.root().clone();
-        let mut writer = Writer { database, appender, _turn: turn, root, committed: false };
+        let mut writer = Writer { database, appender, _turn: turn, root };
         if writer.root.sequence == 0 {
             writer.begin_database();
         }
@@ -53,7 +50,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Where entries are read from and appended.
-    pub fn entries(&mut self) -> &mut Appender {
+    pub fn entries(&mut self) -> &mut impl Transaction {
+        &mut *self.appender
+    }
+
+    /// The appender of the file, for those who make room in it or a new one.
+    pub(crate) fn appender(&mut self) -> &mut Appender {
         &mut self.appender
     }
 
@@ -185,32 +187,31 @@ impl<'a> Writer<'a> {
         voids: Vec<VoidRef>,
     ) -> Result<Self> {
         self.appender.commit_collected(root, live, moved_from, voids)?;
-        self.committed = true;
         Ok(self)
     }
 
     /// Makes what was appended the content of a file that takes the place of another, whose last
     /// commit was that of `root`.
     pub fn compacted(mut self, root: Root) -> Result<Root> {
-        let root = self.appender.commit_compacted(root)?;
-        self.committed = true;
-        Ok(root)
+        self.appender.commit_compacted(root)
     }
 
     /// Makes everything this writer did durable and visible: all or nothing.
     pub fn commit(mut self) -> Result<Root> {
-        let root = self.appender.commit(self.root.clone())?;
-        self.committed = true;
+        let root = self.commit_here()?;
         self.database.publish()?;
         Ok(root)
     }
 
     /// Commits, and says how long the file is then.
     pub fn commit_and_end(mut self) -> Result<u64> {
-        self.appender.commit(self.root.clone())?;
-        self.committed = true;
+        self.commit_here()?;
         self.database.publish()?;
         Ok(self.appender.end())
+    }
+
+    fn commit_here(&mut self) -> Result<Root> {
+        self.appender.commit(self.root.sequence, self.root.clone())
     }
 
     /// True if a snapshot or history names the version: it is complete then.
@@ -219,14 +220,6 @@ impl<'a> Writer<'a> {
             return Ok(true);
         }
         Ok(self.history()?.iter().any(|entry| entry.version == *version))
-    }
-}
-
-impl Drop for Writer<'_> {
-    fn drop(&mut self) {
-        if !self.committed {
-            self.appender.rollback();
-        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::hash::{AttributesId, ChunkId, DirectoryId, Hash, Kind};
 use crate::object::chunker::ChunkReader;
 use crate::object::tree::{self, Directories, Editor};
 use crate::object::{Attributes, ChunkRef, FileRecord, Item, ListBuilder, Subdirectory, Symlink};
+use crate::store::Transaction;
 use crate::watch::Watch;
 
 /// Sets that are remembered, so that they are not encoded again: a tree has few.

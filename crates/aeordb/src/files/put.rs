@@ -17,6 +17,7 @@ use crate::files::load::Loader;
 use crate::files::scan::{Entry, Facts, Found};
 use crate::hash::VersionId;
 use crate::object::{self, Attributes, Item, Name, Path, Symlink, Version};
+use crate::store::Transaction;
 use crate::watch::Watch;
 
 /// What is put.

@@ -28,10 +28,10 @@ use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::index::Index;
 use crate::log::layers::{self, Below};
 use crate::log::packer::{Packed, Packer};
-use crate::log::recover::{Root, State};
-use crate::log::source::{RawBlock, Source};
+use crate::log::recover::State;
+use crate::log::source::Source;
 use crate::log::{Published, WRITER_LOCK};
-use crate::store::{AppendEntries, Place, ReadEntries};
+use crate::store::{AppendEntries, Place, RawBlock, ReadEntries, Root, Transaction};
 
 /// A tail shorter than this is not worth a checkpoint at close: replaying it is a few reads.
 const TAIL_LEN_AT_CLOSE: u64 = 1024 * 1024;
@@ -126,16 +126,6 @@ impl Appender {
         &self.index
     }
 
-    /// What the last commit made visible.
-    pub fn root(&self) -> &Root {
-        &self.state.root
-    }
-
-    /// Bytes of the file, with what is appended and not yet committed.
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
     /// The checkpoint's facts, for collection.
     pub fn state(&self) -> &State {
         &self.state
@@ -144,12 +134,6 @@ impl Appender {
     /// Where bytes are read from.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
-    }
-
-    /// Says that what is appended uses these features: no commit comes before a superblock that says
-    /// so.
-    pub fn require(&mut self, features: u64) {
-        self.required |= features;
     }
 
     /// Features that a reader must know, of what is committed and what is appended.
@@ -173,18 +157,6 @@ impl Appender {
         Ok(())
     }
 
-    /// Adds an entry whose name is known. Returns whether it was new.
-    pub fn append_hashed(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<bool> {
-        self.usable()?;
-        if self.contains(&hash)? {
-            return Ok(false);
-        }
-        self.note(kind);
-        self.packer.push(kind, hash, encoding);
-        self.drain(false)?;
-        Ok(true)
-    }
-
     /// Prepares for [`Appender::append_again`]: readers, and a rollback, keep the index as it is.
     pub fn fork_index(&mut self) {
         self.index = Arc::new(self.index.fork());
@@ -196,25 +168,6 @@ impl Appender {
         self.note(kind);
         self.packer.push(kind, hash, encoding);
         self.drain(false)
-    }
-
-    /// Adds a block as it is. The caller has verified its entries, and that none is here yet.
-    pub fn append_block(&mut self, block: &RawBlock) -> Result<()> {
-        self.usable()?;
-        block.head.entries.iter().for_each(|entry| self.note(entry.kind));
-        self.packer.push_block(block);
-        self.drain(false)
-    }
-
-    /// True if the entry is here, written or not.
-    pub fn contains(&self, hash: &Hash) -> Result<bool> {
-        Ok(self.packer.contains(hash) || self.locate(hash)?.is_some())
-    }
-
-    /// Writes what is packed, so that a later commit has little left to do.
-    pub fn flush(&mut self) -> Result<()> {
-        self.packer.close_all();
-        self.drain(true)
     }
 
     /// Writes the blocks that are under way, so that entries of those that were added as they are
@@ -301,35 +254,6 @@ impl Appender {
         self.index.all_records()
     }
 
-    /// What is written and found, for whoever reads while this writes: nothing that is packed.
-    pub fn snapshot(&self) -> Written {
-        Written {
-            source: self.source.clone(),
-            index: self.index.clone(),
-            below: self.below.clone(),
-        }
-    }
-
-    /// Takes back everything since the last commit.
-    pub fn rollback(&mut self) {
-        if !self.broken && !self.is_dirty() {
-            return;
-        }
-        self.packer = Packer::new(self.crew.clone());
-        self.index = self.state.index.clone();
-        self.index.forget_from(self.state.end);
-        self.seal = Seal::new();
-        self.end = self.state.end;
-        self.source.forget();
-        if self.latched.is_none() {
-            // It may fail: no commit among these bytes follows the last one, and the next ones
-            // are written over them. So on a full disk they stay, as a part of the reserve.
-            let spared = if self.reserve.short { self.reserve_len() } else { 0 };
-            let _ = self.cut_tail(spared);
-        }
-        self.broken = false;
-    }
-
     /// Takes the attempt back if it failed, so that another can be made.
     fn or_rollback<T>(&mut self, attempt: Result<T>) -> Result<T> {
         if attempt.is_err() {
@@ -337,11 +261,6 @@ impl Appender {
             self.rollback();
         }
         attempt
-    }
-
-    /// True if something was appended since the last commit.
-    pub fn is_dirty(&self) -> bool {
-        self.end != self.state.end || !self.packer.is_empty()
     }
 
     /// Takes back what was not committed, and leaves the file so that the next opening is short
@@ -432,5 +351,89 @@ impl AppendEntries for Appender {
         let hash = kind.hash(encoding);
         self.append_hashed(kind, hash, encoding)?;
         Ok(hash)
+    }
+}
+
+impl Transaction for Appender {
+    type Written = Written;
+
+    fn append_hashed(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<bool> {
+        self.usable()?;
+        if self.contains(&hash)? {
+            return Ok(false);
+        }
+        self.note(kind);
+        self.packer.push(kind, hash, encoding);
+        self.drain(false)?;
+        Ok(true)
+    }
+
+    fn append_block(&mut self, block: &RawBlock) -> Result<()> {
+        self.usable()?;
+        block.head.entries.iter().for_each(|entry| self.note(entry.kind));
+        self.packer.push_block(block);
+        self.drain(false)
+    }
+
+    fn require(&mut self, features: u64) {
+        // No commit comes before a superblock that says so.
+        self.required |= features;
+    }
+
+    fn contains(&self, hash: &Hash) -> Result<bool> {
+        Ok(self.packer.contains(hash) || self.locate(hash)?.is_some())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.packer.close_all();
+        self.drain(true)
+    }
+
+    fn written(&self) -> Written {
+        Written {
+            source: self.source.clone(),
+            index: self.index.clone(),
+            below: self.below.clone(),
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.end
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.end != self.state.end || !self.packer.is_empty()
+    }
+
+    fn root(&self) -> &Root {
+        &self.state.root
+    }
+
+    fn commit(&mut self, before: u64, root: Root) -> Result<Root> {
+        let last = self.state.root.sequence;
+        if last != before {
+            let detail = format!("commit {last} was made after commit {before}, which this is for");
+            return Err(Error::Busy(detail));
+        }
+        self.commit_root(root)
+    }
+
+    fn rollback(&mut self) {
+        if !self.broken && !self.is_dirty() {
+            return;
+        }
+        self.packer = Packer::new(self.crew.clone());
+        self.index = self.state.index.clone();
+        self.index.forget_from(self.state.end);
+        self.seal = Seal::new();
+        self.end = self.state.end;
+        self.source.forget();
+        if self.latched.is_none() {
+            // It may fail: no commit among these bytes follows the last one, and the next ones
+            // are written over them. So on a full disk they stay, as a part of the reserve.
+            let spared = if self.reserve.short { self.reserve_len() } else { 0 };
+            let _ = self.cut_tail(spared);
+        }
+        self.broken = false;
     }
 }

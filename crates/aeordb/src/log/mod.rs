@@ -4,6 +4,7 @@ pub mod appender;
 mod content_hash;
 pub mod frames;
 mod heal;
+pub mod home;
 pub mod index;
 mod layers;
 pub mod packer;
@@ -14,7 +15,9 @@ pub mod run_writer;
 pub mod sealed;
 mod slots;
 pub mod source;
+pub mod space;
 pub mod stream;
+pub mod survey;
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,7 +34,6 @@ use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::{
     DATABASE_START, FileKind, SEALED_START, SLOTS, SUPERBLOCK_LEN, Superblock,
 };
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::log::appender::Appender;
 use crate::log::frames::Frames;
@@ -39,11 +41,11 @@ use crate::log::index::Index;
 use crate::log::layers::Below;
 pub use crate::log::pins::epoch_lock;
 use crate::log::pins::{Pin, Pins};
-use crate::log::recover::{Damage, Root};
+use crate::log::recover::Damage;
 use crate::log::slots::Slots;
-use crate::log::source::{RawBlock, Source};
+use crate::log::source::Source;
 use crate::media::{Lock, Media};
-use crate::store::{Place, ReadEntries};
+use crate::store::{Place, RawBlock, ReadEntries, Root, ViewEntries};
 
 /// The lock byte that the one writer holds.
 pub const WRITER_LOCK: Range<u64> = 0..1;
@@ -327,54 +329,6 @@ impl Log {
     pub fn has_readers_before(&self, epoch: u64) -> Result<bool> {
         self.pins.any_before(epoch)
     }
-
-    /// Bytes that the file takes on the disk.
-    pub fn allocated(&self) -> Result<u64> {
-        let allocated = self.source.media().allocated();
-        allocated.context(|| format!("examining {}", self.source.name()))
-    }
-
-    /// Bytes that its file system has left.
-    pub fn free(&self) -> Result<u64> {
-        let free = self.source.media().free();
-        free.context(|| format!("examining the file system of {}", self.source.name()))
-    }
-
-    /// Those of `voids` that were not released yet, or are larger than what was.
-    pub fn unreleased(&self, voids: &[VoidRef]) -> Result<Vec<VoidRef>> {
-        let mut waiting = Vec::new();
-        for void in voids {
-            let header = self.source.header(void.offset.get())?;
-            let void_len = header
-                .filter(|header| header.frame_kind() == Some(FrameKind::Void))
-                .map_or(0, |header| header.frame_len());
-            if void_len < void.len.get() {
-                waiting.push(*void);
-            }
-        }
-        Ok(waiting)
-    }
-
-    /// Gives void bytes back to the file system. Each void starts with the header of a void frame
-    /// from then on, so that a walk over the frames passes it. Returns the bytes released.
-    pub fn release(&self, voids: &[VoidRef]) -> Result<u64> {
-        self.source.forget();
-        let media = self.source.media();
-        let mut released = 0;
-        for void in voids {
-            let (offset, len) = (void.offset.get(), void.len.get());
-            let Some(body_len) = len.checked_sub(FRAME_HEADER_LEN as u64) else { continue };
-            let what = || format!("releasing bytes of {} at {offset}", self.source.name());
-            let interior = offset + FRAME_HEADER_LEN as u64..offset + len;
-            if media.release(interior).context(what)? {
-                released += body_len;
-            }
-            // It goes last: it says that the rest is done.
-            let header = FrameHeader::new(FrameKind::Void, body_len).sealed([]);
-            media.write_at(header.as_bytes(), offset).context(what)?;
-        }
-        Ok(released)
-    }
 }
 
 /// Reads the entries of one file as of one commit, and of the files below it if it lies on some.
@@ -390,16 +344,6 @@ pub struct View {
 }
 
 impl View {
-    /// The roots of the commit.
-    pub fn root(&self) -> &Root {
-        &self.root
-    }
-
-    /// Features that whoever reads what the roots reach must know.
-    pub fn required(&self) -> u64 {
-        self.required
-    }
-
     /// The index as of the commit.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
@@ -409,9 +353,18 @@ impl View {
     pub fn source(&self) -> &Arc<Source> {
         &self.source
     }
+}
 
-    /// The block at `place` as it is stored, checked by its hash.
-    pub fn raw_block(&self, place: &Place) -> Result<RawBlock> {
+impl ViewEntries for View {
+    fn root(&self) -> &Root {
+        &self.root
+    }
+
+    fn required(&self) -> u64 {
+        self.required
+    }
+
+    fn raw_block(&self, place: &Place) -> Result<RawBlock> {
         match &self.below {
             Some(below) if !below.carries(place) => below.view().raw_block(place),
             _ => self.source.raw_block(place.block, Some(place.tag)),

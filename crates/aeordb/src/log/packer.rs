@@ -13,16 +13,7 @@ use crate::format::block::{self, Class, TableEntry};
 use crate::format::{FrameHeader, first_u64};
 use crate::hash::{Hash, Kind};
 use crate::limits::{BLOCK_ENTRIES_MAX, CHUNK_BLOCK_LEN_TARGET, TREE_BLOCK_LEN_TARGET};
-use crate::log::source::RawBlock;
-
-/// What a copy goes to. It takes what is not in it yet.
-pub trait Receive {
-    /// Takes an entry, whose name has been verified.
-    fn receive(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<()>;
-
-    /// Takes a block as it is.
-    fn receive_block(&mut self, block: &RawBlock) -> Result<()>;
-}
+use crate::store::RawBlock;
 
 /// A block that is ready to be written.
 pub struct Packed {

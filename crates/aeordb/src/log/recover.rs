@@ -17,25 +17,7 @@ use crate::log::index::Index;
 use crate::log::replay::Replay;
 use crate::log::slots::Slots;
 use crate::log::source::Source;
-
-/// What a commit makes visible.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Root {
-    /// Number of the commit; zero in a database that has none yet.
-    pub sequence: u64,
-    /// When it was made, in nanoseconds since 1970.
-    pub time: i64,
-    /// HEAD.
-    pub head: Option<VersionId>,
-    /// Root of the map of snapshots; zero if there are none.
-    pub snapshots: Hash,
-    /// Root of the map of history; zero if there is none.
-    pub history: Hash,
-    /// Root of the map of system data; zero if there is none.
-    pub system: Hash,
-    /// Counts the collections that released bytes.
-    pub epoch: u64,
-}
+use crate::store::Root;
 
 /// Damage that was found while opening.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -20,10 +20,11 @@ use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::content_hash::ContentHash;
 use crate::log::index::Index;
-use crate::log::packer::{Packed, Packer, Receive};
-use crate::log::recover::{self, Root, State};
-use crate::log::source::{RawBlock, Source};
+use crate::log::packer::{Packed, Packer};
+use crate::log::recover::{self, State};
+use crate::log::source::Source;
 use crate::log::{Log, run_writer};
+use crate::store::{RawBlock, Receive, Root};
 
 /// Writes a sealed file.
 pub struct SealedWriter<'a> {

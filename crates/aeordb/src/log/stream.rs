@@ -13,7 +13,7 @@ use crate::format::seal::Closing;
 use crate::format::superblock::{FileKind, SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, block, checkpoint, run};
 use crate::hash::Hash;
-use crate::log::source::RawBlock;
+use crate::store::RawBlock;
 
 /// A sealed file that is being read.
 pub struct StreamReader<'a> {

@@ -11,7 +11,7 @@ use crate::hash::{Hash, Kind};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
 use crate::log::appender::Appender;
 use crate::salvage::scan::Found;
-use crate::store::ReadEntries;
+use crate::store::{ReadEntries, Transaction};
 
 /// The entries that can be had.
 pub struct Entries<'w, 'd> {
@@ -35,7 +35,7 @@ impl<'w, 'd> Entries<'w, 'd> {
 
     /// What they are written with.
     pub fn appender(&mut self) -> &mut Appender {
-        self.writer.entries()
+        self.writer.appender()
     }
 
     /// The workers of the new database.
@@ -52,7 +52,7 @@ impl<'w, 'd> Entries<'w, 'd> {
                 Kind::Chunk | Kind::List | Kind::Directory | Kind::Attributes => {}
             }
         }
-        let appender = self.writer.entries();
+        let appender = self.writer.appender();
         if let Some(block) = found.whole
             && block.head.raw_len >= CHUNK_BLOCK_LEN_TARGET / 2
             && are_new(appender, &found.entries)?

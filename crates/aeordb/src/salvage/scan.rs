@@ -19,9 +19,10 @@ use crate::format::superblock::{
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
 use crate::hash::{Hash, Kind};
 use crate::log::frames;
-use crate::log::source::{Block, RawBlock, Source};
+use crate::log::source::Source;
 use crate::salvage::Broken;
 use crate::salvage::rest::rest_of;
+use crate::store::{Block, RawBlock};
 use crate::watch::Watch;
 
 /// Bytes that a search reads at a time, and what is passed over where a disk does not read.

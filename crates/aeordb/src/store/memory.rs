@@ -1,8 +1,13 @@
-//! A home in memory, for tests: the plainest thing that keeps the guarantees.
+//! Memory, for tests: the plainest things that keep the guarantees. One can be read and appended to
+//! alone, and lose what it has; the other is a whole home.
+
+mod home;
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+
+pub use home::{MemoryChanges, MemoryHome, MemoryView};
 
 use super::{AppendEntries, Place, ReadEntries};
 use crate::error::{Error, Result};

@@ -7,16 +7,30 @@
 //! 1. `read` returns the entry's encoding, verified by its name, or an error; never other bytes.
 //! 2. `locate` finds exactly the entries that `read` can return.
 //! 3. An entry that was appended is found by the same store at once, and by readers that are
-//!    opened after the commit that sealed it.
+//!    opened after the commit that sealed it. Others may find it before; it may go again then.
 //! 4. Appending what is there already changes nothing.
 //! 5. The dense number of an entry is below `number_limit` of the same reader and belongs to no
 //!    other entry of it; numbers are stable for the life of the reader.
+//! 6. `raw_block` returns the block at a place as it is stored; appended elsewhere as it is, it
+//!    brings the same entries.
+//! 7. A commit makes everything since the last one visible, durable and at once, or nothing; and
+//!    nothing if another commit came between.
+//! 8. What was not committed is gone with the transaction.
+//! 9. The features that its entries need are told by every view from the commit on.
+//!
+//! `conformance` asks all of that of a home. Locks, space and what is released are its own matter.
 
 mod bitmap;
+mod block;
+#[cfg(test)]
+pub mod conformance;
+mod home;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 
 pub use bitmap::Bitmap;
+pub use block::{Block, RawBlock};
+pub use home::{Home, Receive, Root, Transaction, ViewEntries};
 
 use bytes::Bytes;
 
@@ -26,9 +40,10 @@ use crate::hash::{Hash, Kind};
 /// Where an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
-    /// Which file it is in, where a store reads several: the lowest is 0.
+    /// Which home it is in, where one lies on another: the lowest is 0.
     pub layer: u8,
-    /// Offset of the block that holds the entry, in bytes from the start of the file.
+    /// Which block of the home holds the entry. In the log that is its offset, in bytes from the
+    /// start of the file.
     pub block: u64,
     /// Position of the entry among the entries of its block.
     pub ordinal: u16,

@@ -9,7 +9,7 @@ use aeordb::hash::Kind;
 use aeordb::limits::RECENT_ENTRIES_MAX;
 use aeordb::media::SimulatedDisk;
 use aeordb::media::simulated::{Failure, Fault, Operation};
-use aeordb::store::{AppendEntries, ReadEntries};
+use aeordb::store::{AppendEntries, ReadEntries, Transaction};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 

@@ -11,7 +11,7 @@ use aeordb::gc;
 use aeordb::hash::{Kind, VersionId};
 use aeordb::limits::RECENT_ENTRIES_MAX;
 use aeordb::media::SimulatedDisk;
-use aeordb::store::{AppendEntries, ReadEntries};
+use aeordb::store::{AppendEntries, ReadEntries, Transaction};
 use aeordb::watch::Watch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

@@ -5,7 +5,7 @@ use aeordb::backup;
 use aeordb::db::{Database, Purpose};
 use aeordb::gc;
 use aeordb::media::{Media, SimulatedDisk};
-use aeordb::store::AppendEntries;
+use aeordb::store::{AppendEntries, Transaction};
 use aeordb::watch::Watch;
 
 use crate::world::{create, is_read_only, noise, path, put, write};

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::format::compression;
 use crate::format::delta::{self, Compressor, Section};
 use crate::hash::{HASH_LEN, Hash, Kind};
-use crate::log::View;
 use crate::store::ReadEntries;
 
 /// Raw bytes after which a section is closed: small enough that its tables fit the processor's
@@ -48,7 +47,7 @@ impl Draft {
         self.kind == piece.kind && len <= SECTION_LEN_TARGET
     }
 
-    fn refer(&mut self, view: &View, hash: Hash) -> Result<()> {
+    fn refer(&mut self, view: &impl ReadEntries, hash: Hash) -> Result<()> {
         // Neighbours may have taken the place of the same node.
         if self.references.last() != Some(&hash) {
             self.prefix.extend_from_slice(&view.read(self.kind, &hash)?);
@@ -81,7 +80,7 @@ impl Draft {
     }
 }
 
-pub(super) fn encode(view: &View, group: Group) -> Result<Encoded> {
+pub(super) fn encode(view: &impl ReadEntries, group: Group) -> Result<Encoded> {
     let mut context = Vec::new();
     for node in &group.context {
         context.extend_from_slice(&view.read(Kind::Directory, node)?);
@@ -102,7 +101,7 @@ pub(super) fn encode(view: &View, group: Group) -> Result<Encoded> {
     Ok(Encoded { frame, kept: kept.iter().flat_map(lens).collect(), plain })
 }
 
-fn drafts_of_pieces(view: &View, pieces: Vec<Piece>) -> Result<Vec<Draft>> {
+fn drafts_of_pieces(view: &impl ReadEntries, pieces: Vec<Piece>) -> Result<Vec<Draft>> {
     let mut drafts: Vec<Draft> = Vec::new();
     for piece in pieces {
         let draft = match drafts.last_mut() {
@@ -127,7 +126,7 @@ fn drafts_of_pieces(view: &View, pieces: Vec<Piece>) -> Result<Vec<Draft>> {
 }
 
 /// Nodes are made of names: those of the entries before them stand at the start of the prefix.
-fn drafts_of_nodes(view: &View, nodes: Vec<Node>, names: &[u8]) -> Result<Vec<Draft>> {
+fn drafts_of_nodes(view: &impl ReadEntries, nodes: Vec<Node>, names: &[u8]) -> Result<Vec<Draft>> {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut draft = Draft::new(Kind::Directory);
     draft.prefix.extend_from_slice(names);

@@ -8,9 +8,9 @@ use crate::backup::delta::{Deltas, Piece};
 use crate::backup::live::LiveChunks;
 use crate::error::Result;
 use crate::hash::{Hash, Kind};
-use crate::log::View;
 use crate::log::sealed::SealedWriter;
 use crate::object::{FileRecord, ListReader};
+use crate::store::ReadEntries;
 
 /// Raw bytes of a slice.
 const SLICE_LEN: u64 = 4 * 1024 * 1024;
@@ -86,7 +86,7 @@ impl Slice {
         self.piece.add(hash, len);
     }
 
-    fn with_references(mut self, view: &View, old: &FileRecord) -> Result<Piece> {
+    fn with_references(mut self, view: &impl ReadEntries, old: &FileRecord) -> Result<Piece> {
         if self.piece.entries.is_empty() {
             return Ok(self.piece);
         }
@@ -104,7 +104,7 @@ impl Slice {
 }
 
 /// Where the old file has each of its chunks; empty if there are too many of them.
-fn anchors(view: &View, old: &FileRecord) -> Result<HashMap<Hash, u64>> {
+fn anchors(view: &impl ReadEntries, old: &FileRecord) -> Result<HashMap<Hash, u64>> {
     let mut anchors = HashMap::new();
     if old.content.chunks() <= ANCHORS_MAX {
         for chunk in ListReader::new(view, &old.content, old.size, 0)? {

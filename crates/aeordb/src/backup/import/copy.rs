@@ -15,10 +15,9 @@ use crate::format::link::Link;
 use crate::format::seal::Closing;
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
-use crate::log::source::RawBlock;
 use crate::log::stream::{Delta, Part, StreamReader};
 use crate::object::chunker;
-use crate::store::ReadEntries;
+use crate::store::{RawBlock, ReadEntries, Transaction};
 use crate::watch::Watch;
 
 /// Bytes of what comes out of the blocks and deltas that are under way.
@@ -176,7 +175,7 @@ impl Copy<'_, '_> {
     /// What a delta refers to is in the file already, as a rule.
     fn delta(&mut self, name: String, delta: Delta) -> Result<()> {
         self.stored_bytes += delta.frame.len() as u64;
-        let written = self.writer.entries().snapshot();
+        let written = self.writer.entries().written();
         let large = self.large.clone();
         self.submit(delta.frame.len() + delta.raw_len(), move || {
             let decoded = decode_within(&large, &delta, &written).map_err(|e| e.in_file(&name))?;

@@ -16,13 +16,12 @@ use crate::hash::Hash;
 use crate::limits::CHECKPOINT_INTERVAL;
 use crate::log::Published;
 use crate::log::index::Index;
-use crate::log::recover::Root;
 use crate::log::run_writer;
-use crate::store::Bitmap;
+use crate::store::{Bitmap, Root, Transaction};
 
 impl Appender {
     /// Makes everything appended so far, and these roots, durable and visible: all or nothing.
-    pub fn commit(&mut self, root: Root) -> Result<Root> {
+    pub(super) fn commit_root(&mut self, root: Root) -> Result<Root> {
         self.usable()?;
         let committed = self.flush().and_then(|()| {
             let due = self.is_checkpoint_due();

@@ -7,10 +7,7 @@ use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
 use crate::hash::{Hash, Kind};
 use crate::log::frames::{Frames, Seen};
-use crate::log::packer::Receive;
-use crate::log::recover::Root;
-use crate::log::source::RawBlock;
-use crate::store::Bitmap;
+use crate::store::{Bitmap, RawBlock, Receive, Root, Transaction};
 
 impl Appender {
     /// Commits everything appended so far, with an index of one run, as the commit that follows

@@ -22,7 +22,7 @@ use crate::log::frames::{Frames, Seen};
 use crate::log::heal;
 use crate::log::index::Index;
 use crate::log::recover::{self, State};
-use crate::log::source::RawBlock;
+use crate::store::RawBlock;
 
 impl Appender {
     /// Does what opening must write, unless it is done: cuts off a torn tail, replaces a lost

@@ -8,13 +8,12 @@ use crate::format::FRAME_HEADER_LEN;
 use crate::format::block;
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::DATABASE_START;
-use crate::gc::GcReport;
 use crate::hash::Hash;
 use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::appender::Appender;
 use crate::log::index::Index;
 use crate::log::source::Source;
-use crate::store::{Bitmap, Place};
+use crate::store::{Bitmap, Place, Transaction};
 use crate::watch::Watch;
 
 /// What stays takes at most this many times what lives in it, as a fraction: the rest is moved.
@@ -51,21 +50,21 @@ pub struct Survey {
     blocks: BTreeMap<u64, Use>,
     /// Blocks that take much more than what lives in them.
     sparse: BTreeSet<u64>,
-    entries_collected: u64,
+    entries_dead: u64,
 }
 
 impl Survey {
     /// Looks at every entry of the index; the numbers of those that live are in `live`.
     pub fn new(index: &Index, source: &Source, live: Bitmap, watch: &Watch) -> Result<Self> {
         let (blocks, sparse) = (BTreeMap::new(), BTreeSet::new());
-        let mut survey = Survey { live, blocks, sparse, entries_collected: 0 };
+        let mut survey = Survey { live, blocks, sparse, entries_dead: 0 };
         for record in index.all_records() {
             watch.check()?;
             let record = record?;
             if survey.lives(index, &Hash::new(record.hash))?.is_some() {
                 survey.blocks.entry(record.block_offset()).or_default().living += 1;
             } else {
-                survey.entries_collected += 1;
+                survey.entries_dead += 1;
             }
         }
         let mut blocks = std::mem::take(&mut survey.blocks);
@@ -120,14 +119,19 @@ impl Survey {
         self.sparse.len()
     }
 
-    /// What was found.
-    pub fn report(&self) -> GcReport {
-        GcReport {
-            entries_live: self.blocks.values().map(|block| block.living).sum(),
-            bytes_live: self.blocks.values().map(|block| block.frame_len).sum(),
-            entries_collected: self.entries_collected,
-            ..GcReport::default()
-        }
+    /// How many entries live.
+    pub fn entries_live(&self) -> u64 {
+        self.blocks.values().map(|block| block.living).sum()
+    }
+
+    /// Bytes of the blocks that hold them.
+    pub fn bytes_live(&self) -> u64 {
+        self.blocks.values().map(|block| block.frame_len).sum()
+    }
+
+    /// How many entries do not live.
+    pub fn entries_dead(&self) -> u64 {
+        self.entries_dead
     }
 
     /// Bytes that blocks with living entries will have in a file that ends at `end`, and what will be
@@ -169,7 +173,7 @@ impl Survey {
     /// Appends the living entries of those blocks again: their old numbers stay valid. Returns how
     /// many sparse blocks are left.
     pub fn move_living(&self, to: &mut Appender, raw_max: u64, watch: &Watch) -> Result<usize> {
-        let index = to.snapshot();
+        let index = to.written();
         let source = to.source().clone();
         to.fork_index();
         let mut left = self.sparse();
