@@ -543,8 +543,8 @@ endpoint! {
 }
 
 endpoint! {
-    /// Cancel a job, or forget one that has ended
-    CancelJob: Delete "/admin/jobs/{id}", Having(Scope::Gc);
+    /// Cancel a job, or forget one that has ended: with gc any, else one that the key started
+    CancelJob: Delete "/admin/jobs/{id}", Either(Scope::Read, Scope::Gc);
     query NoQuery;
     send ();
     reply ();

@@ -8,6 +8,7 @@ use aeordb::backup::Comparison;
 use aeordb::db::Reader;
 use aeordb::error::Result;
 use aeordb::hash::VersionId;
+use aeordb::watch::Watch;
 
 /// Comparisons that are kept.
 const KEPT_MAX: usize = 4;
@@ -19,19 +20,20 @@ const RENAMES_MAX: usize = 50_000;
 pub struct Comparisons(Mutex<VecDeque<Arc<Comparison>>>);
 
 impl Comparisons {
-    /// The comparison of two versions.
+    /// The comparison of two versions; one that is not made when `watch` is cancelled is not kept.
     pub fn get(
         &self,
         reader: &Reader,
         from: &VersionId,
         to: &VersionId,
+        watch: &Watch,
     ) -> Result<Arc<Comparison>> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().iter().find(|one| one.versions() == (*from, *to)).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let found = Arc::new(Comparison::new(reader, from, to)?);
+        let found = Arc::new(Comparison::new(reader, from, to, watch)?);
         if found.renames() <= RENAMES_MAX {
             let mut kept = lock();
             kept.push_front(found.clone());

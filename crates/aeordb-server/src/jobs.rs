@@ -23,6 +23,8 @@ pub struct Job {
     pub id: u64,
     /// What it takes to start one such, and to look at this one.
     pub scope: Scope,
+    /// The public id of the key that started it.
+    pub key: String,
     kind: &'static str,
     started: i64,
     watch: Watch,
@@ -49,12 +51,12 @@ struct Kept {
 }
 
 impl Jobs {
-    /// Starts `work`, which a key with `scope` may start, on a thread of its own.
+    /// Starts `work` for `key`, as any with `scope` may, on a thread of its own.
     pub fn start(
         &self,
         app: &Arc<App>,
         kind: &'static str,
-        scope: Scope,
+        (key, scope): (&str, Scope),
         work: impl FnOnce(&Arc<App>, &Watch) -> Result<Outcome, Problem> + Send + 'static,
     ) -> Result<Arc<Job>, Problem> {
         let job = {
@@ -72,7 +74,8 @@ impl Jobs {
             }
             *last += 1;
             let (id, watch, started) = (*last, Watch::new(), app.database.clock().now());
-            let job = Arc::new(Job { id, scope, kind, started, watch, end: Mutex::default() });
+            let (key, end) = (key.to_owned(), Mutex::default());
+            let job = Arc::new(Job { id, scope, key, kind, started, watch, end });
             jobs.insert(id, job.clone());
             job
         };
@@ -183,7 +186,7 @@ mod tests {
                 let _ = ended.recv();
                 Err(Problem::busy("the test ends"))
             };
-            app.jobs.start(&app, kind, Scope::Read, wait).map(|job| job.id).ok()
+            app.jobs.start(&app, kind, ("", Scope::Read), wait).map(|job| job.id).ok()
         };
         assert_eq!([start("verify"), start("verify"), start("verify")], [Some(1), Some(2), None]);
         assert_eq!(start("gc"), Some(3));

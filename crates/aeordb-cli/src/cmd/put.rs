@@ -243,7 +243,8 @@ fn dry_run(app: &mut App, home: &dyn Home, args: &Put, plan: Plan) -> Outcome {
     let options = options(args, Some(identity));
     let report = app.watched(|_, watch| load(&plan, &over, &options, watch))?;
     let put = over.reader()?;
-    for change in Comparison::of_paths(&head, &report.version).changes(&put, None)? {
+    let comparison = Comparison::of_paths(&head, &report.version);
+    for change in comparison.changes(&put, None, &Watch::new())? {
         diff::show(app, &(&change?).into())?;
     }
     match report.refused {

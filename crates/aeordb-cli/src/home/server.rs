@@ -391,7 +391,9 @@ impl Home for Server {
     }
 
     fn verify(&self, app: &mut App, args: &args::Verify) -> Attempt<VerifyReport> {
-        let found = jobs::verify(&self.client, args.deep).about(Subject::Database)?;
+        let found = app.watched(|_, watch| {
+            jobs::verify(&self.client, args.deep, watch).about(Subject::Database)
+        })?;
         let mut report = VerifyReport::try_from(found)?;
         if args.with.is_empty() {
             return Ok(report);
@@ -412,8 +414,8 @@ impl Home for Server {
         Ok(report)
     }
 
-    fn collect(&self, _: &mut App, dry_run: bool) -> Attempt<Collection> {
-        jobs::collect(&self.client, dry_run).about(Subject::Database)
+    fn collect(&self, app: &mut App, dry_run: bool) -> Attempt<Collection> {
+        app.watched(|_, watch| jobs::collect(&self.client, dry_run, watch).about(Subject::Database))
     }
 
     fn create_key(&self, _: &App, new: NewKey) -> Attempt<CreatedKey> {

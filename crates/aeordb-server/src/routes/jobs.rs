@@ -64,7 +64,7 @@ fn start(
     scope: Scope,
     work: impl FnOnce(&Arc<App>, &aeordb::watch::Watch) -> Result<Outcome, Problem> + Send + 'static,
 ) -> Answer {
-    let job = request.app.jobs.start(&request.app, kind, scope, work)?;
+    let job = request.app.jobs.start(&request.app, kind, (&request.caller.key, scope), work)?;
     let mut response = json_answer(StatusCode::ACCEPTED, &job.shown());
     if let Ok(place) = HeaderValue::from_str(&format!("/admin/jobs/{}", job.id)) {
         response.headers_mut().insert(LOCATION, place);
@@ -89,6 +89,14 @@ fn may_look(request: &Request, job: &Job) -> Result<(), Problem> {
     match request.rights.has(Scope::Read) {
         true => Ok(()),
         false => request.need(job.scope),
+    }
+}
+
+/// Whoever may collect cancels what keeps a collection waiting, whoever started a job that one.
+fn may_cancel(request: &Request, job: &Job) -> Result<(), Problem> {
+    match job.key == request.caller.key {
+        true => Ok(()),
+        false => request.need(Scope::Gc),
     }
 }
 
@@ -127,6 +135,7 @@ async fn follow(app: Arc<App>, job: Arc<Job>, events: mpsc::Sender<std::io::Resu
 
 async fn cancel(request: Request) -> Answer {
     let job = job_of(&request)?;
+    may_cancel(&request, &job)?;
     if request.app.jobs.forget(&job) {
         return Ok(no_content());
     }

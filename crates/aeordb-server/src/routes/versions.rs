@@ -13,6 +13,7 @@ use aeordb_api::versions::{Change, Changes, HistoryEntry, NewSnapshot, Snapshot}
 use axum::http::StatusCode;
 use data_encoding::BASE64URL_NOPAD;
 
+use super::admin::Cancelled;
 use super::streams::{part, path_of};
 use super::{Route, items_max, json_answer, no_content, page};
 use crate::problem::{Answer, Problem};
@@ -96,6 +97,8 @@ async fn changes(request: Request, query: ChangesQuery) -> Answer {
     let to = to.map_or_else(|| "HEAD".to_owned(), |to| to.0);
     let (path, reader) = (path_of(path.as_ref())?, request.reader(with.as_ref())?);
     let cursor = cursor.map(|cursor| Cursor::parse(&cursor.0)).transpose()?;
+    let watched = Cancelled::default();
+    let watch = watched.0.clone();
     request
         .app
         .blocking(move |app| {
@@ -104,8 +107,8 @@ async fn changes(request: Request, query: ChangesQuery) -> Answer {
                 None => (reader.resolve(&from)?, reader.resolve(&to)?, None),
             };
             let (reader, [part_from, part_to]) = part(Reader::clone(&reader), [from, to], path)?;
-            let comparison = app.comparisons.get(&reader, &part_from, &part_to)?;
-            let mut found = comparison.changes(&reader, after.as_ref())?;
+            let comparison = app.comparisons.get(&reader, &part_from, &part_to, &watch)?;
+            let mut found = comparison.changes(&reader, after.as_ref(), &watch)?;
             let mut last = None;
             let mut items = Vec::new();
             for change in found.by_ref().take(limit) {

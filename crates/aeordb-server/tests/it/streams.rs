@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::time::Duration;
 
+use aeordb_server::Deadlines;
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 
@@ -111,6 +113,37 @@ fn an_import_whose_connection_is_cut_leaves_nothing() {
     assert_eq!(target.head(), head);
     assert!(target.backup_names().is_empty());
     target.send("POST", "/admin/import?promote", &[], &full).expect(200);
+}
+
+#[test]
+fn an_import_whose_client_leaves_lets_the_writer_go_and_changes_nothing() {
+    let source = House::new();
+    source.put("/files/large", &noise(48_000_000));
+    let full = source.get("/admin/export").expect(200).body;
+    let turn = Duration::from_millis(200);
+    let target = House::with(Deadlines { turn, ..Deadlines::default() });
+    let mut stream = target.connect();
+    let key = &target.key;
+    write!(
+        stream,
+        "POST /admin/import?promote HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-length: {}\r\n\r\n",
+        full.len()
+    )
+    .unwrap();
+    // All of it arrives, so the import begins.
+    stream.write_all(&full).unwrap();
+    drop(stream);
+    let written = (0..1000).any(|_| {
+        let reply = target.send("PUT", "/files/next", &[], b"next");
+        assert!(matches!(reply.status, 201 | 503), "{reply:?}");
+        reply.status == 201
+    });
+    assert!(written, "the import kept the writer");
+    target.get("/files/large?stat").problem(404, "not-found");
+    assert_eq!(target.get("/admin/jobs").json()["items"], serde_json::json!([]));
+    let again = target.send("POST", "/admin/import?promote&force", &[], &full);
+    assert_eq!(again.expect(200).json()["promoted"], true);
 }
 
 #[test]

@@ -160,6 +160,24 @@ fn who_may_collect_follows_and_cancels_that_and_sees_no_verification() {
 }
 
 #[test]
+fn whoever_started_a_job_cancels_it_and_nobody_else_but_who_may_collect() {
+    let house = House::with_versions();
+    let keys = ["read", "read", "gc"].map(|scope| format!("Bearer {}", house.new_key(scope)));
+    let call = |key: &str, method: &str, path: &str| {
+        house.bare(method, path, &[("authorization", key)], b"")
+    };
+    let [one, other, collector] = keys.each_ref();
+    for (starter, others, allowed) in [(one, other, one), (other, one, collector)] {
+        let job = call(starter, "POST", "/admin/verify").expect(202).headers["location"].clone();
+        call(others, "DELETE", &job).problem(403, "forbidden");
+        // Cancelling it is not learning what it found.
+        call(collector, "GET", &job).problem(403, "forbidden");
+        let cancelled = call(allowed, "DELETE", &job);
+        assert!(matches!(cancelled.status, 202 | 204), "{cancelled:?}");
+    }
+}
+
+#[test]
 fn a_collection_gives_bytes_back_while_the_server_runs() {
     let house = House::new();
     // An upload that was cut leaves chunks that nothing reaches.

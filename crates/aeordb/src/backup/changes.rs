@@ -8,6 +8,7 @@ use crate::graph::{Changed, Differ};
 use crate::hash::{Hash, VersionId};
 use crate::object::{Item, Path, Version};
 use crate::store::ReadEntries;
+use crate::watch::Watch;
 
 /// One changed path.
 #[derive(Clone, Debug)]
@@ -68,9 +69,9 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares two versions. Costs what was added and deleted, in time; in memory, what was
-    /// renamed.
-    pub fn new(reader: &Reader, from: &VersionId, to: &VersionId) -> Result<Self> {
-        let renames = Renames::find(reader.view(), from, to)?;
+    /// renamed. Ends when `watch` is cancelled.
+    pub fn new(reader: &Reader, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<Self> {
+        let renames = Renames::find(reader.view(), from, to, watch)?;
         Ok(Comparison { from: *from, to: *to, renames })
     }
 
@@ -90,13 +91,15 @@ impl Comparison {
     }
 
     /// The changes after the path `after`, or all, in the order of paths; renamed files stand where
-    /// the new name stands. Ends after an error.
+    /// the new name stands. Ends after an error, which it also is that `watch` was cancelled.
     pub fn changes<'s>(
         &'s self,
         reader: &'s Reader,
         after: Option<&Path>,
+        watch: &'s Watch,
     ) -> Result<impl Iterator<Item = Result<Change>> + use<'s>> {
         let steps = steps_after(reader.view(), &self.from, &self.to, after)?;
+        let steps = steps.map(|step| watch.check().and(step));
         Ok(steps.filter_map(|step| step.map(|step| self.change(step)).transpose()))
     }
 
@@ -127,8 +130,9 @@ pub fn changes(
     to: &VersionId,
     each: &mut dyn FnMut(Change) -> Result<()>,
 ) -> Result<()> {
-    let comparison = Comparison::new(reader, from, to)?;
-    comparison.changes(reader, None)?.try_for_each(|change| each(change?))
+    let watch = Watch::new();
+    let comparison = Comparison::new(reader, from, to, &watch)?;
+    comparison.changes(reader, None, &watch)?.try_for_each(|change| each(change?))
 }
 
 /// Files that are only in the second version, with the bytes of one that is only in the first.
@@ -149,10 +153,15 @@ struct Equals {
 
 impl Renames {
     /// Looks at what was added and deleted; only the paths of what may be a renaming are held.
-    fn find<S: ReadEntries>(store: &S, from: &VersionId, to: &VersionId) -> Result<Renames> {
+    fn find<S: ReadEntries>(
+        store: &S,
+        from: &VersionId,
+        to: &VersionId,
+        watch: &Watch,
+    ) -> Result<Renames> {
         // Whether files of these bytes were deleted, and whether some were added.
         let mut seen: HashMap<Hash, (bool, bool)> = HashMap::new();
-        one_sided(store, from, to, |hash, _, added| {
+        one_sided(store, from, to, watch, |hash, _, added| {
             let seen = seen.entry(hash).or_default();
             seen.0 |= !added;
             seen.1 |= added;
@@ -163,7 +172,7 @@ impl Renames {
             return Ok(renames);
         }
         let mut files = Vec::new();
-        one_sided(store, from, to, |hash, path, added| {
+        one_sided(store, from, to, watch, |hash, path, added| {
             if seen.contains_key(&hash) {
                 files.push((hash, path, added));
             }
@@ -226,9 +235,11 @@ fn one_sided<S: ReadEntries>(
     store: &S,
     from: &VersionId,
     to: &VersionId,
+    watch: &Watch,
     mut each: impl FnMut(Hash, Path, bool),
 ) -> Result<()> {
     for step in steps(store, from, to)? {
+        watch.check()?;
         match step? {
             (path, Some(Item::File(record)), None) => each(record.content_hash, path, false),
             (path, None, Some(Item::File(record))) => each(record.content_hash, path, true),

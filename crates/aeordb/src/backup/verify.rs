@@ -228,7 +228,7 @@ pub(crate) fn verify_database(
             }
         }
     }
-    checks.finish()?;
+    checks.finish(watch)?;
     let bad_blocks = std::mem::take(&mut checks.bad_blocks);
     if deep {
         prove_versions(&reader, &mut report, watch)?;
@@ -351,12 +351,13 @@ impl Checks<'_> {
         }
     }
 
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self, watch: &Watch) -> Result<()> {
         while let Some((at, tagged)) = self.under_way.take() {
             self.take(at, tagged)?;
         }
         let index = self.reader.view().index();
         for record in index.all_records() {
+            watch.check()?;
             let found = record.and_then(|record| {
                 let hash = Hash::new(record.hash);
                 let at = record.block_offset();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backup::{Change, Comparison, changes, listed_changes, listing};
+use crate::error::Error;
 use crate::format::change_list::{ChangeRecord, Sort};
 
 /// The changes as `diff` prints them.
@@ -108,6 +109,22 @@ fn a_patch_lists_what_diff_lists() {
     assert_eq!(told, listed(&source, &from, &to));
 }
 
+#[test]
+fn a_comparison_that_nobody_waits_for_ends() {
+    let source = memory();
+    let from = commit(&source, &tree([("/a", file("a"))]));
+    let to = commit(&source, &tree([("/b", file("b")), ("/c", file("c"))]));
+    let reader = source.reader().unwrap();
+    let watch = Watch::new();
+    let comparison = Comparison::new(&reader, &from, &to, &watch).unwrap();
+    let mut found = comparison.changes(&reader, None, &watch).unwrap();
+    assert!(found.next().unwrap().is_ok());
+    watch.cancel();
+    assert!(matches!(found.next(), Some(Err(Error::Interrupted))));
+    let again = Comparison::new(&reader, &from, &to, &watch);
+    assert!(matches!(again, Err(Error::Interrupted)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -116,9 +133,10 @@ proptest! {
         let source = memory();
         let [from, to] = [&a, &b].map(|tree| commit(&source, tree));
         let reader = source.reader().unwrap();
-        let comparison = Comparison::new(&reader, &from, &to).unwrap();
+        let comparison = Comparison::new(&reader, &from, &to, &Watch::new()).unwrap();
         let after = |path: Option<&Path>| -> Vec<Change> {
-            comparison.changes(&reader, path).unwrap().map(Result::unwrap).collect()
+            let watch = Watch::new();
+            comparison.changes(&reader, path, &watch).unwrap().map(Result::unwrap).collect()
         };
         let all = after(None);
         let lines = |changes: &[Change]| changes.iter().map(line).collect::<Vec<_>>();
