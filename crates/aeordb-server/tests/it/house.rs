@@ -38,14 +38,18 @@ impl House {
     }
 
     pub fn with(deadlines: Deadlines) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        House::on(tempfile::tempdir().unwrap(), "", deadlines)
+    }
+
+    /// A server of the database in a directory; `key` is used if the database has one already.
+    pub fn on(directory: TempDir, key: &str, deadlines: Deadlines) -> Self {
         let mut config =
             Config::new(directory.path().join("data.aeordb"), "127.0.0.1:0".parse().unwrap());
         config.deadlines = deadlines;
         config.level = Level::Errors;
         let server = Server::start(config).unwrap();
         let (address, stop) = (server.address(), server.stop());
-        let key = server.first_key().unwrap().to_owned();
+        let key = server.first_key().unwrap_or(key).to_owned();
         let thread = Some(std::thread::spawn(move || server.run()));
         House { directory, address, key, stop, thread }
     }

@@ -4,6 +4,7 @@
 
 mod backups;
 mod conditions;
+mod damage;
 mod files;
 mod graft;
 mod house;

@@ -102,7 +102,14 @@ pub fn info(path: &LocalPath) -> Result<Info> {
     }
     info.void_bytes = log.voids().iter().map(|void| void.len.get()).sum();
     for seen in log.frames() {
-        let Seen::Frame(_, header) = seen? else { continue };
+        let header = match seen? {
+            Seen::Frame(_, header) => header,
+            // What cannot be counted must not look as if it were not there.
+            Seen::Gap(at, len) => {
+                let detail = format!("expected a frame, found {len} other bytes");
+                return Err(log.source().damaged(at, detail));
+            }
+        };
         if header.frame_kind() == Some(FrameKind::Block) {
             let count = u64::from(header.count.get());
             info.entries += count;
