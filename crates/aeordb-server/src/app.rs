@@ -29,8 +29,7 @@ const EXPORTS_MAX: usize = 4;
 const UPLOADS_MAX: usize = 64;
 /// Bodies that are kept in a file of their own at once.
 const SPOOLS_MAX: usize = 512;
-/// Archives that are unpacked at once: each takes some 16 MiB of memory, however many entries it
-/// has.
+/// Archives that are unpacked at once: the memory of each does not grow with its entries.
 const ARCHIVES_MAX: usize = 4;
 /// Bytes of bodies that are in memory at once.
 const BODIES_LEN_MAX: usize = 256 * 1024 * 1024;
