@@ -129,6 +129,7 @@ fn tree(reader: &Reader, version: &VersionId) -> Outcome<Tree> {
             Item::File(record) => Node::File(bytes(reader, &record)?),
             Item::Symlink(link) => Node::Link(link.target),
             Item::Directory(_) => Node::Directory,
+            Item::Special(_) => continue,
         };
         tree.insert(path.to_string(), node);
     }

@@ -18,6 +18,14 @@ pub enum Kind {
     Symlink,
     /// A directory.
     Directory,
+    /// A pipe with a name.
+    Fifo,
+    /// A device of characters.
+    Chardev,
+    /// A device of blocks.
+    Blockdev,
+    /// The name of a socket.
+    Socket,
 }
 
 impl Kind {
@@ -27,6 +35,10 @@ impl Kind {
             Kind::File => "file",
             Kind::Symlink => "symlink",
             Kind::Directory => "directory",
+            Kind::Fifo => "fifo",
+            Kind::Chardev => "chardev",
+            Kind::Blockdev => "blockdev",
+            Kind::Socket => "socket",
         }
     }
 }
@@ -62,6 +74,12 @@ pub struct Item {
     /// Directories below a directory, and itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directories: Option<u64>,
+    /// The number of a device's driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<u32>,
+    /// Which of its devices it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor: Option<u32>,
 }
 
 impl Item {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use aeordb::backup;
 use aeordb::db::{self, EditReport, Promotion};
 use aeordb::hash::{DirectoryId, Hash, VersionId};
-use aeordb::object::{self, Attributes};
+use aeordb::object::{self, Attributes, SpecialKind};
 
 use crate::files::{Edit, StoredTree};
 use crate::item::{Item, Kind};
@@ -60,6 +60,8 @@ impl From<&object::Item> for Item {
             target_b64: None,
             files: None,
             directories: None,
+            major: None,
+            minor: None,
         };
         match item {
             object::Item::File(file) => Item {
@@ -79,6 +81,17 @@ impl From<&object::Item> for Item {
                     ..nothing
                 }
             }
+            object::Item::Special(special) => Item {
+                kind: match special.what {
+                    SpecialKind::Fifo => Kind::Fifo,
+                    SpecialKind::CharacterDevice(_) => Kind::Chardev,
+                    SpecialKind::BlockDevice(_) => Kind::Blockdev,
+                    SpecialKind::Socket => Kind::Socket,
+                },
+                major: special.what.device().map(|device| device.major),
+                minor: special.what.device().map(|device| device.minor),
+                ..nothing
+            },
             object::Item::Directory(directory) => Item {
                 kind: Kind::Directory,
                 size: directory.totals.bytes,

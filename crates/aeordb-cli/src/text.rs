@@ -137,6 +137,10 @@ pub fn mode(kind: &str, mode: Option<u32>) -> String {
     let mut shown = String::from(match kind {
         "directory" => "d",
         "symlink" => "l",
+        "fifo" => "p",
+        "chardev" => "c",
+        "blockdev" => "b",
+        "socket" => "s",
         _ => "-",
     });
     for (shift, special, letter) in letters {

@@ -24,7 +24,7 @@ use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::log::source::Source;
 use crate::media::FileMedia;
 use crate::object::tree::{self, SystemMap};
-use crate::object::{Path, Version};
+use crate::object::{Attributes, Item, Path, Version};
 use crate::salvage::entries::Entries;
 use crate::salvage::roots::Roots;
 use crate::salvage::trees::Trees;
@@ -326,7 +326,15 @@ impl Rescue<'_, '_, '_> {
             }
         };
         let left = self.trees.judge(&was.root.0, was.totals, &mut self.entries, self.watch)?;
-        let left = left.map(|(root, totals)| Version { root: DirectoryId(root), totals });
+        let own = Item::Directory(was.root_directory());
+        let attributes = match self.trees.has_set(&own, &mut self.entries)? {
+            true => was.attributes,
+            false => Attributes { set: None, ..was.attributes },
+        };
+        let left = left.map(|(root, totals)| {
+            let root = DirectoryId(root);
+            Version { root, totals, attributes }
+        });
         Ok(Some((was, left)))
     }
 

@@ -53,6 +53,6 @@ fn not_a_file(path: &Path, item: &Item) -> Result<Error> {
         Some(target) => {
             format!("{path} is a symbolic link to {}", text::printable_name(&target))
         }
-        None => format!("{path} is a directory, not a file"),
+        None => format!("{path} is a {}, not a file", item.kind.name()),
     }))
 }

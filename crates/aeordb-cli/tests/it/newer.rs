@@ -31,7 +31,7 @@ fn with_root(root: &[u8]) -> Desk {
     let mut writer = database.writer().unwrap();
     let root = DirectoryId(writer.entries().append(Kind::Directory, root).unwrap());
     let totals = Totals { files: 1, directories: 1, bytes: 0 };
-    let version = Version { root, totals }.encode();
+    let version = Version::new(root, totals).encode();
     let version = VersionId(writer.entries().append(Kind::Version, &version).unwrap());
     writer.set_head(version, "put").unwrap();
     writer.commit().unwrap();

@@ -165,9 +165,12 @@ fn what_cannot_be_read_is_told_and_stays_through_a_server_too() {
     pair.ok(&["put", "tree", "/t"]);
     fs::remove_file(local.path("tree/pipe")).unwrap();
     mkfifo(&local.path("tree/pipe"), Mode::S_IRWXU).unwrap();
+    local.write("tree/.aeordb-7-0", "of a restore that was killed");
     let there = pair.run(0, &["put", "tree", "/t"]);
     assert_eq!(line(&there.out(), "Skipped"), "1");
-    assert!(there.err.contains("tree/pipe: skipped: it is a FIFO"), "{}", there.err);
+    assert!(there.err.contains("tree/.aeordb-7-0: skipped: it is a temporary"), "{}", there.err);
+    let kind: Value = serde_json::from_str(&pair.ok(&["stat", "--json", "/t/pipe"])).unwrap();
+    assert_eq!(kind["kind"], "fifo");
     pair.run(2, &["put", "tree/pipe", "/p"]);
     pair.run(10, &["put", "tree/nothing", "/t"]);
     // One of several that is not there fails before anything is sent.

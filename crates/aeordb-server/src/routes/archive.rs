@@ -7,7 +7,9 @@ use aeordb::db::{BulkLoad, Draft, Placing, Reader, Replacing};
 use aeordb::error::Context;
 use aeordb::files::{MaxDelete, Replaced};
 use aeordb::hash::VersionId;
-use aeordb::object::{Attributes, FileRecord, Item, Name, Path, Subdirectory, Symlink};
+use aeordb::object::{
+    Attributes, FileRecord, Item, Name, Path, SpecialKind, Subdirectory, Symlink,
+};
 use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use aeordb_api::files::Edit as EditReply;
@@ -80,6 +82,17 @@ fn append(reader: &Reader, name: &[u8], item: &Item, archive: &mut Writer<'_>) -
         Item::File(_) => (EntryType::Regular, 0o644),
         Item::Directory(_) => (EntryType::Directory, 0o755),
         Item::Symlink(_) => (EntryType::Symlink, 0o777),
+        Item::Special(special) => match special.what {
+            SpecialKind::Fifo => (EntryType::Fifo, 0o644),
+            SpecialKind::CharacterDevice(_) => (EntryType::Char, 0o600),
+            SpecialKind::BlockDevice(_) => (EntryType::Block, 0o600),
+            // Archives have none.
+            SpecialKind::Socket => return Ok(()),
+        },
+    };
+    let device = match item {
+        Item::Special(special) => special.what.device(),
+        _ => None,
     };
     let attributes = item.attributes();
     let mut path = name.to_vec();
@@ -89,13 +102,14 @@ fn append(reader: &Reader, name: &[u8], item: &Item, archive: &mut Writer<'_>) -
     let (link, size): (&[u8], u64) = match item {
         Item::Symlink(link) => (&link.target, 0),
         Item::File(file) => (&[], file.size),
-        Item::Directory(_) => (&[], 0),
+        Item::Directory(_) | Item::Special(_) => (&[], 0),
     };
     let member = Member {
         kind,
         path: &path,
         link,
         size,
+        device: device.unwrap_or_default(),
         mode: attributes.mode.unwrap_or(usual),
         mtime: attributes.mtime.unwrap_or_default(),
         records: records(item),
@@ -207,7 +221,7 @@ fn unpack(
             let what = "bytes of holes in an archive".into();
             return Err(Error::Limit { what, limit: HOLES_LEN_MAX, found: holes_len }.into());
         }
-        let attributes = entry.attributes.clone();
+        let attributes = entry.attributes;
         let item = match entry.kind {
             EntryType::Regular | EntryType::Continuous => {
                 let record = take(load, &mut archive.contents(&entry), &mut piece, watch)?;
@@ -264,7 +278,7 @@ fn below(top: &Path, name: &[u8]) -> Result<Path> {
 /// Refuses to unpack over what is no directory, but for a mirror.
 fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
     match found {
-        Some(Item::File(_) | Item::Symlink(_)) if !mirror => {
+        Some(Item::File(_) | Item::Symlink(_) | Item::Special(_)) if !mirror => {
             Err(Error::invalid(format!("{top} is not a directory")))
         }
         _ => Ok(()),

@@ -103,6 +103,10 @@ fn load(
         Some(Item::Symlink(_)) => {
             return Err(Problem::invalid("this is a symbolic link; ?stat shows its target"));
         }
+        Some(Item::Special(special)) => {
+            let what = special.what.name();
+            return Err(Problem::invalid(format!("this is a {what}, which has no bytes")));
+        }
         None => return Err(Problem::not_found(path)),
     };
     let small = record.size <= FILE_LEN_MAX;
@@ -256,7 +260,7 @@ async fn delete(request: Request, query: DeleteQuery) -> Answer {
 /// A path that ends in a slash names a directory: a file of that name is not what was meant.
 pub fn check_slash(path: &Path, slash: bool, found: Option<&Item>) -> aeordb::Result<()> {
     match found {
-        Some(Item::File(_) | Item::Symlink(_)) if slash => {
+        Some(Item::File(_) | Item::Symlink(_) | Item::Special(_)) if slash => {
             Err(Error::NotFound(format!("directory {path}/")))
         }
         _ => Ok(()),

@@ -232,7 +232,9 @@ impl Target {
         head.check(&self.conditions, &self.path, found.as_ref())?;
         match found {
             Some(Item::Directory(_)) => Err(Error::Exists(format!("directory {}/", self.path))),
-            Some(Item::Symlink(_)) if self.append_only => Err(Error::Exists(self.path.to_string())),
+            Some(Item::Symlink(_) | Item::Special(_)) if self.append_only => {
+                Err(Error::Exists(self.path.to_string()))
+            }
             // It may be the same again.
             Some(Item::File(record))
                 if self.append_only && size.is_some_and(|size| size != record.size) =>
@@ -252,10 +254,10 @@ impl Target {
                 return Err(Error::Exists(format!("directory {}/", self.path)));
             }
             Some(Item::File(record)) => Some(record),
-            Some(Item::Symlink(_)) if self.append_only => {
+            Some(Item::Symlink(_) | Item::Special(_)) if self.append_only => {
                 return Err(Error::Exists(self.path.to_string()));
             }
-            Some(Item::Symlink(_)) | None => None,
+            Some(Item::Symlink(_) | Item::Special(_)) | None => None,
         };
         let mut record = uploaded.clone();
         record.content_type = self.content_type.clone();

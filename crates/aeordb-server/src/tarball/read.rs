@@ -229,7 +229,7 @@ impl Tarball {
             attributes: Attributes {
                 mode: header.mode().ok().map(|mode| mode & 0o7777).filter(|_| known("mode")),
                 mtime: extension.mtime.or(mtime).filter(|_| known("mtime")),
-                set: None,
+                ..Attributes::default()
             },
             content_type: extension.content_type,
             size,

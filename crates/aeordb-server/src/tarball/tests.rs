@@ -5,6 +5,7 @@ use std::io::{Cursor, Read, Write};
 use tar::EntryType;
 
 use super::{Member, Records, Tarball, Writer};
+use aeordb::object::Device;
 
 /// Reads all of an archive; gives how many entries it has if it is whole.
 fn entries(bytes: &[u8]) -> Option<usize> {
@@ -39,7 +40,8 @@ fn an_archive_that_was_changed_or_cut_off_anywhere_is_read_or_refused() {
 }
 
 fn member<'m>(kind: EntryType, path: &'m [u8], link: &'m [u8], mtime: i64) -> Member<'m> {
-    Member { kind, path, link, size: 0, mode: 0o4751, mtime, records: Records::default() }
+    let (device, records) = (Device::default(), Records::default());
+    Member { kind, path, link, size: 0, device, mode: 0o4751, mtime, records }
 }
 
 #[test]

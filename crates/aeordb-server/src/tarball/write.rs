@@ -4,6 +4,7 @@
 
 use std::io::{self, Read, Write};
 
+use aeordb::object::Device;
 use tar::{EntryType, Header};
 
 use super::BLOCK_LEN;
@@ -25,6 +26,8 @@ pub struct Member<'m> {
     /// The target of a link.
     pub link: &'m [u8],
     pub size: u64,
+    /// Its numbers, if it is a device.
+    pub device: Device,
     pub mode: u32,
     /// Last modification, in nanoseconds since 1970.
     pub mtime: i64,
@@ -65,6 +68,10 @@ impl<'w> Writer<'w> {
         let mut header = Header::new_ustar();
         fill(&mut header.as_old_mut().name, &[EXTENSIONS, last].concat());
         header.set_entry_type(EntryType::XHeader);
+        if let Some(ustar) = header.as_ustar_mut() {
+            ustar.set_device_major(0);
+            ustar.set_device_minor(0);
+        }
         number(&mut header, 0o644, records.len() as u64, whole_seconds(member.mtime));
         self.out.write_all(header.as_bytes())?;
         self.copy(records, records.len() as u64)
@@ -107,6 +114,11 @@ fn describe(member: &Member<'_>) -> (Header, Records) {
         records.push("mtime", seconds(member.mtime).as_bytes());
     }
     records.extend(&member.records);
+    if let Some(ustar) = header.as_ustar_mut() {
+        // A number that is too large for its field is one that no system makes.
+        ustar.set_device_major(member.device.major.min(0o7_777_777));
+        ustar.set_device_minor(member.device.minor.min(0o7_777_777));
+    }
     number(&mut header, member.mode, member.size, time);
     (header, records)
 }
@@ -119,10 +131,6 @@ fn number(header: &mut Header, mode: u32, size: u64, time: u64) {
     header.set_mtime(time);
     header.set_uid(0);
     header.set_gid(0);
-    if let Some(ustar) = header.as_ustar_mut() {
-        ustar.set_device_major(0);
-        ustar.set_device_minor(0);
-    }
     header.set_cksum();
 }
 

@@ -79,6 +79,8 @@ pub(super) fn write(
     let mut deltas = Deltas::new(reader, watch);
     let mut moved_from = None;
     let mut steps = steps(reader.view(), from, to)?;
+    let own = Item::Directory(reader.version(to)?.root_directory());
+    reach.attributes(&own, |met| take(met, &mut out, &mut chunks))?;
     while let Some(step) = steps.next() {
         watch.check()?;
         let step = step?;
@@ -204,6 +206,8 @@ impl<'r> Plan<'r> {
         let met = std::mem::take(&mut self.met);
         let mut reach = Reach::resume(self.reader.view(), met, &on_missing, watch);
         let mut steps = steps(self.reader.view(), from, to)?;
+        let own = Item::Directory(self.reader.version(from)?.root_directory());
+        reach.attributes(&own, |_| Ok(()))?;
         while let Some(step) = steps.next() {
             watch.check()?;
             let Step::Item { name, before, after } = step? else { continue };

@@ -5,10 +5,10 @@ use std::io::Write;
 use crate::backup::live::{LiveChunks, missing};
 use crate::db::Reader;
 use crate::error::Result;
-use crate::graph::Reach;
+use crate::graph::{Met, Reach};
 use crate::hash::{Kind, VersionId};
 use crate::log::sealed::SealedWriter;
-use crate::object::Version;
+use crate::object::{Item, Version};
 use crate::store::ViewEntries;
 use crate::watch::Watch;
 
@@ -56,7 +56,7 @@ fn write(
     watch: &Watch,
 ) -> Result<ExportReport> {
     let decoded = reader.version(version)?;
-    let Version { root, totals } = decoded;
+    let Version { root, totals, .. } = decoded;
     watch.expect(totals.files, totals.bytes);
     let required = reader.view().required();
     let mut out = SealedWriter::new(out, reader.crew().clone(), None, version, required)?;
@@ -64,14 +64,16 @@ fn write(
     let view = reader.view();
     let mut chunks = LiveChunks::new(reader);
     let mut reach = Reach::new(view, &missing, watch);
-    reach.tree(None, &root, |met| {
+    let mut take = |met: &Met<'_>| {
         match met.bytes {
             Some(bytes) => out.push(met.kind, *met.hash, bytes)?,
             None if with_chunks => drop(chunks.want(&met.place)),
             None => {}
         }
         Ok(())
-    })?;
+    };
+    reach.item(&Item::Directory(decoded.root_directory()), &mut take)?;
+    reach.tree(None, &root, take)?;
     out.end_section()?;
     let count = chunks.len();
     chunks.copy(reader, &mut out, watch)?;

@@ -125,9 +125,9 @@ fn put(
         return Ok(*target);
     }
     let (head, target) = (Version::read(writer, head)?, Version::read(writer, target)?);
-    let item = object::resolve(writer, &target.root, path)?
+    let item = object::resolve(writer, &target, path)?
         .ok_or_else(|| Error::invalid(format!("the file has nothing at {path}")))?;
-    let version = object::apply(writer.entries(), &head.root, [(path.clone(), Some(item))])?;
+    let version = object::apply(writer.entries(), &head, [(path.clone(), Some(item))])?;
     writer.add_version(&version)
 }
 

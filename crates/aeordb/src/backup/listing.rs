@@ -33,7 +33,7 @@ pub fn record(
 fn sort(item: Option<&Item>) -> Sort {
     match item {
         None => Sort::Nothing,
-        Some(Item::File(_) | Item::Symlink(_)) => Sort::File,
+        Some(Item::File(_) | Item::Symlink(_) | Item::Special(_)) => Sort::File,
         Some(Item::Directory(_)) => Sort::Directory,
     }
 }
@@ -43,7 +43,7 @@ fn mark(item: Option<&Item>) -> Result<Mark> {
     let encoding = match item {
         None => return Ok([0; MARK_LEN]),
         Some(Item::Directory(directory)) => {
-            Item::Directory(Subdirectory::empty(directory.attributes.clone())).encode()?
+            Item::Directory(Subdirectory::empty(directory.attributes)).encode()?
         }
         Some(item) => item.encode()?,
     };

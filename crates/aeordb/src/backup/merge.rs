@@ -68,8 +68,9 @@ pub fn merge(
     let ours = writer.head();
     let head = Version::read(writer, &ours)?;
     let target = Version::read(writer, theirs)?;
+    let base_root = Version::read(writer, base)?;
     let mut merge = Merge {
-        base: Version::read(writer, base)?,
+        base: base_root,
         writer,
         head,
         target,
@@ -93,7 +94,9 @@ pub fn merge(
     }
     let Merge { edits, taken, same, conflicts, .. } = merge;
     let conflicts = conflicts.into_values().collect();
-    let merged = object::apply(writer.entries(), &head.root, edits)?;
+    let attributes = merged(Some(&base_root.attributes), &head.attributes, &target.attributes);
+    let head = Version { attributes: attributes.unwrap_or(head.attributes), ..head };
+    let merged = object::apply(writer.entries(), &head, edits)?;
     let version = writer.add_version(&merged)?;
     let (base, theirs) = (*base, *theirs);
     Ok(MergeReport { version, base, ours, theirs, taken, same, on_conflict, conflicts })
@@ -124,7 +127,7 @@ impl Merge<'_, '_> {
     /// has been decided on.
     fn change(&mut self, change: Change) -> Result<Option<(Change, bool)>> {
         let Change { path, before, after } = &change;
-        let ours = object::resolve(self.writer, &self.head.root, path)?;
+        let ours = object::resolve(self.writer, &self.head, path)?;
         if same(ours.as_ref(), after.as_ref()) {
             self.same += 1;
             return Ok(None);
@@ -138,11 +141,11 @@ impl Merge<'_, '_> {
             };
             let merged = merged(base, &ours.attributes, &theirs.attributes);
             take = merged.is_some();
-            let attributes = merged.unwrap_or_else(|| theirs.attributes.clone());
+            let attributes = merged.unwrap_or(theirs.attributes);
             // What is in it stays; what the patch does to that are changes of their own.
             after = Some(Item::Directory(Subdirectory { attributes, ..ours.clone() }));
         } else if let Some(Item::Directory(theirs)) = &after {
-            after = Some(Item::Directory(Subdirectory::empty(theirs.attributes.clone())));
+            after = Some(Item::Directory(Subdirectory::empty(theirs.attributes)));
         } else if let Some(Item::Directory(_)) = ours {
             return Ok(Some((change, take)));
         }
@@ -177,16 +180,16 @@ impl Merge<'_, '_> {
         for parent in above.into_iter().rev() {
             let there = match self.edits.get(&parent) {
                 Some(edit) => edit.clone(),
-                None => object::resolve(self.writer, &self.head.root, &parent)?,
+                None => object::resolve(self.writer, &self.head, &parent)?,
             };
             let wins = self.on_conflict == OnConflict::Theirs;
-            let theirs = object::resolve(self.writer, &self.target.root, &parent)?;
+            let theirs = object::resolve(self.writer, &self.target, &parent)?;
             match there {
                 Some(Item::Directory(_)) => continue,
                 None if !take && !wins => return Ok(true),
                 None => {}
                 ours => {
-                    let before = object::resolve(self.writer, &self.base.root, &parent)?;
+                    let before = object::resolve(self.writer, &self.base, &parent)?;
                     let path = parent.clone();
                     let change = Change { path, before, after: theirs.clone() };
                     if !self.conflict(&change, ours) {
@@ -204,7 +207,7 @@ impl Merge<'_, '_> {
 
     /// Decides on a change that puts a file, or nothing, in the place of a directory.
     fn over_directory(&mut self, change: Change, take: bool) -> Result<()> {
-        let ours = object::resolve(self.writer, &self.head.root, &change.path)?;
+        let ours = object::resolve(self.writer, &self.head, &change.path)?;
         let Some(Item::Directory(directory)) = ours.clone() else { return Ok(()) };
         if !take && !self.conflict(&change, ours.clone()) {
             return Ok(());
@@ -251,7 +254,7 @@ fn merged(base: Option<&Attributes>, ours: &Attributes, theirs: &Attributes) -> 
         (ours, theirs) if base_mtime == Some(theirs) => ours,
         (ours, theirs) => ours.max(theirs),
     };
-    Some(Attributes { mode, mtime, set })
+    Some(Attributes { mode, mtime, set, link: None })
 }
 
 /// What both agree on, or what one of them changed.

@@ -44,7 +44,7 @@ pub(super) fn part(
     }
     let edits = way_to(writer, &Version::read(writer, version)?, path)?;
     let found = edits.contains_key(path);
-    let part = object::apply(writer.entries(), &Version::empty().root, edits)?;
+    let part = object::apply(writer.entries(), &Version::empty(), edits)?;
     Ok((writer.add_version(&part)?, found))
 }
 
@@ -55,11 +55,11 @@ fn way_to(
     path: &Path,
 ) -> Result<BTreeMap<Path, Option<Item>>> {
     let mut way = BTreeMap::new();
-    let Some(item) = object::resolve(writer, &version.root, path)? else { return Ok(way) };
+    let Some(item) = object::resolve(writer, version, path)? else { return Ok(way) };
     way.insert(path.clone(), Some(item));
     let mut next = path.parent();
     while let Some(parent) = next.filter(|parent| !parent.is_root()) {
-        let item = object::resolve(writer, &version.root, &parent)?;
+        let item = object::resolve(writer, version, &parent)?;
         if let Some(Item::Directory(directory)) = item {
             let empty = Subdirectory::empty(directory.attributes);
             way.insert(parent.clone(), Some(Item::Directory(empty)));

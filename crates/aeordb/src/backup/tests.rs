@@ -129,6 +129,7 @@ pub fn tree_of(reader: &Reader, version: &VersionId) -> Tree {
             }
             Item::Symlink(link) => Entry::Link(String::from_utf8(link.target).unwrap()),
             Item::Directory(directory) => Entry::Directory(directory.attributes.mode.unwrap_or(0)),
+            Item::Special(special) => panic!("a {} that nobody put", special.what.name()),
         };
         tree.insert(path.to_string(), entry);
     }

@@ -51,7 +51,7 @@ impl<'w, 'd> Draft<'w, 'd> {
     /// Writes the nodes of the changed tree.
     pub(super) fn finish(mut self) -> Result<Version> {
         let changes = std::mem::take(&mut self.changes);
-        object::apply(self.writer.entries(), &self.base.root, changes)
+        object::apply(self.writer.entries(), &self.base, changes)
     }
 
     /// What is at `path`; `None` if nothing is. Of a directory that changes were made in, only
@@ -78,7 +78,7 @@ impl<'w, 'd> Draft<'w, 'd> {
         if path.is_root() {
             return Ok(Some(Item::Directory(self.base.root_directory())));
         }
-        object::resolve(&*self.writer, &self.base.root, path)
+        object::resolve(&*self.writer, &self.base, path)
     }
 
     /// What is at `path`, with all that changed in it; [`Error::NotFound`] if nothing is.
@@ -109,7 +109,7 @@ impl<'w, 'd> Draft<'w, 'd> {
         if path.is_root() {
             return Ok(Item::Directory(version.root_directory()));
         }
-        object::resolve(&*self.writer, &version.root, path)?
+        object::resolve(&*self.writer, &version, path)?
             .ok_or_else(|| Error::not_found(path.to_string()))
     }
 
@@ -141,7 +141,7 @@ impl<'w, 'd> Draft<'w, 'd> {
         if !path.is_root() {
             return self.change(path, Some(Item::Directory(directory)));
         }
-        let version = Version { root: directory.root, totals: directory.totals };
+        let version = Version { root: directory.root, totals: directory.totals, ..self.base };
         let before = std::mem::replace(&mut self.base, version);
         self.undo.push(Undo::Settled(before, std::mem::take(&mut self.changes)));
         Ok(())
@@ -179,7 +179,7 @@ impl<'w, 'd> Draft<'w, 'd> {
             return Ok(());
         }
         let changed = self.changes.clone();
-        let version = object::apply(self.writer.entries(), &self.base.root, changed)?;
+        let version = object::apply(self.writer.entries(), &self.base, changed)?;
         let before = std::mem::replace(&mut self.base, version);
         self.undo.push(Undo::Settled(before, std::mem::take(&mut self.changes)));
         Ok(())

@@ -140,7 +140,7 @@ pub fn copy(
 fn free(draft: &Draft<'_, '_>, to: &Path, force: bool) -> Result<()> {
     match draft.item(to)? {
         None => Ok(()),
-        Some(Item::File(_) | Item::Symlink(_)) if force => Ok(()),
+        Some(Item::File(_) | Item::Symlink(_) | Item::Special(_)) if force => Ok(()),
         Some(_) => Err(Error::Exists(to.to_string())),
     }
 }

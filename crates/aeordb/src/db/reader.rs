@@ -67,7 +67,7 @@ impl Reader {
         if path.is_root() {
             return Ok(Some(Item::Directory(version.root_directory())));
         }
-        object::resolve(&self.view, &version.root, path)
+        object::resolve(&self.view, &version, path)
     }
 
     /// The directory at a path.

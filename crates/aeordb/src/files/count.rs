@@ -29,8 +29,8 @@ pub fn count(paths: &[PathBuf], done: &AtomicBool, watch: &Watch) {
             let take = |entry: Entry| match entry.found {
                 Found::Directory => waiting.push(scan::join(&directory, &entry.name)),
                 Found::File(stat) => (files, bytes) = (files + 1, bytes + stat.size),
-                Found::Symlink(_) => files += 1,
-                Found::Special(_) | Found::Unreadable(_) => {}
+                Found::Symlink(_) | Found::Special(_) => files += 1,
+                Found::Unreadable(_) => {}
             };
             let scanned = scan::scan(&tree, &directory, &keep);
             if done.load(Relaxed) {

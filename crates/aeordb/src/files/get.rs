@@ -8,6 +8,7 @@
 
 mod attributes;
 mod directory;
+mod links;
 mod names;
 mod place;
 mod sets;
@@ -22,10 +23,12 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
+
 use crate::db::Reader;
 use crate::error::{Context, Error, Result};
 use crate::hash::VersionId;
-use crate::object::{Item, Name, Path, Subdirectory, Symlink};
+use crate::object::{Item, Name, Path, Special, Subdirectory, Symlink};
 use crate::watch::Watch;
 use attributes::{Lacks, System};
 use place::Place;
@@ -118,6 +121,10 @@ fn get_on(
             let (place, name) = single(local, path, system)?;
             shared.link(&place, &name, &link)?;
         }
+        Item::Special(special) => {
+            let (place, name) = single(local, path, system)?;
+            shared.special(&place, &name, &special)?;
+        }
         Item::Directory(mut directory) => {
             let taken = check_free(local, options)?;
             let place = Place::open_or_make(local, directory.attributes.mode, system)?;
@@ -167,6 +174,13 @@ fn check_free(local: &LocalPath, options: &GetOptions) -> Result<bool> {
 /// True if one file is larger than the file system can hold: there may be room for others.
 fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::FileTooLarge)
+}
+
+/// Why the system does not let the caller make something.
+fn refused(error: &Error) -> Option<&'static str> {
+    let Error::Io { source, .. } = error else { return None };
+    let errno = Errno::from_raw(source.raw_os_error()?);
+    matches!(errno, Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL).then(|| errno.desc())
 }
 
 /// Kinds of what may be missing that are told apart: names of attributes come from anywhere.
@@ -262,7 +276,7 @@ impl Shared {
             self.watch.warn(format!("{}: restored {told}", shown.display()));
         }
         for (kind, why) in lacks.counted() {
-            self.count(shown, kind, why);
+            self.count(shown, &format!("restored without {kind}"), why);
         }
     }
 
@@ -271,7 +285,7 @@ impl Shared {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (kind.to_owned(), why);
         if counted.len() >= KINDS_MAX && !counted.contains_key(&key) {
-            key.0 = "other attributes".into();
+            key.0 = "restored without other attributes".into();
         }
         counted.entry(key).or_insert_with(|| (0, shown.into())).0 += 1;
     }
@@ -281,11 +295,8 @@ impl Shared {
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         for ((kind, why), (count, first)) in counted.iter() {
             let told = match count {
-                1 => format!("{}: restored without its {kind}: {why}", first.display()),
-                more => format!(
-                    "{more} paths restored without their {kind}: {why} (the first is {})",
-                    first.display()
-                ),
+                1 => format!("{}: {kind}: {why}", first.display()),
+                more => format!("{more} paths {kind}: {why} (the first is {})", first.display()),
             };
             self.watch.warn(told);
         }
@@ -298,6 +309,28 @@ impl Shared {
         self.lacking(&place.path_of(name), &lacks);
         self.done(0);
         Ok(())
+    }
+
+    /// What the caller may not make is counted.
+    fn special(&self, place: &Place, name: &Name, special: &Special) -> Result<()> {
+        let shown = place.path_of(name);
+        let mut lacks = Lacks::default();
+        let extra = self.sets.of(special.attributes.set.as_ref(), &mut lacks);
+        match place.special(name, special, &extra, self.replace(), &mut lacks) {
+            Ok(()) => {
+                self.lacking(&shown, &lacks);
+                self.done(0);
+                Ok(())
+            }
+            Err(error) => match refused(&error) {
+                Some(why) => {
+                    self.failed.fetch_add(1, Relaxed);
+                    self.count(&shown, &format!("not restored as a {}", special.what.name()), why);
+                    Ok(())
+                }
+                None => Err(error),
+            },
+        }
     }
 
     /// Counts a file that was restored.

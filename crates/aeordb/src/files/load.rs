@@ -14,14 +14,20 @@ use crate::error::{Error, Result};
 use crate::files::beneath::Tree;
 use crate::files::cache::{self, CacheFile, Known, Remembered};
 use crate::files::clocks::Clocks;
-use crate::files::extended::{Extended, Keep, Kept};
+use crate::files::extended::{Extended, Keep, KeepOptions, Kept};
+use crate::files::links::Links;
 use crate::files::put::{PutOptions, PutReport};
 use crate::files::read::{ATTEMPTS, Opened, ReadFile, Seen, Small, Wanted};
-use crate::files::walk::{Event, Walk, WalkOptions};
+use crate::files::scan::Entry;
+use crate::files::walk::{Event, Linked, Walk, WalkOptions};
+use crate::format::superblock::EXTENDED;
 use crate::hash::{AttributesId, ChunkId, DirectoryId, Hash, Kind};
 use crate::object::chunker::ChunkReader;
 use crate::object::tree::{self, Directories, Editor};
-use crate::object::{Attributes, ChunkRef, FileRecord, Item, ListBuilder, Subdirectory, Symlink};
+use crate::object::{
+    Attributes, ChunkRef, FileRecord, HardLink, Item, ListBuilder, Name, Path, Special,
+    Subdirectory, Symlink,
+};
 use crate::store::Transaction;
 use crate::watch::Watch;
 
@@ -32,7 +38,7 @@ const SETS_MAX: usize = 1024;
 struct Loading {
     /// Its name; the start needs none.
     name: Vec<u8>,
-    /// What is kept of it; the start may have no attributes of its own.
+    /// What is kept of it; the root may have nothing of its own.
     kept: Option<Kept>,
     /// What the database has at its place.
     old: Option<Item>,
@@ -56,6 +62,11 @@ impl Loading {
     }
 }
 
+/// Until all paths of a file are known it has the other ones that it had.
+fn kept_link(linked: Linked, old: Option<&Item>) -> Option<HardLink> {
+    linked.and_then(|_| old?.attributes().link)
+}
+
 /// Loads local trees and files into the database behind a writer.
 pub struct Loader<'a, 'd> {
     writer: &'a mut Writer<'d>,
@@ -66,6 +77,9 @@ pub struct Loader<'a, 'd> {
     chunk_reader: ChunkReader,
     keep: Arc<Keep>,
     sets: HashMap<Extended, Option<AttributesId>>,
+    links: &'a mut Links,
+    /// Where the start is.
+    at: Path,
 }
 
 impl<'a, 'd> Loader<'a, 'd> {
@@ -74,20 +88,20 @@ impl<'a, 'd> Loader<'a, 'd> {
         options: &'a PutOptions,
         watch: &'a Watch,
         report: &'a mut PutReport,
+        (links, at): (&'a mut Links, &Path),
     ) -> Self {
         let (loading, chunk_reader) = (Vec::new(), ChunkReader::new());
         let (keep, sets) = (Arc::new(Keep::new(options.keep)), HashMap::new());
-        Loader { writer, options, watch, report, loading, chunk_reader, keep, sets }
+        let at = at.clone();
+        Loader { writer, options, watch, report, loading, chunk_reader, keep, sets, links, at }
     }
 
     /// Loads the contents of the directory `path` over what the database has at its place, a path of
-    /// `path_len` bytes, which may have attributes of its `own`. What is remembered is to be saved
-    /// once the result is committed.
+    /// `path_len` bytes. What is remembered is to be saved once the result is committed.
     pub fn directory(
         &mut self,
         path: PathBuf,
         path_len: usize,
-        own: bool,
         old: Option<Item>,
         cache: &CacheFile,
     ) -> Result<(Subdirectory, Remembered)> {
@@ -101,7 +115,9 @@ impl<'a, 'd> Loader<'a, 'd> {
         let root = start.existing().map(|directory| directory.root);
         let shared = (database.crew(), &self.keep);
         let (mut walk, kept) = Walk::new(path, root, walk, known, shared, self.watch)?;
-        start.kept = own.then_some(kept);
+        // The root has attributes only with what an older program does not know.
+        let plain = self.at.is_root() && self.options.keep == KeepOptions::NOTHING;
+        start.kept = (!plain).then_some(kept);
         self.loading.push(start);
         let mut done = None;
         while let Some(event) = walk.next(&*self.writer)? {
@@ -126,24 +142,32 @@ impl<'a, 'd> Loader<'a, 'd> {
         match event {
             Event::Enter { name, kept, old } => {
                 let key = self.key(&name);
-                self.loading.push(Loading { name, kept: Some(kept), old, editor: None, key });
+                let (kept, old) = (Some(*kept), old.map(|old| *old));
+                self.loading.push(Loading { name, kept, old, editor: None, key });
             }
-            Event::Same { name, stat, token } => {
+            Event::Same { name, stat, token, linked } => {
+                self.note(linked, &name)?;
                 remembered.push(&self.key(&name), &stat, walk.clocks.tick(&stat), &token);
                 self.advance(1, stat.size);
                 self.report.files_unchanged += 1;
             }
-            Event::Changed { name, new, stat, old } => {
+            Event::Changed { name, new, stat, old, linked } => {
+                self.note(linked, &name)?;
                 let tick = walk.clocks.tick(&stat);
                 remembered.push(&self.key(&name), &stat, tick, &cache::token(&new));
                 self.advance(1, new.size);
                 self.settle(&name, &Item::File(*new), Some(&old))?;
             }
-            Event::Link { name, target, kept, old } => {
-                let attributes = self.attributes(kept)?.of_link();
-                self.advance(1, 0);
+            Event::Link { entry, target, old } => {
+                let attributes = self.entry(&entry, old.as_deref())?.of_link();
                 let link = Item::Symlink(Symlink { target, attributes });
-                self.settle(&name, &link, old.as_deref())?;
+                self.settle(&entry.name, &link, old.as_deref())?;
+            }
+            Event::Special { entry, what, old } => {
+                let attributes = self.entry(&entry, old.as_deref())?;
+                self.writer.entries().require(EXTENDED);
+                let special = Item::Special(Special { what, attributes });
+                self.settle(&entry.name, &special, old.as_deref())?;
             }
             Event::Small => {
                 if let Some(read) = walk.next_read() {
@@ -217,6 +241,24 @@ impl<'a, 'd> Loader<'a, 'd> {
             self.edit(&loading.name, Some(&item))?;
         }
         Ok(None)
+    }
+
+    /// What is kept of an entry that is not opened, which is counted.
+    fn entry(&mut self, entry: &Entry, old: Option<&Item>) -> Result<Attributes> {
+        let linked = entry.facts.linked();
+        self.note(linked, &entry.name)?;
+        self.advance(1, 0);
+        let attributes = self.attributes(entry.kept.clone())?;
+        Ok(Attributes { link: kept_link(linked, old), ..attributes })
+    }
+
+    /// Notes what is called `name` in the directory that is loaded, if it has several paths.
+    fn note(&mut self, linked: Linked, name: &[u8]) -> Result<()> {
+        let Some(file) = linked else { return Ok(()) };
+        let above = self.loading.iter().skip(1).map(|loading| loading.name.as_slice());
+        let names: Vec<Name> = above.chain([name]).map(Name::new).collect::<Result<_>>()?;
+        self.links.note(file, self.at.join_all(&names)?);
+        Ok(())
     }
 
     /// What is kept, with its set stored.
@@ -344,6 +386,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         remembered: &mut Remembered,
     ) -> Result<()> {
         let (stat, settled) = (seen.stat, seen.settled);
+        self.note(seen.linked, &wanted.name)?;
         self.finish(&wanted.path(), &mut record, seen, wanted.old.as_deref())?;
         // One whose length lies may be another without its times saying so.
         if settled && stat.size == record.size {
@@ -373,6 +416,7 @@ impl<'a, 'd> Loader<'a, 'd> {
         self.report.bytes += record.size;
         self.watch.advance(1, 0);
         record.attributes = self.attributes(seen.kept)?;
+        record.attributes.link = kept_link(seen.linked, old);
         self.describe(record, old);
         Ok(())
     }
@@ -399,6 +443,9 @@ impl<'a, 'd> Loader<'a, 'd> {
         let (tree, below) = Tree::around(path)?;
         match self.read(&tree, &below)? {
             Ok((mut record, seen)) => {
+                if let Some(file) = seen.linked {
+                    self.links.note(file, self.at.clone());
+                }
                 self.finish(path, &mut record, seen, old)?;
                 Ok(Some(record))
             }

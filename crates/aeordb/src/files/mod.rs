@@ -7,6 +7,7 @@ mod clocks;
 mod count;
 mod extended;
 mod get;
+mod links;
 mod load;
 mod old;
 mod owners;

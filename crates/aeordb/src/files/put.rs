@@ -13,8 +13,10 @@ use crate::files::bound::{MaxDelete, Replaced};
 use crate::files::cache::{CacheFile, Remembered};
 use crate::files::count;
 use crate::files::extended::KeepOptions;
+use crate::files::links::Links;
 use crate::files::load::Loader;
 use crate::files::scan::{Entry, Facts, Found};
+use crate::format::superblock::EXTENDED;
 use crate::hash::VersionId;
 use crate::object::{self, Attributes, Item, Name, Path, Symlink, Version};
 use crate::store::Transaction;
@@ -178,17 +180,19 @@ fn put_all(
     let mut report = PutReport::new(previous);
     let into = target_is_directory
         || sources.len() > 1
-        || matches!(object::resolve(&writer, &head.root, target)?, Some(Item::Directory(_)));
+        || matches!(object::resolve(&writer, &head, target)?, Some(Item::Directory(_)));
     let many = sources.len() > 1;
     let mut changes: BTreeMap<Path, Option<Item>> = BTreeMap::new();
     let mut caches = Vec::new();
+    let mut links = Links::default();
     for source in sources {
         let place = Place { head: &head, target, into, many };
         let name = source.name();
         let (put, deleted) = (report.files, report.files_deleted);
-        let landed = put_one(&mut writer, source, &place, options, watch, &mut report)?;
+        let landed =
+            put_one(&mut writer, source, &place, options, watch, (&mut report, &mut links))?;
         let Some((path, item, cache)) = landed else { continue };
-        let there = object::resolve(&writer, &head.root, &path)?;
+        let there = object::resolve(&writer, &head, &path)?;
         let replaced = Replaced {
             source: &name,
             path: &path.to_string(),
@@ -205,7 +209,14 @@ fn put_all(
         }
         caches.extend(cache);
     }
-    let version = object::apply(writer.entries(), &head.root, changes)?;
+    let version = object::apply(writer.entries(), &head, changes)?;
+    let links = links.changes(&writer, &version)?;
+    let version = if links.is_empty() {
+        version
+    } else {
+        writer.entries().require(EXTENDED);
+        object::apply(writer.entries(), &version, links)?
+    };
     report.version = writer.add_version(&version)?;
     if report.version != previous {
         writer.set_head(report.version, "put")?;
@@ -244,11 +255,11 @@ fn put_one(
     place: &Place<'_>,
     options: &PutOptions,
     watch: &Watch,
-    report: &mut PutReport,
+    (report, links): (&mut PutReport, &mut Links),
 ) -> Result<Option<Put>> {
     let path = match source {
         Source::Stream(input) => {
-            return put_stream(writer, input, place, options, watch, report).map(Some);
+            return put_stream(writer, input, place, options, watch, (report, links)).map(Some);
         }
         Source::Path(path) => path,
     };
@@ -280,7 +291,7 @@ fn put_one(
         (true, false) => place.target.clone(),
         _ => place.of(name.as_deref())?,
     };
-    let old = object::resolve(writer, &place.head.root, &to)?;
+    let old = object::resolve(writer, place.head, &to)?;
     let file_id = writer.database().file_id();
     let identity = [
         options.identity.as_ref().map_or(file_id.as_slice(), Vec::as_slice),
@@ -291,19 +302,17 @@ fn put_one(
     ]
     .concat();
     let cache = CacheFile::new(options.cache.as_deref(), &identity);
-    let mut loader = Loader::new(writer, options, watch, report);
+    let mut loader = Loader::new(writer, options, watch, report, (links, &to));
     match (entry.found.clone(), old) {
-        (Found::Directory, Some(Item::File(_) | Item::Symlink(_))) if !options.mirror => {
+        (Found::Directory, Some(there)) if !options.mirror && !is_directory(&there) => {
             Err(Error::invalid(format!("{to} is not a directory")))
         }
         (Found::Directory, old) => {
-            if matches!(old, Some(Item::File(_) | Item::Symlink(_))) {
+            if old.as_ref().is_some_and(|there| !is_directory(there)) {
                 loader.replaces_file();
             }
-            // The root has no attributes of its own.
-            let own = !to.is_root();
-            let path_len = if own { to.as_bytes().len() } else { 0 };
-            let (directory, remembered) = loader.directory(whole, path_len, own, old, &cache)?;
+            let path_len = if to.is_root() { 0 } else { to.as_bytes().len() };
+            let (directory, remembered) = loader.directory(whole, path_len, old, &cache)?;
             Ok(Some((to, Item::Directory(directory), Some(remembered))))
         }
         (Found::File(_), Some(Item::Directory(_))) => {
@@ -321,11 +330,17 @@ fn put_one(
             let item = Item::Symlink(Symlink { target, attributes: entry.facts.attributes() });
             Ok(Some((to, item, None)))
         }
-        (Found::Special(what), _) => Err(Error::invalid(format!("{} is {what}", path.display()))),
+        (Found::Special(what), _) => {
+            Err(Error::invalid(format!("{} is a {}", path.display(), what.name())))
+        }
         (Found::Unreadable(why), _) => {
             Err(Error::invalid(format!("{} cannot be read: {why}", path.display())))
         }
     }
+}
+
+fn is_directory(item: &Item) -> bool {
+    matches!(item, Item::Directory(_))
 }
 
 fn put_stream(
@@ -334,7 +349,7 @@ fn put_stream(
     place: &Place<'_>,
     options: &PutOptions,
     watch: &Watch,
-    report: &mut PutReport,
+    (report, links): (&mut PutReport, &mut Links),
 ) -> Result<Put> {
     let to = match place.into {
         true => {
@@ -343,9 +358,9 @@ fn put_stream(
         }
         false => place.of(None)?,
     };
-    let old = object::resolve(writer, &place.head.root, &to)?;
+    let old = object::resolve(writer, place.head, &to)?;
     let now = writer.database().clock().now();
-    let mut loader = Loader::new(writer, options, watch, report);
+    let mut loader = Loader::new(writer, options, watch, report, (links, &to));
     let mut record = loader.stream(input, "the input")?;
     record.attributes = Attributes::new(0o644, now);
     loader.describe(&mut record, old.as_ref());

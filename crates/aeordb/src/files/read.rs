@@ -56,6 +56,8 @@ pub struct Small {
 /// What a file looked like when it was read.
 pub struct Seen {
     pub kept: Kept,
+    /// Device and inode, if it has several paths.
+    pub linked: Option<(u64, u64)>,
     pub stat: Stat,
     /// It looked the same before and after, and as long as it was; or it gave the same bytes twice,
     /// as a file does whose length nobody knows before it is read.
@@ -66,6 +68,7 @@ pub struct Seen {
 pub struct Opened {
     file: File,
     kept: Kept,
+    linked: Option<(u64, u64)>,
     before: Stat,
     /// Bytes that may still be read.
     left: u64,
@@ -82,13 +85,13 @@ impl Opened {
         let Some(before) = facts.file() else {
             return Err(Error::invalid(format!("{} is not a file any more", path.display())));
         };
-        let kept = keep.of_handle(&file, &facts);
+        let (kept, linked) = (keep.of_handle(&file, &facts), facts.linked());
         let left = match before.size {
             // Files that the system makes up as they are read have no length.
             0 => u64::MAX,
             size => size.saturating_add(GROWTH_MAX),
         };
-        Ok(Opened { file, kept, before, left, failed: false })
+        Ok(Opened { file, kept, linked, before, left, failed: false })
     }
 
     /// Whether reading has failed.
@@ -101,7 +104,8 @@ impl Opened {
         let after = self.file.metadata().ok().and_then(|metadata| Facts::of(&metadata).file());
         let still = after == Some(self.before);
         let settled = still && (self.before.size == len || same);
-        Seen { kept: self.kept.clone(), stat: self.before, settled }
+        let (kept, linked) = (self.kept.clone(), self.linked);
+        Seen { kept, linked, stat: self.before, settled }
     }
 }
 

@@ -19,8 +19,8 @@ use crate::error::{Context, Result};
 use crate::files::beneath::Tree;
 use crate::files::extended::{Keep, Kept};
 use crate::files::rights;
-use crate::object::Attributes;
 use crate::object::attributes::flags;
+use crate::object::{Attributes, Device, SpecialKind};
 
 /// What decides whether a file is surely the one that was read before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,6 +41,10 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
+fn device_of(number: u64) -> Device {
+    Device { major: rustix::fs::major(number), minor: rustix::fs::minor(number) }
+}
+
 /// What the system says of an inode.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Facts {
@@ -50,6 +54,10 @@ pub struct Facts {
     owner: (u32, u32),
     /// Bits of [`flags`].
     flags: u64,
+    /// The numbers, if it is a device.
+    device: Device,
+    /// How many paths it has.
+    paths: u64,
 }
 
 impl Facts {
@@ -63,7 +71,8 @@ impl Facts {
             device: metadata.dev(),
         };
         let owner = (metadata.uid(), metadata.gid());
-        Facts { mode: metadata.mode(), stat, owner, flags: 0 }
+        let device = device_of(metadata.rdev());
+        Facts { mode: metadata.mode(), stat, owner, flags: 0, device, paths: metadata.nlink() }
     }
 
     /// The facts of what is open.
@@ -107,7 +116,15 @@ impl Facts {
         let flags = flag(StatxAttributes::APPEND, flags::APPEND)
             | flag(StatxAttributes::IMMUTABLE, flags::IMMUTABLE)
             | flag(StatxAttributes::NODUMP, flags::NODUMP);
-        Facts { mode: found.stx_mode.into(), stat, owner: (found.stx_uid, found.stx_gid), flags }
+        let (major, minor) = (found.stx_rdev_major, found.stx_rdev_minor);
+        Facts {
+            mode: found.stx_mode.into(),
+            stat,
+            owner: (found.stx_uid, found.stx_gid),
+            flags,
+            device: Device { major, minor },
+            paths: found.stx_nlink.into(),
+        }
     }
 
     fn at(found: &FileStat) -> Facts {
@@ -118,7 +135,9 @@ impl Facts {
             inode: found.st_ino,
             device: found.st_dev,
         };
-        Facts { mode: found.st_mode, stat, owner: (found.st_uid, found.st_gid), flags: 0 }
+        let owner = (found.st_uid, found.st_gid);
+        let (device, paths) = (device_of(found.st_rdev), found.st_nlink);
+        Facts { mode: found.st_mode, stat, owner, flags: 0, device, paths }
     }
 
     /// What it looks like, if it is a file.
@@ -142,6 +161,12 @@ impl Facts {
         self.flags
     }
 
+    /// Device and inode of what has several paths, and is no directory.
+    pub fn linked(&self) -> Option<(u64, u64)> {
+        let linked = self.paths > 1 && self.sort() != SFlag::S_IFDIR;
+        linked.then_some((self.stat.device, self.stat.inode))
+    }
+
     /// True if the mode may be the mask of an access control list.
     pub fn may_have_list(&self) -> bool {
         self.sort() != SFlag::S_IFLNK && rights::may_be_mask(self.mode)
@@ -161,8 +186,8 @@ pub enum Found {
     Symlink(Vec<u8>),
     /// A directory.
     Directory,
-    /// Something that has no content to keep: a socket, a FIFO or a device.
-    Special(&'static str),
+    /// A pipe, device or socket.
+    Special(SpecialKind),
     /// Something that could not be looked at.
     Unreadable(String),
 }
@@ -176,7 +201,7 @@ pub struct Entry {
     pub found: Found,
     /// What the system says of it.
     pub facts: Facts,
-    /// What is kept of a link; of all else that is read when it is opened.
+    /// What is kept of what is not opened; of files and directories that is read then.
     pub kept: Kept,
 }
 
@@ -194,11 +219,13 @@ impl Entry {
                 Err(errno) => Found::Unreadable(std::io::Error::from(errno).to_string()),
             }
         } else if sort == SFlag::S_IFSOCK {
-            Found::Special("a socket")
+            Found::Special(SpecialKind::Socket)
         } else if sort == SFlag::S_IFIFO {
-            Found::Special("a FIFO")
+            Found::Special(SpecialKind::Fifo)
+        } else if sort == SFlag::S_IFCHR {
+            Found::Special(SpecialKind::CharacterDevice(facts.device))
         } else {
-            Found::Special("a device")
+            Found::Special(SpecialKind::BlockDevice(facts.device))
         };
         let kept = Kept { attributes: facts.attributes(), ..Kept::default() };
         Entry { name: name.to_vec(), found, facts: *facts, kept }
@@ -212,7 +239,7 @@ impl Entry {
         };
         let target = || readlinkat(&directory, name).map(OsStringExt::into_vec);
         let mut entry = Entry::new(name, &facts, target);
-        if matches!(entry.found, Found::Symlink(_)) {
+        if matches!(entry.found, Found::Symlink(_) | Found::Special(_)) {
             entry.kept = keep.of_entry(directory.as_fd(), name, &facts);
         }
         entry

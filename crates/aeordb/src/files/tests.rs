@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::db::{Database, Options};
 use crate::error::Result;
 use crate::files::{GetOptions, GetReport, MaxDelete, PutOptions, PutReport, Source, get, put};
-use crate::hash::VersionId;
+use crate::hash::{DirectoryId, VersionId};
 use crate::media::MemoryMedia;
 use crate::object::Path;
 use crate::watch::Watch;
@@ -63,6 +63,11 @@ impl Desk {
 
     fn get(&self, local: &LocalPath) -> GetReport {
         self.get_with("/", local, &GetOptions::default()).unwrap()
+    }
+
+    /// The root of the tree of a version.
+    fn root(&self, version: &VersionId) -> DirectoryId {
+        self.database.reader().unwrap().version(version).unwrap().root
     }
 
     fn head(&self) -> VersionId {

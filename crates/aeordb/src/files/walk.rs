@@ -19,7 +19,7 @@ use crate::files::scan::{self, Entries, Entry, Found, Names, Scanned, Stat};
 use crate::files::temporary;
 use crate::hash::{DirectoryId, Hash};
 use crate::limits::{DEPTH_MAX, PATH_LEN_MAX};
-use crate::object::{Attributes, FileRecord, Item, Name};
+use crate::object::{Attributes, FileRecord, Item, Name, SpecialKind};
 use crate::store::ReadEntries;
 use crate::watch::Watch;
 
@@ -36,16 +36,21 @@ const EVENTS_MAX: usize = 4096;
 const DIRECTORIES_AHEAD: usize = 16;
 const PAGES_AHEAD: usize = 2;
 
+/// Device and inode of a file that has several paths.
+pub type Linked = Option<(u64, u64)>;
+
 /// What is to be done next.
 pub enum Event {
     /// A directory begins.
-    Enter { name: Vec<u8>, kept: Kept, old: Option<Item> },
+    Enter { name: Vec<u8>, kept: Box<Kept>, old: Option<Box<Item>> },
     /// A file that is surely what the database has, in all.
-    Same { name: Vec<u8>, stat: Stat, token: Hash },
+    Same { name: Vec<u8>, stat: Stat, token: Hash, linked: Linked },
     /// A file of which only mode or time differ from what the database has.
-    Changed { name: Vec<u8>, new: Box<FileRecord>, stat: Stat, old: Box<Item> },
+    Changed { name: Vec<u8>, new: Box<FileRecord>, stat: Stat, old: Box<Item>, linked: Linked },
     /// A link to `target`.
-    Link { name: Vec<u8>, target: Vec<u8>, kept: Kept, old: Option<Box<Item>> },
+    Link { entry: Box<Entry>, target: Vec<u8>, old: Option<Box<Item>> },
+    /// A pipe, device or socket.
+    Special { entry: Box<Entry>, what: SpecialKind, old: Option<Box<Item>> },
     /// The small file that [`Walk::next_read`] gives.
     Small,
     /// A file that is to be read in pieces.
@@ -202,15 +207,15 @@ impl<'w> Walk<'w> {
             }
             Found::File(stat) => self.file(tree, below, entry, stat, old),
             Found::Symlink(target) => {
-                let Entry { name, kept, .. } = entry;
-                self.lacking(&path(), &kept);
-                let old = old.map(Box::new);
-                self.events.push_back(Event::Link { name, target, kept, old });
+                self.lacking(&path(), &entry.kept);
+                let (entry, old) = (Box::new(entry), old.map(Box::new));
+                self.events.push_back(Event::Link { entry, target, old });
             }
             Found::Directory => self.enter(tree, below, entry, old)?,
             Found::Special(what) => {
-                self.skip(&path(), &format!("it is {what}"));
-                self.gone(name, old);
+                self.lacking(&path(), &entry.kept);
+                let (entry, old) = (Box::new(entry), old.map(Box::new));
+                self.events.push_back(Event::Special { entry, what, old });
             }
             Found::Unreadable(why) => self.unreadable(&path(), &why),
         }
@@ -269,6 +274,7 @@ impl<'w> Walk<'w> {
                 let old_entries = OldEntries::new(there.map(|directory| directory.root));
                 let listing = Listing::new(tree, below, key, old_entries, entries, &self.crew);
                 self.listings.push(listing);
+                let (kept, old) = (Box::new(kept), old.map(Box::new));
                 self.events.push_back(Event::Enter { name: entry.name, kept, old });
             }
             Err(error) => self.unreadable(&path, &error.to_string()),
@@ -291,7 +297,7 @@ impl<'w> Walk<'w> {
         let old = match old {
             Some(Item::File(old)) if old.size == stat.size && known == Some(token(&old)) => {
                 let shown = shown_of(&entry, &old, &self.keep, &tree, &listing.below);
-                self.events.push_back(unchanged(entry.name, shown, stat, old));
+                self.events.push_back(unchanged(entry, shown, stat, old));
                 return;
             }
             old => old.map(Box::new),
@@ -337,16 +343,18 @@ fn shown_of(
         Ok(handle) => keep.of_entry(handle.as_fd(), &entry.name, &entry.facts).attributes,
         Err(_) => shown,
     };
-    Attributes { set: old.attributes.set, ..shown }
+    let Attributes { set, link, .. } = old.attributes;
+    Attributes { set, link, ..shown }
 }
 
 /// A file whose bytes are what the database has.
-fn unchanged(name: Vec<u8>, attributes: Attributes, stat: Stat, old: FileRecord) -> Event {
+fn unchanged(entry: Entry, attributes: Attributes, stat: Stat, old: FileRecord) -> Event {
+    let (linked, name) = (entry.facts.linked(), entry.name);
     if old.attributes == attributes {
-        return Event::Same { name, stat, token: token(&old) };
+        return Event::Same { name, stat, token: token(&old), linked };
     }
     let new = Box::new(FileRecord { attributes, ..old.clone() });
-    Event::Changed { name, new, stat, old: Box::new(Item::File(old)) }
+    Event::Changed { name, new, stat, old: Box::new(Item::File(old)), linked }
 }
 
 impl Listing {

@@ -194,6 +194,7 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
         })?;
         let known = known.map(|known| Version::read(self.store, known)).transpose()?;
         self.root(&version.root_directory())?;
+        self.set(None, &Item::Directory(version.root_directory()))?;
         let known = known.map(|known| known.root);
         let mut differ = Differ::new(self.store, known.as_ref(), self.store, Some(&version.root));
         let mut open = vec![Open { pair: None, name: 0, longest: 0 }];
@@ -217,7 +218,9 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
                         Item::File(record) => self
                             .file(before.as_ref(), (&after, record), &path, take)
                             .map(|()| false),
-                        Item::Symlink(_) => self.references(&after).map(|_| false),
+                        Item::Symlink(_) | Item::Special(_) => {
+                            self.references(&after).map(|_| false)
+                        }
                     };
                     if !found.map_err(|error| at(error, path))? {
                         differ.skip_subtree();

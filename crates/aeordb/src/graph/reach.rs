@@ -47,7 +47,7 @@ pub(super) fn contents<S: ReadEntries + ?Sized>(
 ) -> Result<()> {
     match item {
         Item::File(file) => list::verify_list(store, &file.content, file.size, found),
-        Item::Symlink(_) | Item::Directory(_) => Ok(()),
+        Item::Symlink(_) | Item::Special(_) | Item::Directory(_) => Ok(()),
     }
 }
 
@@ -120,6 +120,7 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
         if *id != Version::empty().id() {
             self.show(Kind::Version, &id.0, &version.encode().into(), &mut visit)?;
         }
+        self.item(&Item::Directory(version.root_directory()), &mut visit)?;
         self.tree(before, &version.root, visit)?;
         Ok(version)
     }
@@ -147,7 +148,7 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
                             differ.skip_subtree();
                         }
                         Item::File(_) => self.watch.advance(1, 0),
-                        Item::Directory(_) | Item::Symlink(_) => {}
+                        Item::Directory(_) | Item::Symlink(_) | Item::Special(_) => {}
                     }
                 }
             }

@@ -141,8 +141,10 @@ impl Appender {
         self.state.superblock.required.get() | self.required
     }
 
-    fn note(&mut self, kind: Kind) {
-        if kind == Kind::Attributes {
+    /// Notes what whoever reads an entry must know. A version with flags has attributes.
+    fn note(&mut self, kind: Kind, encoding: &[u8]) {
+        let has_flags = kind == Kind::Version && encoding.first().is_some_and(|flags| *flags != 0);
+        if kind == Kind::Attributes || has_flags {
             self.require(EXTENDED);
         }
     }
@@ -165,7 +167,7 @@ impl Appender {
     /// Adds an entry that is here already, so that it is found in a new place.
     pub fn append_again(&mut self, kind: Kind, hash: Hash, encoding: &[u8]) -> Result<()> {
         self.usable()?;
-        self.note(kind);
+        self.note(kind, encoding);
         self.packer.push(kind, hash, encoding);
         self.drain(false)
     }
@@ -362,7 +364,7 @@ impl Transaction for Appender {
         if self.contains(&hash)? {
             return Ok(false);
         }
-        self.note(kind);
+        self.note(kind, encoding);
         self.packer.push(kind, hash, encoding);
         self.drain(false)?;
         Ok(true)
@@ -370,7 +372,7 @@ impl Transaction for Appender {
 
     fn append_block(&mut self, block: &RawBlock) -> Result<()> {
         self.usable()?;
-        block.head.entries.iter().for_each(|entry| self.note(entry.kind));
+        block.head.entries.iter().for_each(|entry| self.note(entry.kind, &[]));
         self.packer.push_block(block);
         self.drain(false)
     }

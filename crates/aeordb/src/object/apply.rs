@@ -3,18 +3,38 @@
 use crate::error::{Error, Result};
 use crate::hash::{DirectoryId, Kind};
 use crate::object::path::Path;
-use crate::object::record::{Item, Subdirectory};
+use crate::object::record::{Attributes, Item, Subdirectory};
 use crate::object::tree::{self, Directories, Editor};
 use crate::object::version::Version;
 use crate::store::{AppendEntries, ReadEntries};
 
-/// What is at `path` in the tree below `root`; the root itself has no attributes.
+/// A root directory: that of a version, or one without attributes.
+#[derive(Clone, Copy, Debug)]
+pub struct Root {
+    root: DirectoryId,
+    attributes: Attributes,
+}
+
+impl From<&Version> for Root {
+    fn from(version: &Version) -> Root {
+        Root { root: version.root, attributes: version.attributes }
+    }
+}
+
+impl From<&DirectoryId> for Root {
+    fn from(root: &DirectoryId) -> Root {
+        Root { root: *root, attributes: Attributes::default() }
+    }
+}
+
+/// What is at `path` in the tree below `root`.
 pub fn resolve<S: ReadEntries + ?Sized>(
     store: &S,
-    root: &DirectoryId,
+    root: impl Into<Root>,
     path: &Path,
 ) -> Result<Option<Item>> {
-    let mut directory = *root;
+    let Root { root, attributes } = root.into();
+    let mut directory = root;
     let mut found = None;
     for name in path.components() {
         match found.take() {
@@ -29,7 +49,8 @@ pub fn resolve<S: ReadEntries + ?Sized>(
     }
     if path.is_root() {
         let entries = tree::summary::<Directories, S>(store, root.hash())?;
-        return Ok(Some(Item::Directory(Subdirectory::new(*root, entries.totals))));
+        let directory = Subdirectory { attributes, ..Subdirectory::new(root, entries.totals) };
+        return Ok(Some(Item::Directory(directory)));
     }
     Ok(found)
 }
@@ -49,16 +70,16 @@ fn lookup<S: ReadEntries + ?Sized>(
 /// A change of a directory comes before the changes below it, so a directory that is put can be
 /// filled, and one that is removed can be made anew, in the same pass. Missing parents are made,
 /// without attributes. `Invalid` where a file or symbolic link is in the way of a parent, or
-/// for the root: anything but a directory, of which the attributes are not kept.
+/// for the root: anything but a directory.
 ///
 /// The changes are taken one by one: what is held is one open node of each level of each directory
 /// on the way to the last change.
 pub fn apply<S: AppendEntries + ?Sized>(
     store: &mut S,
-    root: &DirectoryId,
+    root: impl Into<Root>,
     changes: impl IntoIterator<Item = (Path, Option<Item>)>,
 ) -> Result<Version> {
-    let mut pass = Pass::new(store, *root);
+    let mut pass = Pass::new(root.into());
     let mut previous: Option<Path> = None;
     for (path, item) in changes {
         if previous.as_ref().is_some_and(|previous| *previous >= path) {
@@ -101,9 +122,11 @@ struct Pass {
 }
 
 impl Pass {
-    fn new<S: AppendEntries + ?Sized>(_store: &S, root: DirectoryId) -> Pass {
+    fn new(root: Root) -> Pass {
+        let Root { root, attributes } = root;
         // The root's totals are counted at the end; nobody looks at these.
-        let place = Place::directory(Subdirectory::new(root, Default::default()));
+        let directory = Subdirectory { attributes, ..Subdirectory::new(root, Default::default()) };
+        let place = Place::directory(directory);
         Pass { root: Frame { name: Vec::new(), place, replaced: false }, below: Vec::new() }
     }
 
@@ -241,21 +264,22 @@ impl Pass {
         while !self.below.is_empty() {
             self.close(store)?;
         }
-        let (root, summary) = match self.root.place {
+        let (root, summary, attributes) = match self.root.place {
             Place::Directory(open) => match *open {
-                (_, Some(editor)) => {
+                (directory, Some(editor)) => {
                     let built = editor.finish(store)?;
-                    (DirectoryId(built.root), built.summary)
+                    (DirectoryId(built.root), built.summary, directory.attributes)
                 }
                 (directory, None) => {
                     let root = directory.root;
-                    (root, tree::summary::<Directories, S>(store, root.hash())?)
+                    let summary = tree::summary::<Directories, S>(store, root.hash())?;
+                    (root, summary, directory.attributes)
                 }
             },
             // The root is never anything else.
             _ => return Ok(Version::empty()),
         };
-        Ok(Version { root, totals: summary.totals.with_itself() })
+        Ok(Version { root, totals: summary.totals.with_itself(), attributes })
     }
 }
 

@@ -22,6 +22,9 @@ pub use attributes::{AttributeSet, Owner, XattrValue};
 pub use list::{ChunkRef, ListBuilder, ListReader};
 pub use name::Name;
 pub use path::Path;
-pub use record::{Attributes, Content, FileRecord, Item, Subdirectory, Symlink, Totals};
+pub use record::{
+    Attributes, Content, Device, FileRecord, HardLink, Item, Special, SpecialKind, Subdirectory,
+    Symlink, Totals,
+};
 pub use reference::Reference;
 pub use version::Version;

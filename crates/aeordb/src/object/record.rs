@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use crate::hash::{AttributesId, DirectoryId, Hash, ListId};
 use crate::object::list::ChunkRef;
 
-pub(super) use codec::{decode_totals, encode_totals};
+pub(super) use codec::{
+    attribute_bits, decode_root_attributes, decode_totals, encode_bits, encode_totals,
+};
 
 /// Highest permission bits: set-id, sticky, and three times read, write, execute.
 pub const MODE_MAX: u32 = 0o7777;
@@ -80,7 +82,7 @@ impl Content {
 ///
 /// A further field of it is added here, in the codec, where two of them are merged
 /// (`backup::merge`), and where they are read from a file system, set on one, or shown.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Attributes {
     /// Permission bits, at most 0o7777. A symbolic link has none.
     pub mode: Option<u32>,
@@ -89,12 +91,24 @@ pub struct Attributes {
     pub mtime: Option<i64>,
     /// Owner, flags and extended attributes: an [`AttributeSet`](crate::object::AttributeSet).
     pub set: Option<AttributesId>,
+    /// The other paths of the same file. A directory has none.
+    pub link: Option<HardLink>,
+}
+
+/// Says that a file has more than one path: all items with the same group beneath the same directory
+/// are one file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct HardLink {
+    /// How many directories that directory is further up than the one that the item is in.
+    pub up: u16,
+    /// Of the path of the first of them in that directory, the first bytes of its BLAKE3.
+    pub group: [u8; 8],
 }
 
 impl Attributes {
     /// Those that every file system has, and no others.
     pub fn new(mode: u32, mtime: i64) -> Attributes {
-        Attributes { mode: Some(mode), mtime: Some(mtime), set: None }
+        Attributes { mode: Some(mode), mtime: Some(mtime), set: None, link: None }
     }
 
     /// Those of them that a symbolic link can have.
@@ -148,6 +162,68 @@ pub struct Symlink {
     pub attributes: Attributes,
 }
 
+/// What has a place in a directory and no bytes of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Special {
+    /// What it is.
+    pub what: SpecialKind,
+    /// What a file system keeps of it.
+    pub attributes: Attributes,
+}
+
+/// A device by its numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Device {
+    /// Which driver.
+    pub major: u32,
+    /// Which of its devices.
+    pub minor: u32,
+}
+
+/// Things without bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpecialKind {
+    /// A pipe with a name.
+    Fifo,
+    /// A device of characters.
+    CharacterDevice(Device),
+    /// A device of blocks.
+    BlockDevice(Device),
+    /// The name of a socket.
+    Socket,
+}
+
+impl SpecialKind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SpecialKind::Fifo => "fifo",
+            SpecialKind::CharacterDevice(_) => "chardev",
+            SpecialKind::BlockDevice(_) => "blockdev",
+            SpecialKind::Socket => "socket",
+        }
+    }
+
+    /// What has this word; devices by their numbers.
+    pub fn named(name: &str, device: Device) -> Option<SpecialKind> {
+        let all = [
+            SpecialKind::Fifo,
+            SpecialKind::CharacterDevice(device),
+            SpecialKind::BlockDevice(device),
+            SpecialKind::Socket,
+        ];
+        all.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The numbers of a device.
+    pub fn device(self) -> Option<Device> {
+        match self {
+            SpecialKind::CharacterDevice(device) | SpecialKind::BlockDevice(device) => Some(device),
+            SpecialKind::Fifo | SpecialKind::Socket => None,
+        }
+    }
+}
+
 /// A directory, as its parent's entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Subdirectory {
@@ -168,6 +244,8 @@ pub enum Item {
     Symlink(Symlink),
     /// A directory.
     Directory(Subdirectory),
+    /// A pipe, device or socket.
+    Special(Special),
 }
 
 impl Subdirectory {
@@ -184,25 +262,36 @@ impl Item {
             Item::File(file) => &file.attributes,
             Item::Symlink(link) => &link.attributes,
             Item::Directory(directory) => &directory.attributes,
+            Item::Special(special) => &special.attributes,
         }
     }
 
     /// The item without owner, flags and extended attributes.
     pub fn without_set(mut self) -> Item {
-        let attributes = match &mut self {
+        self.attributes_mut().set = None;
+        self
+    }
+
+    /// The item with these other paths of the same file.
+    pub fn with_link(mut self, link: Option<HardLink>) -> Item {
+        self.attributes_mut().link = link;
+        self
+    }
+
+    fn attributes_mut(&mut self) -> &mut Attributes {
+        match self {
             Item::File(file) => &mut file.attributes,
             Item::Symlink(link) => &mut link.attributes,
             Item::Directory(directory) => &mut directory.attributes,
-        };
-        attributes.set = None;
-        self
+            Item::Special(special) => &mut special.attributes,
+        }
     }
 
     /// What the item adds to the totals of its directory.
     pub fn totals(&self) -> Totals {
         match self {
             Item::File(file) => Totals { files: 1, directories: 0, bytes: file.size },
-            Item::Symlink(_) => Totals { files: 1, directories: 0, bytes: 0 },
+            Item::Symlink(_) | Item::Special(_) => Totals { files: 1, directories: 0, bytes: 0 },
             Item::Directory(directory) => directory.totals,
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
+use crate::format::superblock::EXTENDED;
 use crate::hash::{DirectoryId, Hash, Kind};
 use crate::limits::DEPTH_MAX;
 use crate::object::list::ListNode;
@@ -13,6 +14,7 @@ use crate::object::tree::{self, Builder, Directories, Node};
 use crate::object::{AttributeSet, ChunkRef, Content, Item, Name, Path, Subdirectory, Totals};
 use crate::salvage::entries::Entries;
 use crate::salvage::{LOST_MAX, Part};
+use crate::store::Transaction;
 use crate::watch::Watch;
 
 /// What is left of a directory that is not whole.
@@ -63,6 +65,7 @@ struct Open {
     name: Vec<u8>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time, and most are items")]
 enum Step {
     Entry(Vec<u8>, Item),
     Unreadable(Vec<u8>),
@@ -88,6 +91,9 @@ impl Trees {
         {
             watch.check()?;
             let step = open.next(entries)?;
+            if matches!(step, Step::Entry(_, Item::Special(_))) {
+                entries.appender().require(EXTENDED);
+            }
             if let Step::Entry(name, item) = &step
                 && !has_set(&mut self.sets, item, entries)?
             {
@@ -95,7 +101,7 @@ impl Trees {
             }
             match step {
                 Step::Unreadable(name) => open.lose(Loss::File(name)),
-                Step::Entry(_, Item::Symlink(_)) => {}
+                Step::Entry(_, Item::Symlink(_) | Item::Special(_)) => {}
                 Step::Entry(name, Item::File(record)) => {
                     if !self.is_file_whole(&record.content, entries, watch)? {
                         open.lose(Loss::File(name));
@@ -126,6 +132,11 @@ impl Trees {
             Some(rest) => rest.left,
             None => Some((*root, totals)),
         })
+    }
+
+    /// Whether the attribute set of an item, if it has one, can be had whole.
+    pub fn has_set(&mut self, item: &Item, entries: &mut Entries<'_, '_>) -> Result<bool> {
+        has_set(&mut self.sets, item, entries)
     }
 
     fn is_judged(&self, root: &Hash) -> bool {
@@ -173,7 +184,7 @@ impl Trees {
                 Step::End => break,
             };
             let item = match item {
-                Item::Symlink(link) => Some(Item::Symlink(link)),
+                Item::Symlink(_) | Item::Special(_) => Some(item),
                 Item::File(record) => self
                     .is_file_whole(&record.content, entries, watch)?
                     .then_some(Item::File(record)),

@@ -150,7 +150,7 @@ type Make = fn(&mut dyn AppendEntries) -> Result<VersionId>;
 fn tree(store: &mut dyn AppendEntries, root: &[u8]) -> Result<VersionId> {
     let root = DirectoryId(store.append(Kind::Directory, root)?);
     let totals = Totals { files: 1, directories: 1, bytes: 1 << 20 };
-    store.append(Kind::Version, &Version { root, totals }.encode()).map(VersionId)
+    store.append(Kind::Version, &Version::new(root, totals).encode()).map(VersionId)
 }
 
 /// A directory with one name, `a`, and this item.

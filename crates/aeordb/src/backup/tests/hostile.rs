@@ -61,7 +61,7 @@ impl Forge {
         entries: Vec<(Kind, Vec<u8>)>,
     ) -> Forge {
         let totals = tree::summary::<Directories, _>(store, &root.0).unwrap().totals;
-        let version = Version { root, totals: totals.with_itself() };
+        let version = Version::new(root, totals.with_itself());
         let mut all = vec![(Kind::Version, version.encode())];
         all.extend(entries);
         Forge {
@@ -303,7 +303,7 @@ fn a_version_or_a_tree_of_a_newer_program_is_not_called_damaged() {
         let root = DirectoryId(kind.hash(&bytes));
         let version = match kind {
             Kind::Version => bytes.clone(),
-            _ => Version { root, totals: Totals { files: 1, directories: 1, bytes: 0 } }.encode(),
+            _ => Version::new(root, Totals { files: 1, directories: 1, bytes: 0 }).encode(),
         };
         forge.target = VersionId(Kind::Version.hash(&version));
         forge.entries[0] = (Kind::Version, version);
@@ -346,7 +346,7 @@ fn names_that_are_none_are_refused() {
         let node = leaf(&entries);
         let root = DirectoryId::of(&node);
         let totals = Totals { files: entries.len() as u64, directories: 1, bytes: 0 };
-        let version = Version { root, totals };
+        let version = Version::new(root, totals);
         let forge = Forge {
             base: Version::empty().id(),
             target: version.id(),
@@ -409,10 +409,8 @@ fn a_tree_that_is_split_otherwise_is_refused() {
         // One entry, one file, no directory, no bytes.
         top.extend_from_slice(&[1, 1, 0, 0]);
     }
-    let version = Version {
-        root: DirectoryId::of(&top),
-        totals: Totals { files: 2, directories: 1, bytes: 0 },
-    };
+    let totals = Totals { files: 2, directories: 1, bytes: 0 };
+    let version = Version::new(DirectoryId::of(&top), totals);
     let nodes = [first, second, top].map(|node| (Kind::Directory, node));
     let mut entries = vec![(Kind::Version, version.encode())];
     entries.extend(nodes);
@@ -432,8 +430,7 @@ fn directories_that_say_more_than_they_hold_are_refused() {
     let lying =
         Item::Directory(Subdirectory { totals, ..Subdirectory::empty(Attributes::default()) });
     let node = leaf(&[(b"d", lying)]);
-    let version =
-        Version { root: DirectoryId::of(&node), totals: Totals { directories: 2, ..totals } };
+    let version = Version::new(DirectoryId::of(&node), Totals { directories: 2, ..totals });
     let forge = Forge {
         base: Version::empty().id(),
         target: version.id(),

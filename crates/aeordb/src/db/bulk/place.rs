@@ -281,7 +281,7 @@ fn is_directory(item: Option<&Item>) -> bool {
 /// A directory that is there, with the attributes of one that comes, if it has any.
 fn attributed(there: &Subdirectory, came: &Subdirectory) -> Subdirectory {
     let of = if came.attributes == Attributes::default() { there } else { came };
-    Subdirectory { attributes: of.attributes.clone(), ..there.clone() }
+    Subdirectory { attributes: of.attributes, ..there.clone() }
 }
 
 /// What comes as it is put over what is there: a file keeps the content type that the new one does

@@ -45,6 +45,7 @@ fn tree(database: &Database) -> BTreeMap<String, String> {
         Item::Directory(directory) => format!("directory {:?}", directory.attributes.mode),
         Item::Symlink(link) => format!("link {:?}", String::from_utf8_lossy(&link.target)),
         Item::File(file) => format!("file {} {:?}", file.content_hash, file.content_type),
+        Item::Special(special) => special.what.name().into(),
     };
     walk.map(|entry| entry.map(|(path, item)| (path.to_string(), shown(&item))).unwrap()).collect()
 }

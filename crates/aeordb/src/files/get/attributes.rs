@@ -4,11 +4,11 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FileStat, Mode, UtimensatFlags};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat};
 use nix::sys::stat::{fchmod, fstat, fstatat, futimens, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, close, fchown, fchownat};
@@ -198,6 +198,30 @@ impl System {
         self.set_time_of(at, attributes.mtime, lacks);
     }
 
+    /// Gives what cannot be opened its attributes and what its set says.
+    pub fn set_of_entry(
+        &self,
+        at: (BorrowedFd<'_>, &Name),
+        attributes: &Attributes,
+        extra: &Extra<'_>,
+        lacks: &mut Lacks,
+    ) {
+        let target = Target::Entry(at.0, at.1);
+        let look = || fstatat(at.0, at.1.as_bytes(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        if let Ok(found) = look() {
+            extra.set_owner(self, target, &found, lacks);
+        }
+        if let (Some(mode), Ok(found)) = (attributes.mode, look())
+            && let mode = Mode::from_bits_truncate(mode)
+            && mode_of(&found) != mode
+            && let Err(errno) = change_mode_of(at, mode)
+        {
+            lacks.mode(mode, errno.desc());
+        }
+        extra.set_xattrs(self, target, false, lacks);
+        self.set_time_of(at, attributes.mtime, lacks);
+    }
+
     /// Gives what is called `name` in `directory` its time; a link is not followed.
     fn set_time_of(
         &self,
@@ -263,6 +287,15 @@ fn is_time(found: &FileStat, mtime: i64, ticks: i128) -> bool {
 /// The time of modification, in nanoseconds since 1970.
 pub fn mtime_of(found: &FileStat) -> i64 {
     found.st_mtime.saturating_mul(1_000_000_000).saturating_add(found.st_mtime_nsec)
+}
+
+/// Changes the mode of what cannot be opened, and is no link. A handle that is for the path alone has
+/// no mode to change; its entry in /proc does.
+fn change_mode_of((directory, name): (BorrowedFd<'_>, &Name), mode: Mode) -> nix::Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let handle = openat(directory, name.as_bytes(), flags, Mode::empty())?;
+    let entry = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    fchmodat(AT_FDCWD, entry.as_str(), mode, FchmodatFlags::FollowSymlink)
 }
 
 fn mode_of(found: &FileStat) -> Mode {

@@ -4,24 +4,26 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat, mknodat};
+use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
+use rustix::fs::makedev;
 
 use super::attributes::{Lacks, System, mtime_of};
 use super::directory::Directory;
+use super::links::Made;
 use super::names::Names;
 use super::sets::{self, Extra};
 use crate::error::{Context, Error, Result};
 use crate::files::temporary;
 use crate::media::file::leavings;
-use crate::object::{Attributes, Name, Symlink};
+use crate::object::{Attributes, Name, Special, SpecialKind, Symlink};
 
 /// The mode that a directory is made with, from which the system takes the umask. While it is filled
 /// only its owner makes names in it; what is recorded it has from the start as far as it can, since
@@ -231,12 +233,103 @@ impl Place {
         let what = || format!("making link {}", self.path_of(name).display());
         let handle = self.directory.handle().context(what)?;
         let make = |name: &Name| symlinkat(link.target.as_slice(), handle, name.as_bytes());
-        let attribute = |name: &Name, lacks: &mut Lacks| {
+        let set = |name: &Name| {
             self.system.set_of_link((handle, name), &link.attributes, extra, lacks);
         };
+        self.make(name, make, set, replace, what)
+    }
+
+    /// Makes the pipe, device or socket `name`. With `replace` it takes the place of a file or link
+    /// that is there.
+    pub fn special(
+        &self,
+        name: &Name,
+        special: &Special,
+        extra: &Extra<'_>,
+        replace: bool,
+        lacks: &mut Lacks,
+    ) -> Result<()> {
+        let kind = special.what.name();
+        let what = || format!("making {kind} {}", self.path_of(name).display());
+        let handle = self.directory.handle().context(what)?;
+        let mode = special.attributes.mode.unwrap_or(0o666) & 0o777;
+        let sort = match special.what {
+            SpecialKind::Fifo => SFlag::S_IFIFO,
+            SpecialKind::CharacterDevice(_) => SFlag::S_IFCHR,
+            SpecialKind::BlockDevice(_) => SFlag::S_IFBLK,
+            SpecialKind::Socket => SFlag::S_IFSOCK,
+        };
+        let device = special.what.device().unwrap_or_default();
+        let device = makedev(device.major, device.minor);
+        let make = |name: &Name| {
+            mknodat(handle, name.as_bytes(), sort, Mode::from_bits_truncate(mode), device)
+        };
+        let set = |name: &Name| {
+            self.system.set_of_entry((handle, name), &special.attributes, extra, lacks);
+        };
+        self.make(name, make, set, replace, what)
+    }
+
+    /// Makes `name` one more path of a file that was restored before. The inner error says why not:
+    /// then it can still be a file of its own. With `replace` it takes the place of a file or link
+    /// that is there.
+    pub fn hard_link(
+        &self,
+        top: Option<BorrowedFd<'_>>,
+        made: &Made,
+        name: &Name,
+        replace: bool,
+    ) -> Result<std::result::Result<(), &'static str>> {
+        let what = || format!("linking {}", self.path_of(name).display());
+        let handle = self.directory.handle().context(what)?;
+        // Renaming a path of a file to another of its paths does nothing.
+        if replace && self.look(name) == Some(made.file) {
+            return Ok(Ok(()));
+        }
+        let make = |name: &Name| {
+            let top = top.ok_or(Errno::EBADF)?;
+            linkat(top, &made.path, handle, name.as_bytes(), AtFlags::empty())?;
+            // Somebody may have put another file where that was.
+            if self.look(name) == Some(made.file) {
+                return Ok(());
+            }
+            self.remove(name)?;
+            Err(Errno::ESTALE)
+        };
+        match self.make(name, make, |_| (), replace, what) {
+            Ok(()) => Ok(Ok(())),
+            Err(Error::Io { source, .. }) if source.raw_os_error().is_some() => {
+                Ok(Err(Errno::from_raw(source.raw_os_error().unwrap_or_default()).desc()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Device and inode of what is called `name` here.
+    pub fn look(&self, name: &Name) -> Option<(u64, u64)> {
+        let handle = self.directory.handle().ok()?;
+        let found = fstatat(handle, name.as_bytes(), AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        Some((found.st_dev, found.st_ino))
+    }
+
+    /// One more handle of it.
+    pub fn own_handle(&self) -> std::io::Result<OwnedFd> {
+        self.directory.handle()?.try_clone_to_owned()
+    }
+
+    /// Makes what is whole from the start, and then sets its attributes. With `replace` it is made
+    /// under another name first, if there is something in its place.
+    fn make(
+        &self,
+        name: &Name,
+        make: impl Fn(&Name) -> nix::Result<()>,
+        mut set: impl FnMut(&Name),
+        replace: bool,
+        what: impl Fn() -> String + Copy,
+    ) -> Result<()> {
         match make(name) {
             Ok(()) => {
-                attribute(name, lacks);
+                set(name);
                 return Ok(());
             }
             Err(Errno::EEXIST) if replace && !self.is_directory(name) => {
@@ -251,7 +344,7 @@ impl Place {
                 Err(Errno::EEXIST) => {}
                 made => {
                     made.context(what)?;
-                    attribute(&temporary, lacks);
+                    set(&temporary);
                     return Unkept::new(self, temporary).rename(name).context(what);
                 }
             }
@@ -270,7 +363,7 @@ impl Place {
     /// it had.
     pub fn set_attributes(&self, attributes: &Attributes, extra: &Extra<'_>, lacks: &mut Lacks) {
         let before = self.directory.mode_before.map(|mode| mode.bits());
-        let attributes = Attributes { mode: attributes.mode.or(before), ..attributes.clone() };
+        let attributes = Attributes { mode: attributes.mode.or(before), ..*attributes };
         match self.directory.handle() {
             Ok(handle) => {
                 if self.has_lists {

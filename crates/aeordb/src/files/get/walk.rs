@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::links::Links;
 use super::place::Place;
 use super::write::{self, BATCH_FILES_MAX, BATCH_LEN_TARGET, Job};
 use super::{Filling, Shared};
@@ -11,7 +12,7 @@ use crate::crew::Queue;
 use crate::db::Reader;
 use crate::error::Result;
 use crate::graph;
-use crate::object::{Item, Name, Path, Subdirectory};
+use crate::object::{HardLink, Item, Name, Path, Subdirectory};
 
 /// Directories that may be open beside those on the way to where the walk is.
 const OPEN_DIRECTORIES_MAX: u64 = 128;
@@ -35,12 +36,13 @@ pub struct Walk {
     under_way: Queue<Result<()>>,
     batch: Vec<Job>,
     batch_len: u64,
+    links: Links,
 }
 
 impl Walk {
     pub fn new(shared: Arc<Shared>) -> Self {
         let under_way = Queue::new(shared.reader.crew());
-        Walk { shared, under_way, batch: Vec::new(), batch_len: 0 }
+        Walk { shared, under_way, batch: Vec::new(), batch_len: 0, links: Links::default() }
     }
 
     pub fn run(mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
@@ -55,6 +57,7 @@ impl Walk {
 
     fn walk(&mut self, place: Place, path: Path, directory: Subdirectory) -> Result<()> {
         let reader = self.shared.reader.clone();
+        self.links.start(&place, &path)?;
         let mut levels = vec![self.level(&reader, place, path, directory)?];
         let filled = self.fill(&reader, &mut levels);
         while filled.is_err() && !levels.is_empty() {
@@ -139,6 +142,9 @@ impl Walk {
         item: Item,
     ) -> Result<Option<Level<'r>>> {
         let place = &level.filling.place;
+        if let Some(link) = item.attributes().link {
+            return self.linked(level, name, item, link).map(|()| None);
+        }
         match item {
             Item::Directory(directory) => {
                 let path = level.path.join(&name)?;
@@ -146,6 +152,7 @@ impl Walk {
                 return self.level(reader, place, path, directory).map(Some);
             }
             Item::Symlink(link) => self.shared.link(place, &name, &link)?,
+            Item::Special(special) => self.shared.special(place, &name, &special)?,
             Item::File(record) => {
                 let path = level.path.join(&name)?;
                 self.batch_len += record.size;
@@ -156,6 +163,39 @@ impl Walk {
             }
         }
         Ok(None)
+    }
+
+    /// Restores one path of a file that has several: the first one as a file, at once, so that the
+    /// others can be made of it.
+    fn linked(&mut self, level: &Level<'_>, name: Name, item: Item, link: HardLink) -> Result<()> {
+        let (place, shared) = (&level.filling.place, self.shared.clone());
+        let path = level.path.join(&name)?;
+        let key = Links::key(&level.path, &item, link)?;
+        if let Some(made) = self.links.get(&key) {
+            match place.hard_link(self.links.top(), made, &name, shared.replace())? {
+                Ok(()) => {
+                    let len = item.totals().bytes;
+                    shared.watch.advance(0, len);
+                    shared.done(len);
+                    return Ok(());
+                }
+                Err(why) => {
+                    shared.lacking.fetch_add(1, Relaxed);
+                    shared.count(&place.path_of(&name), "restored as files of their own", why);
+                }
+            }
+        }
+        match item {
+            Item::File(record) => {
+                let (filling, name, path) = (level.filling.clone(), name.clone(), path.clone());
+                write::restore(&shared, &Job { filling, name, path, record })?;
+            }
+            Item::Symlink(link) => shared.link(place, &name, &link)?,
+            Item::Special(special) => shared.special(place, &name, &special)?,
+            Item::Directory(_) => {}
+        }
+        self.links.made(key, &path, place.look(&name));
+        Ok(())
     }
 
     fn submit(&mut self) -> Result<()> {

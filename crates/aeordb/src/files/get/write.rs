@@ -39,7 +39,7 @@ pub fn restore(shared: &Shared, job: &Job) -> Result<()> {
     shared.check()?;
     let Job { filling, name, record, .. } = job;
     let mode = record.attributes.mode.unwrap_or(MODE_DEFAULT);
-    let attributes = Attributes { mode: Some(mode), ..record.attributes.clone() };
+    let attributes = Attributes { mode: Some(mode), ..record.attributes };
     let mut file = filling.place.create(name, mode, shared.replace())?;
     fill(shared, job, &mut file)?;
     let mut lacks = Lacks::default();

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lsetxattr};
 
 use super::{Desk, at};
@@ -46,7 +48,8 @@ fn facts(root: &LocalPath) -> BTreeMap<PathBuf, String> {
             xattrs.insert(String::from_utf8_lossy(name).into_owned(), value[..len].to_vec());
         }
         let (user, group, mode) = (found.uid(), found.gid(), found.mode());
-        let text = format!("{user} {group} {mode:o} {} {xattrs:?}", found.mtime_nsec());
+        let (time, device) = (found.mtime_nsec(), found.rdev());
+        let text = format!("{user} {group} {mode:o} {device} {time} {xattrs:?}");
         facts.insert(path.strip_prefix(root).unwrap().to_path_buf(), text);
         if found.is_dir() {
             waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
@@ -72,6 +75,18 @@ fn tree(place: &LocalPath) -> PathBuf {
         fs::write(local.join(name), name).unwrap();
     }
     symlink("nowhere", local.join("top/link")).unwrap();
+    let _ = UnixListener::bind(local.join("top/socket")).unwrap();
+    for (name, sort, device) in [
+        ("top/fifo", SFlag::S_IFIFO, 0),
+        ("top/null", SFlag::S_IFCHR, makedev(1, 3)),
+        ("top/loop", SFlag::S_IFBLK, makedev(7, 300)),
+    ] {
+        mknod(&local.join(name), sort, Mode::from_bits_truncate(0o640), device).unwrap();
+        lchown(local.join(name), Some(40_020), Some(40_021)).unwrap();
+    }
+    set(&local.join("top/fifo"), LIST, &list(1, 6, 4));
+    lchown(&local, Some(40_030), Some(40_031)).unwrap();
+    set(&local, "user.root", b"of the root");
     let owners = [("top/plain", 1, 2), ("top/program", 3, 4), ("top/link", 5, 6), ("top/d", 7, 8)];
     for (name, user, group) in owners {
         lchown(local.join(name), Some(40_000 + user), Some(40_000 + group)).unwrap();
@@ -91,6 +106,74 @@ fn tree(place: &LocalPath) -> PathBuf {
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     set(&local.join("top/capable"), "security.capability", &capability);
     local
+}
+
+/// Paths that are one file, each of them in order.
+fn same_files(root: &LocalPath) -> Vec<Vec<PathBuf>> {
+    let mut files: BTreeMap<(u64, u64), Vec<PathBuf>> = BTreeMap::new();
+    for path in facts(root).into_keys() {
+        let found = fs::symlink_metadata(root.join(&path)).unwrap();
+        if !found.is_dir() && found.nlink() > 1 {
+            files.entry((found.dev(), found.ino())).or_default().push(path);
+        }
+    }
+    let mut files: Vec<_> = files.into_values().collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn what_is_one_file_comes_back_as_one_also_of_a_part() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir_all(local.join("a/b")).unwrap();
+    fs::create_dir_all(local.join("c")).unwrap();
+    for (name, others) in [("a/1", vec!["a/2", "a/b/3"]), ("c/4", vec!["a/b/5", "a/6"])] {
+        fs::write(local.join(name), name).unwrap();
+        others.iter().for_each(|other| fs::hard_link(local.join(name), local.join(other)).unwrap());
+    }
+    fs::write(local.join("alone"), "a/1").unwrap();
+    let desk = Desk::new();
+    desk.put(&local);
+    let head = desk.head();
+    desk.put(&local);
+    assert_eq!(desk.head(), head, "nothing changed");
+    let out = place.path().join("out");
+    desk.get(&out);
+    let whole = same_files(&local);
+    assert_eq!(whole.len(), 2);
+    assert_eq!(same_files(&out), whole);
+    let replace =
+        GetOptions { overwrite: crate::files::Overwrite::Replace, ..GetOptions::default() };
+    assert_eq!(desk.get_with("/", &out, &replace).unwrap().failed, 0);
+    assert_eq!(same_files(&out), whole);
+    assert_eq!(facts(&out).len(), facts(&local).len(), "nothing is left");
+    // Of a part, those that are in it.
+    let part = place.path().join("part");
+    desk.get_with("/a", &part, &GetOptions::default()).unwrap();
+    let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    assert_eq!(same_files(&part), [paths(&["1", "2", "b/3"]), paths(&["6", "b/5"])]);
+    // A tree put elsewhere is the same tree.
+    desk.put_with(&local, "/elsewhere", &PutOptions::default()).unwrap();
+    let reader = desk.database.reader().unwrap();
+    let Some(Item::Directory(copy)) = reader.item(&reader.head(), &at("/elsewhere")).unwrap()
+    else {
+        panic!("no directory")
+    };
+    assert_eq!(copy.root, reader.version(&head).unwrap().root);
+    // One that goes leaves two, one that stays alone is a file.
+    fs::remove_file(local.join("a/2")).unwrap();
+    fs::remove_file(local.join("a/b/5")).unwrap();
+    fs::remove_file(local.join("a/6")).unwrap();
+    desk.mirror(&local);
+    let reader = desk.database.reader().unwrap();
+    let link = |path: &str| {
+        reader.item(&reader.head(), &at(path)).unwrap().unwrap().attributes().link.map(|l| l.up)
+    };
+    assert_eq!(
+        (link("/a/1"), link("/a/b/3"), link("/c/4"), link("/alone")),
+        (Some(0), Some(1), None, None)
+    );
 }
 
 fn keep(keep: KeepOptions) -> PutOptions {
@@ -115,7 +198,7 @@ fn everything_comes_back_as_root() {
     let out = place.path().join("out");
     let report = desk.get(&out);
     assert_eq!((report.failed, report.lacking), (0, 0));
-    assert_same(&out.join("top"), &local.join("top"));
+    assert_same(&out, &local);
     // Again, over what is there; and of a part.
     let replace =
         GetOptions { overwrite: crate::files::Overwrite::Replace, ..GetOptions::default() };
@@ -139,7 +222,7 @@ fn an_export_and_a_patch_carry_it_and_a_collection_keeps_it() {
     set(&local.join("top/plain"), "user.more", &[9; 2000]);
     lchown(local.join("top/listed"), Some(40_011), None).unwrap();
     let report = desk.put(&local);
-    assert_eq!((report.files_changed, report.files_unchanged), (2, 4));
+    assert_eq!((report.files_changed, report.files_unchanged), (2, 8));
     let reader = desk.database.reader().unwrap();
     let second = reader.head();
     let (mut export, mut patch) = (Vec::new(), Vec::new());
@@ -159,7 +242,7 @@ fn an_export_and_a_patch_carry_it_and_a_collection_keeps_it() {
     let options = GetOptions::default();
     let watch = Arc::new(Watch::new());
     get(&reader, &reader.head(), &at("/"), &out, &options, &watch).unwrap();
-    assert_same(&out.join("top"), &local.join("top"));
+    assert_same(&out, &local);
 }
 
 #[test]

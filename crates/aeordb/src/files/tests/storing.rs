@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Desk, at, trees};
 use crate::error::Error;
-use crate::files::{PutOptions, Source, put};
+use crate::files::{GetOptions, PutOptions, Source, put};
+use crate::object::Item;
 use crate::watch::Watch;
 
 /// A stream that asks for the end of the work when some of it was read.
@@ -49,7 +50,7 @@ fn a_put_that_is_cancelled_leaves_the_database_as_it_was() {
 }
 
 #[test]
-fn what_has_no_content_is_skipped_and_said() {
+fn what_has_no_content_is_kept_for_what_it_is() {
     let place = tempfile::tempdir().unwrap();
     let local = place.path().join("local");
     fs::create_dir(&local).unwrap();
@@ -57,15 +58,17 @@ fn what_has_no_content_is_skipped_and_said() {
     nix::unistd::mkfifo(&local.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     fs::write(local.join("file"), "x").unwrap();
     let desk = Desk::new();
-    let watch = Watch::new();
-    let sources = vec![Source::Path(local)];
-    let report =
-        put(&desk.database, sources, &at("/"), false, &PutOptions::default(), &watch).unwrap();
-    assert_eq!((report.files, report.skipped, report.unreadable), (1, 2, 0));
-    let mut warnings = watch.take_warnings();
-    warnings.sort();
-    assert!(warnings[0].ends_with("fifo: skipped: it is a FIFO"), "{warnings:?}");
-    assert!(warnings[1].ends_with("socket: skipped: it is a socket"), "{warnings:?}");
+    let report = desk.put(&local);
+    assert_eq!((report.files, report.skipped, report.unreadable), (3, 0, 0));
+    assert_eq!(desk.put(&local).files_unchanged, 3);
+    let out = place.path().join("out");
+    assert_eq!(desk.get(&out).failed, 0);
+    let sort = |name: &str| fs::symlink_metadata(out.join(name)).unwrap().file_type();
+    assert!(sort("socket").is_socket() && sort("fifo").is_fifo() && sort("file").is_file());
+    let replace =
+        GetOptions { overwrite: crate::files::Overwrite::Replace, ..GetOptions::default() };
+    assert_eq!(desk.get_with("/", &out, &replace).unwrap().failed, 0);
+    assert!(sort("fifo").is_fifo());
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn what_would_have_too_long_a_path_is_left_out_and_said() {
 }
 
 #[test]
-fn mirroring_removes_what_a_skipped_entry_has_taken_the_place_of() {
+fn mirroring_puts_a_pipe_in_the_place_of_the_file_that_was_there() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("entry");
     fs::write(&path, "x").unwrap();
@@ -113,9 +116,10 @@ fn mirroring_removes_what_a_skipped_entry_has_taken_the_place_of() {
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let report = desk.mirror(place.path());
-    assert_eq!((report.files_deleted, report.skipped), (1, 1));
+    assert_eq!((report.files_changed, report.files_deleted, report.skipped), (1, 0, 0));
     let reader = desk.database.reader().unwrap();
-    assert!(reader.item(&reader.head(), &at("/entry")).unwrap().is_none());
+    let item = reader.item(&reader.head(), &at("/entry")).unwrap();
+    assert!(matches!(item, Some(Item::Special(_))), "{item:?}");
 }
 
 #[test]

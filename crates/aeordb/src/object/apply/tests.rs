@@ -41,7 +41,7 @@ fn list(store: &MemoryStore, version: &Version) -> BTreeMap<String, Option<u64>>
             let at = at.join(&crate::object::Name::new(&name).unwrap()).unwrap();
             let size = match Item::decode(&value).unwrap() {
                 Item::File(file) => Some(file.size),
-                Item::Symlink(_) => Some(0),
+                Item::Symlink(_) | Item::Special(_) => Some(0),
                 Item::Directory(directory) => {
                     open.push((at.clone(), directory.root));
                     None

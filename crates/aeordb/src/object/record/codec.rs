@@ -1,7 +1,7 @@
 //! The canonical encoding of items.
 //!
 //! An item is a type byte, a bit mask of the optional fields that are there, the fields that are
-//! always there, the optional fields in the order of their bits (the attribute set after the time),
+//! always there, the optional fields in the order of their bits (set and link after the time),
 //! and for a file its chunk list.
 //! Nothing that follows from the rest is stored: the content hash of a file of one chunk is the
 //! chunk's id, its length is the file's.
@@ -10,7 +10,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attributes, Content, FileRecord, Item, MODE_MAX, Subdirectory, Symlink, Totals};
+use super::{
+    Attributes, Content, Device, FileRecord, HardLink, Item, MODE_MAX, Special, SpecialKind,
+    Subdirectory, Symlink, Totals,
+};
 use crate::error::{Error, Result};
 use crate::hash::{AttributesId, ChunkId, DirectoryId, ListId};
 use crate::limits::{
@@ -24,6 +27,10 @@ pub(super) mod kind {
     pub const FILE: u8 = 1;
     pub const SYMLINK: u8 = 2;
     pub const DIRECTORY: u8 = 3;
+    pub const FIFO: u8 = 4;
+    pub const CHARACTER_DEVICE: u8 = 5;
+    pub const BLOCK_DEVICE: u8 = 6;
+    pub const SOCKET: u8 = 7;
 }
 
 /// Bits of the mask. A reader that does not know a bit cannot read the item.
@@ -35,9 +42,11 @@ mod field {
     pub const CONTENT_HASH: u64 = 1 << 4;
     pub const CHUNK_LIST: u64 = 1 << 5;
     pub const SET: u64 = 1 << 6;
+    pub const LINK: u64 = 1 << 7;
 
-    pub const OF_FILE: u64 = OF_DIRECTORY | CONTENT_TYPE | METADATA | CONTENT_HASH | CHUNK_LIST;
-    pub const OF_SYMLINK: u64 = MTIME | SET;
+    pub const OF_FILE: u64 = OF_SPECIAL | CONTENT_TYPE | METADATA | CONTENT_HASH | CHUNK_LIST;
+    pub const OF_SYMLINK: u64 = MTIME | SET | LINK;
+    pub const OF_SPECIAL: u64 = OF_DIRECTORY | LINK;
     pub const OF_DIRECTORY: u64 = MODE | MTIME | SET;
 }
 
@@ -63,6 +72,7 @@ impl Item {
             Item::File(file) => encode_file(file, &mut encoder),
             Item::Symlink(link) => encode_symlink(link, &mut encoder),
             Item::Directory(directory) => encode_directory(directory, &mut encoder),
+            Item::Special(special) => encode_special(special, &mut encoder),
         }
     }
 
@@ -73,7 +83,8 @@ impl Item {
         let item = match kind {
             kind::FILE => Item::File(decode_file(&mut decoder, mask)?),
             kind::SYMLINK => Item::Symlink(decode_symlink(&mut decoder, mask)?),
-            _ => Item::Directory(decode_directory(&mut decoder, mask)?),
+            kind::DIRECTORY => Item::Directory(decode_directory(&mut decoder, mask)?),
+            kind => Item::Special(decode_special(&mut decoder, kind, mask)?),
         };
         decoder.finish()?;
         Ok(item)
@@ -87,7 +98,7 @@ impl Item {
             kind::FILE => {
                 Ok(Totals { files: 1, directories: 0, bytes: decode_size(&mut decoder)? })
             }
-            kind::SYMLINK => Ok(Totals { files: 1, directories: 0, bytes: 0 }),
+            kind if kind != kind::DIRECTORY => Ok(Totals { files: 1, directories: 0, bytes: 0 }),
             _ => {
                 decoder.hash()?;
                 decode_totals(&mut decoder)
@@ -101,12 +112,18 @@ fn limit(what: &str, limit: usize, found: usize) -> Error {
 }
 
 fn encode_attributes(attributes: &Attributes, encoder: &mut Encoder) -> Result<()> {
-    let Attributes { mode, mtime, set } = *attributes;
+    if let Some(mode) = attributes.mode.filter(|mode| *mode > MODE_MAX) {
+        return Err(Error::invalid(format!("mode {mode:o} is more than permission bits")));
+    }
+    encode_bits(attributes, encoder);
+    Ok(())
+}
+
+/// Appends the attributes that are there; of a mode, the bits that it may have.
+pub(in crate::object) fn encode_bits(attributes: &Attributes, encoder: &mut Encoder) {
+    let Attributes { mode, mtime, set, link } = *attributes;
     if let Some(mode) = mode {
-        if mode > MODE_MAX {
-            return Err(Error::invalid(format!("mode {mode:o} is more than permission bits")));
-        }
-        encoder.varint(mode.into());
+        encoder.varint((mode & MODE_MAX).into());
     }
     if let Some(mtime) = mtime {
         encoder.i64(mtime);
@@ -114,7 +131,10 @@ fn encode_attributes(attributes: &Attributes, encoder: &mut Encoder) -> Result<(
     if let Some(set) = set {
         encoder.hash(set.hash());
     }
-    Ok(())
+    if let Some(HardLink { up, group }) = link {
+        encoder.varint(up.into());
+        encoder.raw(&group);
+    }
 }
 
 fn encode_file(file: &FileRecord, encoder: &mut Encoder) -> Result<()> {
@@ -210,11 +230,44 @@ fn encode_directory(directory: &Subdirectory, encoder: &mut Encoder) -> Result<(
     if directory.totals.directories == 0 {
         return Err(Error::invalid("a directory's totals do not count itself"));
     }
+    if directory.attributes.link.is_some() {
+        return Err(Error::invalid("a directory has one path"));
+    }
     encoder.u8(kind::DIRECTORY);
     encoder.varint(attribute_bits(&directory.attributes));
     encoder.hash(directory.root.hash());
     encode_totals(&directory.totals, encoder);
     encode_attributes(&directory.attributes, encoder)
+}
+
+fn encode_special(special: &Special, encoder: &mut Encoder) -> Result<()> {
+    encoder.u8(match special.what {
+        SpecialKind::Fifo => kind::FIFO,
+        SpecialKind::CharacterDevice(_) => kind::CHARACTER_DEVICE,
+        SpecialKind::BlockDevice(_) => kind::BLOCK_DEVICE,
+        SpecialKind::Socket => kind::SOCKET,
+    });
+    encoder.varint(attribute_bits(&special.attributes));
+    if let Some(Device { major, minor }) = special.what.device() {
+        encoder.varint(major.into());
+        encoder.varint(minor.into());
+    }
+    encode_attributes(&special.attributes, encoder)
+}
+
+fn decode_special(decoder: &mut Decoder, kind: u8, mask: u64) -> Result<Special> {
+    let mut number = || {
+        let number = decoder.varint_in("a number of a device", 0, u32::MAX.into())?;
+        Ok::<_, Error>(u32::try_from(number).unwrap_or(u32::MAX))
+    };
+    let mut device = || Ok::<_, Error>(Device { major: number()?, minor: number()? });
+    let what = match kind {
+        kind::FIFO => SpecialKind::Fifo,
+        kind::CHARACTER_DEVICE => SpecialKind::CharacterDevice(device()?),
+        kind::BLOCK_DEVICE => SpecialKind::BlockDevice(device()?),
+        _ => SpecialKind::Socket,
+    };
+    Ok(Special { what, attributes: decode_attributes(decoder, mask)? })
 }
 
 /// Appends totals: files, directories, bytes.
@@ -224,12 +277,14 @@ pub(in crate::object) fn encode_totals(totals: &Totals, encoder: &mut Encoder) {
     encoder.varint(totals.bytes);
 }
 
-fn attribute_bits(attributes: &Attributes) -> u64 {
-    let Attributes { mode, mtime, set } = attributes;
+/// The mask of the attributes that are there.
+pub(in crate::object) fn attribute_bits(attributes: &Attributes) -> u64 {
+    let Attributes { mode, mtime, set, link } = attributes;
     let mode = if mode.is_some() { field::MODE } else { 0 };
     let mtime = if mtime.is_some() { field::MTIME } else { 0 };
     let set = if set.is_some() { field::SET } else { 0 };
-    mode | mtime | set
+    let link = if link.is_some() { field::LINK } else { 0 };
+    mode | mtime | set | link
 }
 
 fn decode_head(decoder: &mut Decoder) -> Result<(u8, u64)> {
@@ -238,6 +293,7 @@ fn decode_head(decoder: &mut Decoder) -> Result<(u8, u64)> {
         kind::FILE => field::OF_FILE,
         kind::SYMLINK => field::OF_SYMLINK,
         kind::DIRECTORY => field::OF_DIRECTORY,
+        kind::FIFO..=kind::SOCKET => field::OF_SPECIAL,
         _ => return Err(decoder.newer(format!("entries of type {kind}"))),
     };
     let mask = decoder.varint()?;
@@ -262,6 +318,16 @@ pub(in crate::object) fn decode_totals(decoder: &mut Decoder) -> Result<Totals> 
     })
 }
 
+/// Reads the mask and the attributes of a root directory, which has one at least.
+pub(in crate::object) fn decode_root_attributes(decoder: &mut Decoder) -> Result<Attributes> {
+    let mask = decoder.varint_in("a mask", 1, u64::MAX)?;
+    let unknown = mask & !field::OF_DIRECTORY;
+    if unknown != 0 {
+        return Err(decoder.newer(format!("fields of a root directory (bits {unknown:#x})")));
+    }
+    decode_attributes(decoder, mask)
+}
+
 fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<Attributes> {
     let mode = if mask & field::MODE != 0 {
         let mode = decoder.varint_in("a mode", 0, MODE_MAX.into())?;
@@ -271,7 +337,14 @@ fn decode_attributes(decoder: &mut Decoder, mask: u64) -> Result<Attributes> {
     };
     let mtime = if mask & field::MTIME != 0 { Some(decoder.i64()?) } else { None };
     let set = if mask & field::SET != 0 { Some(AttributesId(decoder.hash()?)) } else { None };
-    Ok(Attributes { mode, mtime, set })
+    let link = if mask & field::LINK != 0 { Some(decode_link(decoder)?) } else { None };
+    Ok(Attributes { mode, mtime, set, link })
+}
+
+fn decode_link(decoder: &mut Decoder) -> Result<HardLink> {
+    let up = decoder.varint_in("a number of directories", 0, u16::MAX.into())?;
+    let group = decoder.raw(8)?.first_chunk().copied().unwrap_or_default();
+    Ok(HardLink { up: u16::try_from(up).unwrap_or(u16::MAX), group })
 }
 
 fn decode_file(decoder: &mut Decoder, mask: u64) -> Result<FileRecord> {

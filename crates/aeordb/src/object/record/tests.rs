@@ -30,8 +30,10 @@ fn content() -> impl Strategy<Value = (u64, Content)> {
 
 fn attributes() -> impl Strategy<Value = Attributes> {
     let set = option::of(any::<[u8; 32]>().prop_map(|set| AttributesId(Hash::new(set))));
-    (option::of(0..=MODE_MAX), option::of(any::<i64>()), set)
-        .prop_map(|(mode, mtime, set)| Attributes { mode, mtime, set })
+    let link = option::of((0..2048u16, any::<[u8; 8]>()))
+        .prop_map(|link| link.map(|(up, group)| HardLink { up, group }));
+    (option::of(0..=MODE_MAX), option::of(any::<i64>()), set, link)
+        .prop_map(|(mode, mtime, set, link)| Attributes { mode, mtime, set, link })
 }
 
 fn item() -> impl Strategy<Value = Item> {
@@ -57,11 +59,21 @@ fn item() -> impl Strategy<Value = Item> {
     });
     let directory = (any::<[u8; 32]>(), attributes(), any::<u64>(), 1u64.., any::<u64>()).prop_map(
         |(root, attributes, files, directories, bytes)| {
+            let attributes = Attributes { link: None, ..attributes };
             let totals = Totals { files, directories, bytes };
             Item::Directory(Subdirectory { root: DirectoryId(Hash::new(root)), attributes, totals })
         },
     );
-    prop_oneof![file, link, directory]
+    let device = || (any::<u32>(), any::<u32>()).prop_map(|(major, minor)| Device { major, minor });
+    let what = prop_oneof![
+        Just(SpecialKind::Fifo),
+        Just(SpecialKind::Socket),
+        device().prop_map(SpecialKind::CharacterDevice),
+        device().prop_map(SpecialKind::BlockDevice),
+    ];
+    let special = (what, attributes())
+        .prop_map(|(what, attributes)| Item::Special(Special { what, attributes }));
+    prop_oneof![file, link, directory, special]
 }
 
 fn assert_refused_or_same(bytes: &[u8]) {

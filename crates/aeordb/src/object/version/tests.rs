@@ -1,4 +1,5 @@
 use super::*;
+use crate::hash::AttributesId;
 use crate::store::memory::MemoryStore;
 
 #[test]
@@ -15,10 +16,21 @@ fn the_empty_version_is_a_constant() {
 
 #[test]
 fn every_byte_that_is_changed_or_missing_gives_an_error_or_another_version() {
-    let version = Version {
-        root: DirectoryId::of(b"x"),
-        totals: Totals { files: 300, directories: 2, bytes: 1 << 40 },
-    };
+    let totals = Totals { files: 300, directories: 2, bytes: 1 << 40 };
+    let plain = Version::new(DirectoryId::of(b"x"), totals);
+    let attributes = Attributes::new(0o755, 7);
+    let set = Some(AttributesId::of(b"y"));
+    for version in [
+        plain,
+        Version { attributes, ..plain },
+        Version { attributes: Attributes { set, ..attributes }, ..plain },
+    ] {
+        assert_eq!(Version::decode(&version.encode()).unwrap(), version);
+        assert_no_change_is_unseen(&version);
+    }
+}
+
+fn assert_no_change_is_unseen(version: &Version) {
     let bytes = version.encode();
     for at in 0..bytes.len() {
         assert!(Version::decode(&bytes[..at]).is_err());
@@ -26,7 +38,7 @@ fn every_byte_that_is_changed_or_missing_gives_an_error_or_another_version() {
             let mut other = bytes.clone();
             other[at] ^= 1 << bit;
             if let Ok(decoded) = Version::decode(&other) {
-                assert_ne!(decoded, version);
+                assert_ne!(&decoded, version);
                 assert_eq!(decoded.encode(), other);
             }
         }
@@ -37,6 +49,6 @@ fn every_byte_that_is_changed_or_missing_gives_an_error_or_another_version() {
 #[test]
 fn flags_of_a_newer_version_are_refused_as_such() {
     let mut bytes = Version::empty().encode();
-    bytes[0] = 1;
+    bytes[0] = 2;
     assert!(Version::decode(&bytes).unwrap_err().to_string().contains("newer aeordb"));
 }
