@@ -80,7 +80,18 @@ impl Desk {
 
     /// The program, ready to be run here.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aeordb"));
+        self.started(Command::new(env!("CARGO_BIN_EXE_aeordb")), arguments)
+    }
+
+    /// The program with the signals that a terminal gives it: whoever runs the tests in the background
+    /// or under `nohup` has some of them ignored, and so has what they start.
+    pub fn at_a_terminal<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut env = Command::new("env");
+        env.args(["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_aeordb")]);
+        self.started(env, arguments)
+    }
+
+    fn started<S: AsRef<OsStr>>(&self, mut command: Command, arguments: &[S]) -> Command {
         command
             .args(arguments)
             .current_dir(self.directory.path())

@@ -97,7 +97,7 @@ fn a_full_disk_behind_standard_output_is_an_error() {
 
 /// Starts a put of standard input, waits until it has begun to read, and signals it.
 fn stop_a_put(desk: &Desk, signal: Signal) -> std::process::Output {
-    let mut put = desk.command(&["put", "-", "/half"]);
+    let mut put = desk.at_a_terminal(&["put", "-", "/half"]);
     let mut child = put.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // More than a pipe holds: once this is written, the verb is reading.
@@ -172,7 +172,7 @@ fn readers_end_at_a_signal_as_any_program_does() {
     let desk = Desk::new();
     desk.write("tree/large", trees::noise(6, 5_000_000));
     desk.ok(&["put", "tree", "/"]);
-    let mut child = desk.command(&["cat", "/large"]).spawn().unwrap();
+    let mut child = desk.at_a_terminal(&["cat", "/large"]).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut [0; 10]).unwrap();
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();

@@ -33,7 +33,7 @@ impl<'d> Served<'d> {
     /// The same with what goes to standard error.
     pub fn start_logging(desk: &'d Desk, key: &str, more: &[&str], log: Stdio) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat();
-        let mut child = desk.command(&arguments).stderr(log).spawn().unwrap();
+        let mut child = desk.at_a_terminal(&arguments).stderr(log).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let started: Value = serde_json::from_str(&first).unwrap();
@@ -262,7 +262,7 @@ fn a_server_with_a_certificate_speaks_tls_and_reads_a_new_one_on_sighup() {
         "errors",
         "--json",
     ];
-    let mut child = desk.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = desk.at_a_terminal(&arguments).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let started: Value = serde_json::from_str(&line).unwrap();
