@@ -145,7 +145,7 @@ pub fn get(report: &Get) -> Report {
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
         .line_if_any("Not restored", report.failed)
-        .line_if_any("Without mode or time", report.lacking)
+        .line_if_any("Attributes not restored", report.lacking)
         .line("Version", report.version)
 }
 

@@ -109,7 +109,7 @@ fn files_are_restored_where_no_mode_can_be_set() {
     assert!(run.out().starts_with("Get complete."), "{}", run.out());
     assert_eq!(line(&run.out(), "Files"), "2");
     // The two that the umask took rights from.
-    assert_eq!(line(&run.out(), "Without mode or time"), "2");
+    assert_eq!(line(&run.out(), "Attributes not restored"), "2");
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(out.clone()), mode(out.join("docs"))), (0o755, 0o755));
     assert!(run.err.contains("b.txt: restored without its mode 0666: "), "{}", run.err);
