@@ -86,11 +86,11 @@ pub struct Put {
     pub files_changed: u64,
     /// Files that were the same before.
     pub files_unchanged: u64,
-    /// Files that were there before.
+    /// Files that went.
     pub files_deleted: u64,
     /// Bytes that the database did not have before.
     pub new_bytes: u64,
-    /// What is neither file, directory nor link.
+    /// Names that cannot be kept, temporary files of this program, the database itself.
     pub skipped: u64,
     /// What could not be read.
     pub unreadable: u64,

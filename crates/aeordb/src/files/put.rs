@@ -77,7 +77,7 @@ pub struct PutReport {
     pub files_deleted: u64,
     /// Bytes by which the database grew.
     pub new_bytes: u64,
-    /// Sockets, FIFOs, devices and names that cannot be kept: one warning each.
+    /// Names that cannot be kept, our own files, the database itself: one warning each.
     pub skipped: u64,
     /// Files and directories that could not be read: one warning each. What the database has in
     /// their place stays.
