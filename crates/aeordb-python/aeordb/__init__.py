@@ -1,0 +1,71 @@
+"""A content-addressed, versioned file database in one file, made for backup and restore.
+
+``Database(path)`` opens a database, an export or a patch of this machine, ``connect(url, key)`` the database
+of a server; both are used alike.
+"""
+
+from ._database import Database, connect
+from ._errors import (
+    BaseMismatch,
+    BrokenChain,
+    Busy,
+    Changed,
+    Collected,
+    Damaged,
+    Denied,
+    EmptySource,
+    Encrypted,
+    Error,
+    Exists,
+    Foreign,
+    HeadMoved,
+    Held,
+    Incomplete,
+    Interrupted,
+    Invalid,
+    Limit,
+    Locked,
+    Newer,
+    NoSpace,
+    NotFound,
+    ReadOnly,
+    SystemRefused,
+    TooManyDeletions,
+)
+from ._records import Change, Entry, HistoryEntry, PathVersion, Report, Snapshot
+
+__all__ = [
+    "BaseMismatch",
+    "BrokenChain",
+    "Busy",
+    "Change",
+    "Changed",
+    "Collected",
+    "Damaged",
+    "Database",
+    "Denied",
+    "EmptySource",
+    "Encrypted",
+    "Entry",
+    "Error",
+    "Exists",
+    "Foreign",
+    "HeadMoved",
+    "Held",
+    "HistoryEntry",
+    "Incomplete",
+    "Interrupted",
+    "Invalid",
+    "Limit",
+    "Locked",
+    "Newer",
+    "NoSpace",
+    "NotFound",
+    "PathVersion",
+    "ReadOnly",
+    "Report",
+    "Snapshot",
+    "SystemRefused",
+    "TooManyDeletions",
+    "connect",
+]
