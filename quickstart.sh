@@ -27,7 +27,7 @@ esac
 
 command -v cargo >/dev/null || fail "cargo is not there: install Rust from https://rustup.rs"
 printf 'Building aeordb, once …\n'
-cargo build --profile quick --locked --manifest-path "$here/Cargo.toml" -p aeordb-cli
+cargo build --profile quick --locked --manifest-path "$here/Cargo.toml" -p aeordb-cli --no-default-features
 programs=$(cd "${CARGO_TARGET_DIR:-$here/target}/quick" && pwd)
 PATH="$programs:$PATH"
 

@@ -19,5 +19,5 @@ def backups(draw):
 
 
 schemathesis.openapi.media_type(
-    "application/vnd.aeordb", backups() | strategies.binary(max_size=64)
+    "application/octet-stream", backups() | strategies.binary(max_size=64)
 )

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aeordb::clock::Clock;
 use aeordb::db::{Database, Options};
 use aeordb::hash::Kind;
-use aeordb::store::AppendEntries;
+use aeordb::internals::store::AppendEntries;
 
-use crate::desk::Desk;
 use crate::error::{Doing, Outcome};
+use crate::sandbox::{self, Sandbox};
 
 /// More changes than a collection keeps of what is old.
 const CHANGES: usize = 1010;
@@ -21,15 +21,16 @@ const CHANGES: usize = 1010;
 const HOLES: u64 = 64;
 
 /// The directory with all of it.
-pub struct Base(Desk);
+pub struct Base(Sandbox);
 
 impl Base {
     /// Makes it anew.
     pub fn new(program: &Path, directory: PathBuf) -> Outcome<Base> {
-        let desk = Desk::new(program, directory)?;
-        old_tree(&desk.path("old"))?;
-        new_tree(&desk.path("new"))?;
-        stale_tree(&desk.path("stale"))?;
+        let sandbox = Sandbox::new(program, directory)?;
+        old_tree(&sandbox.path("old"))?;
+        new_tree(&sandbox.path("new"))?;
+        stale_tree(&sandbox.path("stale"))?;
+        strange_tree(&sandbox.path("strange"))?;
         for words in [
             "put old / -q -d first.aeordb",
             "snapshot create v0 -q -d first.aeordb",
@@ -42,12 +43,14 @@ impl Base {
             "diff -q --from v0 --to v1 --output patch.aeordb -d second.aeordb",
             "import -q --promote --file full-first.aeordb -d worn.aeordb",
         ] {
-            desk.ok(&words.split(' ').collect::<Vec<_>>())?;
+            sandbox.ok(&words.split(' ').collect::<Vec<_>>())?;
         }
-        wear(&desk.path("worn.aeordb"))?;
-        desk.ok(&["put", "old", "/", "-q", "-d", "holed.aeordb"])?;
-        make_holes(&desk.path("holed.aeordb"))?;
-        Ok(Base(desk))
+        wear(&sandbox.path("worn.aeordb"))?;
+        sandbox.ok(&["put", "old", "/", "-q", "-d", "holed.aeordb"])?;
+        make_holes(&sandbox.path("holed.aeordb"))?;
+        sandbox::copy(&sandbox.path("first.aeordb"), &sandbox.path("torn.aeordb"))?;
+        tear(&sandbox.path("torn.aeordb"))?;
+        Ok(Base(sandbox))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -115,6 +118,26 @@ fn stale_tree(at: &Path) -> Outcome<()> {
     Ok(())
 }
 
+/// What a mirror of the new tree replaces and removes.
+fn strange_tree(at: &Path) -> Outcome<()> {
+    stale_tree(at)?;
+    for path in ["sub/unknown", "unknown/deep/file", "unknown/other"] {
+        write(&at.join(path), "nothing that is known\n")?;
+    }
+    Ok(())
+}
+
+/// Zeros in place of some bytes of the largest blocks: entries are lost, the last commit is not.
+fn tear(path: &Path) -> Outcome<()> {
+    let mut bytes = fs::read(path).doing_to("cannot read", path)?;
+    for at in [40_000, 100_000] {
+        if let Some(torn) = bytes.get_mut(at..at + 64) {
+            torn.fill(0);
+        }
+    }
+    write(path, bytes)
+}
+
 /// Gives a database a long past of years ago, blocks that nothing reaches and blocks of which
 /// little lives.
 fn wear(path: &Path) -> Outcome<()> {
@@ -130,7 +153,7 @@ fn wear(path: &Path) -> Outcome<()> {
         writer.commit()?;
     }
     database.close()?;
-    aeordb::compact::compact(path, &options, &aeordb::watch::Watch::new())?;
+    aeordb::compact::compact(path, &options, &aeordb::monitor::Monitor::new())?;
     let database = Database::open_writer(path, &options)?;
     for number in 0..4 {
         let mut writer = database.writer()?;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::base::Base;
 use crate::calls::Kind;
-use crate::desk::{self, Desk};
 use crate::error::{Doing, Error, Outcome};
 use crate::inject::{Injector, Way};
+use crate::sandbox::{self, Sandbox};
 use crate::state::{self, Node, Seen, State, Tree};
 use crate::trace::Exit;
 use crate::verbs::{DATABASE, THERE, Verb};
@@ -38,11 +38,13 @@ pub struct Course<'a> {
 pub enum Found {
     Before,
     After,
+    /// Something else, which the exit code said, and which has the name that the command gives.
+    Incomplete,
 }
 
 impl<'a> Course<'a> {
     /// Runs the verb twice: to see where it leads, and to count its calls.
-    pub fn new(desk: &Desk, base: &'a Base, verb: &'a Verb) -> Outcome<Self> {
+    pub fn new(sandbox: &Sandbox, base: &'a Base, verb: &'a Verb) -> Outcome<Self> {
         let words = verb.words(&base.directory());
         let mut course = Course {
             verb,
@@ -55,17 +57,17 @@ impl<'a> Course<'a> {
             changes: Vec::new(),
             reads: Vec::new(),
         };
-        course.set_up(desk)?;
-        course.before = course.look(desk)?;
-        let said = desk.ok(&course.words)?;
+        course.set_up(sandbox)?;
+        course.before = course.look(sandbox)?;
+        let said = sandbox.ok(&course.words)?;
         course.said = said.lines().next().unwrap_or_default().to_owned();
-        course.after = course.look(desk)?;
-        course.learn_outputs(desk)?;
-        course.head_holds(desk)?;
-        course.restored(desk)?;
-        course.set_up(desk)?;
+        course.after = course.look(sandbox)?;
+        course.learn_outputs(sandbox)?;
+        course.head_holds(sandbox)?;
+        course.restored(sandbox)?;
+        course.set_up(sandbox)?;
         let mut counting = Injector::counting();
-        let ran = desk.trace(&course.words, &mut counting)?;
+        let ran = sandbox.trace(&course.words, &mut counting)?;
         if ran.exit != Exit::Code(0) {
             return Err(Error::new(format!("{} traced: {ran:?}", verb.name)));
         }
@@ -77,12 +79,12 @@ impl<'a> Course<'a> {
         &self.words
     }
 
-    /// An empty desk with what the verb needs.
-    pub fn set_up(&self, desk: &Desk) -> Outcome<()> {
-        desk.clear()?;
+    /// An empty sandbox with what the verb needs.
+    pub fn set_up(&self, sandbox: &Sandbox) -> Outcome<()> {
+        sandbox.clear()?;
         for (from, to) in self.verb.files {
             let from = self.base.path(from);
-            desk::copy(&from, &desk.path(to))?;
+            sandbox::copy(&from, &sandbox.path(to))?;
         }
         Ok(())
     }
@@ -94,18 +96,19 @@ impl<'a> Course<'a> {
 
     /// What a disturbed run left: one of the two states; the latter, and everything that the verb
     /// makes, if it was `done`.
-    pub fn left(&self, desk: &Desk, done: bool, way: Way) -> Outcome<Found> {
-        let found = self.look_after(desk, way == Way::Half)?;
+    pub fn left(&self, sandbox: &Sandbox, done: bool, way: Way) -> Outcome<Found> {
+        let found = self.look_after(sandbox, way == Way::Half)?;
         let found = self.which(&found, |one, other| one == other, done)?;
-        self.outputs(desk, done)?;
-        self.restored_so_far(desk, way.is_kill())?;
+        self.outputs(sandbox, done)?;
+        self.restored_so_far(sandbox, way.is_kill())?;
         Ok(found)
     }
 
     /// What was left by a run that could not read a local file, and said so: all the others are put.
-    pub fn left_without(&self, desk: &Desk) -> Outcome<Found> {
-        self.look(desk)?;
-        Ok(Found::Before)
+    pub fn left_without(&self, sandbox: &Sandbox) -> Outcome<Found> {
+        self.look(sandbox)?;
+        let is_named = self.words.iter().any(|word| word == "--snapshot");
+        Ok(if is_named { Found::Incomplete } else { Found::Before })
     }
 
     /// True if a file is one of those that the verb puts.
@@ -115,25 +118,25 @@ impl<'a> Course<'a> {
 
     /// What was left when the command was run again and disturbed again: history may have a line
     /// more.
-    pub fn left_again(&self, desk: &Desk, ways: [Way; 2]) -> Outcome<Found> {
-        let found = self.look_after(desk, ways.contains(&Way::Half))?;
+    pub fn left_again(&self, sandbox: &Sandbox, ways: [Way; 2]) -> Outcome<Found> {
+        let found = self.look_after(sandbox, ways.contains(&Way::Half))?;
         let found = self.which(&found, Seen::leads_where, false)?;
-        self.outputs(desk, false)?;
-        self.restored_so_far(desk, true)?;
+        self.outputs(sandbox, false)?;
+        self.restored_so_far(sandbox, true)?;
         Ok(found)
     }
 
     /// Runs the command again, undisturbed: it leads where it should, and nothing else stays.
-    pub fn again(&self, desk: &Desk, found: Found) -> Outcome<()> {
-        let (mut code, mut err) = self.run(desk)?;
-        if code == Some(THERE) && !self.is_done(desk)? {
+    pub fn again(&self, sandbox: &Sandbox, found: Found) -> Outcome<()> {
+        let (mut code, mut err) = self.run(sandbox)?;
+        if code == Some(THERE) && !self.is_done(sandbox)? {
             // It refuses to replace what it made: whole, but not all of what it should do.
-            for output in self.made.keys().map(|output| desk.path(output)) {
+            for output in self.made.keys().map(|output| sandbox.path(output)) {
                 if output.exists() {
-                    desk::remove(&output)?;
+                    sandbox::remove(&output)?;
                 }
             }
-            (code, err) = self.run(desk)?;
+            (code, err) = self.run(sandbox)?;
         }
         let fine = |code| match code {
             0 => true,
@@ -144,34 +147,44 @@ impl<'a> Course<'a> {
             return Err(Error::new(format!("run again: ended with {code:?}: {err}")));
         }
         let again = |error| Error::new(format!("run again: {error}"));
-        let state = self.look(desk).map_err(again)?;
+        let state = self.look(sandbox).map_err(again)?;
         self.which(&state, Seen::leads_where, true).map_err(again)?;
-        self.outputs(desk, true).map_err(again)?;
-        self.restored(desk).map_err(again)?;
-        self.nothing_else(desk).map_err(again)
+        self.outputs(sandbox, true).map_err(again)?;
+        self.restored(sandbox).map_err(again)?;
+        self.nothing_else(sandbox).map_err(again)
     }
 
     /// True if all that the verb does is done.
-    fn is_done(&self, desk: &Desk) -> Outcome<bool> {
-        let led = self.which(&self.look(desk)?, Seen::leads_where, true).is_ok();
-        Ok(led && self.outputs(desk, true).is_ok())
+    fn is_done(&self, sandbox: &Sandbox) -> Outcome<bool> {
+        let led = self.which(&self.look(sandbox)?, Seen::leads_where, true).is_ok();
+        Ok(led && self.outputs(sandbox, true).is_ok())
     }
 
-    fn run(&self, desk: &Desk) -> Outcome<(Option<i32>, String)> {
-        let output = desk.run(&self.words)?;
+    fn run(&self, sandbox: &Sandbox) -> Outcome<(Option<i32>, String)> {
+        let output = sandbox.run(&self.words)?;
         Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
-    fn look(&self, desk: &Desk) -> Outcome<State> {
-        self.look_after(desk, false)
+    fn look(&self, sandbox: &Sandbox) -> Outcome<State> {
+        self.look_after(sandbox, false)
     }
 
     /// What the database shows, where one superblock may be `torn`.
-    fn look_after(&self, desk: &Desk, torn: bool) -> Outcome<State> {
-        match self.verb.has_database() {
-            true => state::look(&desk.path(DATABASE), torn),
+    fn look_after(&self, sandbox: &Sandbox, torn: bool) -> Outcome<State> {
+        let database = sandbox.path(DATABASE);
+        match self.verb.has_database() && !self.is_as_damaged(&database)? {
+            true => state::look(&database, torn),
             false => Ok(None),
         }
+    }
+
+    /// True if the database is the damaged one that the verb mends, untouched.
+    fn is_as_damaged(&self, database: &Path) -> Outcome<bool> {
+        let Some(damaged) = self.verb.mends.map(|name| self.base.path(name)) else {
+            return Ok(false);
+        };
+        let read = |path: &Path| fs::read(path).doing_to("cannot read", path);
+        Ok(read(&damaged)? == read(database)?)
     }
 
     fn which(&self, found: &State, same: fn(&Seen, &Seen) -> bool, done: bool) -> Outcome<Found> {
@@ -191,9 +204,9 @@ impl<'a> Course<'a> {
         Err(Error::new(format!("expected {allowed}, found {found}")))
     }
 
-    fn learn_outputs(&mut self, desk: &Desk) -> Outcome<()> {
+    fn learn_outputs(&mut self, sandbox: &Sandbox) -> Outcome<()> {
         for output in self.verb.outputs {
-            let path = desk.path(output);
+            let path = sandbox.path(output);
             state::sound(&path)?;
             self.made.insert(output, fs::read(&path).doing_to("cannot read", &path)?);
         }
@@ -201,9 +214,9 @@ impl<'a> Course<'a> {
     }
 
     /// What the verb makes is there, if it was `done`, and what is there is whole.
-    fn outputs(&self, desk: &Desk, done: bool) -> Outcome<()> {
+    fn outputs(&self, sandbox: &Sandbox, done: bool) -> Outcome<()> {
         for (output, whole) in &self.made {
-            let path = desk.path(output);
+            let path = sandbox.path(output);
             match fs::read(&path) {
                 Ok(bytes) if bytes == *whole => {}
                 Ok(bytes) => {
@@ -219,9 +232,9 @@ impl<'a> Course<'a> {
     }
 
     /// HEAD is the local tree, byte for byte.
-    fn head_holds(&self, desk: &Desk) -> Outcome<()> {
+    fn head_holds(&self, sandbox: &Sandbox) -> Outcome<()> {
         let Some(tree) = self.verb.holds else { return Ok(()) };
-        let (head, _) = state::trees(&desk.path(DATABASE))?;
+        let (head, _) = state::trees(&sandbox.path(DATABASE))?;
         match head == state::local(&self.base.path(tree))? {
             true => Ok(()),
             false => Err(Error::new(format!("{}: HEAD is not the tree {tree}", self.verb.name))),
@@ -230,13 +243,13 @@ impl<'a> Course<'a> {
 
     /// What is restored so far is whole, or what was there before, or is called unfinished. Only a
     /// kill may leave, for each thread, one new file shorter than it should be.
-    fn restored_so_far(&self, desk: &Desk, killed: bool) -> Outcome<()> {
+    fn restored_so_far(&self, sandbox: &Sandbox, killed: bool) -> Outcome<()> {
         let Some((directory, tree)) = self.verb.restores else { return Ok(()) };
         let local = |path: PathBuf| match path.exists() {
             true => state::local(&path),
             false => Ok(Tree::new()),
         };
-        let found = local(desk.path(directory))?;
+        let found = local(sandbox.path(directory))?;
         let expected = local(self.base.path(tree))?;
         let replaced = self.verb.files.iter().find(|(_, to)| *to == directory);
         let replaced = replaced.map_or(Ok(Tree::new()), |(from, _)| local(self.base.path(from)))?;
@@ -261,9 +274,9 @@ impl<'a> Course<'a> {
     }
 
     /// What was restored is the tree, with its modes and times, and nothing beside it.
-    fn restored(&self, desk: &Desk) -> Outcome<()> {
+    fn restored(&self, sandbox: &Sandbox) -> Outcome<()> {
         let Some((directory, tree)) = self.verb.restores else { return Ok(()) };
-        let (expected, found) = (self.base.path(tree), desk.path(directory));
+        let (expected, found) = (self.base.path(tree), sandbox.path(directory));
         let (nodes, expected_nodes) = (state::local(&found)?, state::local(&expected)?);
         for path in nodes.keys().chain(expected_nodes.keys()) {
             let same = nodes.get(path) == expected_nodes.get(path)
@@ -276,13 +289,13 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    fn nothing_else(&self, desk: &Desk) -> Outcome<()> {
+    fn nothing_else(&self, sandbox: &Sandbox) -> Outcome<()> {
         let known = |name: &String| {
             let made = self.verb.outputs.iter().chain(self.verb.restores.iter().map(|(at, _)| at));
             let files = self.verb.files.iter().map(|(_, name)| name);
             name == DATABASE || made.chain(files).any(|known| known == name)
         };
-        match desk.names()?.iter().find(|name| !known(name)) {
+        match sandbox.names()?.iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(other) => Err(Error::new(format!("{other} was left behind"))),
         }

@@ -8,13 +8,15 @@ use std::path::Path;
 use fastrand::Rng;
 
 use crate::base::{noise, write};
-use crate::desk::{self, Desk};
 use crate::error::{Doing, Outcome};
+use crate::sandbox::{self, Sandbox};
 use crate::state::{Node, Tree};
 use crate::verbs::DATABASE;
 
 /// Local files that commands read; they are no part of the disk that is cut off.
 pub const LOCAL: &str = "local";
+/// Bytes after which a put keeps what it has: of many files it does so several times.
+const KEPT_EVERY: &str = "16K";
 /// Directories of the database.
 const DIRECTORIES: [&str; 3] = ["", "/docs", "/docs/deep"];
 
@@ -43,15 +45,15 @@ pub struct Command {
 
 /// Chooses one command after the other.
 pub struct Chooser<'d> {
-    desk: &'d Desk,
+    sandbox: &'d Sandbox,
     pub random: Rng,
     /// Makes names that are new.
     next: usize,
 }
 
 impl<'d> Chooser<'d> {
-    pub fn new(desk: &'d Desk, random: Rng) -> Self {
-        Chooser { desk, random, next: 0 }
+    pub fn new(sandbox: &'d Sandbox, random: Rng) -> Self {
+        Chooser { sandbox, random, next: 0 }
     }
 
     /// A command that succeeds on such a database.
@@ -114,7 +116,7 @@ impl<'d> Chooser<'d> {
     fn put_file(&mut self, model: &Model) -> Outcome<Chosen> {
         let content = self.content();
         let local = format!("{LOCAL}/{}", self.name("file"));
-        write(&self.desk.path(&local), &content)?;
+        write(&self.sandbox.path(&local), &content)?;
         let path = match self.file_of(&model.head) {
             Some(there) if self.random.u8(0..3) == 0 => there,
             _ => {
@@ -124,13 +126,13 @@ impl<'d> Chooser<'d> {
         };
         let mut after = model.clone();
         add(&mut after.head, &path, Node::File(content));
-        Ok(Some((format!("put {local} {path}"), after)))
+        Ok(Some((format!("put --checkpoint {KEPT_EVERY} {local} {path}"), after)))
     }
 
     /// A directory of files: beside what is there, or in its place.
     fn put_tree(&mut self, model: &Model, mirror: bool) -> Outcome<Chosen> {
         let local = format!("{LOCAL}/{}", self.name("tree"));
-        let directory = self.desk.path(&local);
+        let directory = self.sandbox.path(&local);
         fs::create_dir_all(&directory).doing_to("cannot create", &directory)?;
         let mut after = model.clone();
         if mirror {
@@ -145,7 +147,7 @@ impl<'d> Chooser<'d> {
         lay_out(&tree, &directory)?;
         after.head.extend(tree);
         let how = if mirror { "put --mirror --max-delete 100%" } else { "put" };
-        Ok(Some((format!("{how} {local} /"), after)))
+        Ok(Some((format!("{how} --checkpoint {KEPT_EVERY} {local} /"), after)))
     }
 
     fn remove(&mut self, model: &Model) -> Chosen {
@@ -267,11 +269,11 @@ fn lay_out(tree: &Tree, directory: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Puts what a history starts from on the desk: a database, or none.
-pub fn begin_from(desk: &Desk, database: Option<&Path>) -> Outcome<()> {
-    desk.clear()?;
+/// Puts what a history starts from on the sandbox: a database, or none.
+pub fn begin_from(sandbox: &Sandbox, database: Option<&Path>) -> Outcome<()> {
+    sandbox.clear()?;
     match database {
-        Some(database) => desk::copy(database, &desk.path(DATABASE)),
+        Some(database) => sandbox::copy(database, &sandbox.path(DATABASE)),
         None => Ok(()),
     }
 }

@@ -7,14 +7,14 @@
 //!
 //! `record` writes down what a program does to the files of a directory, `disk` says what may be
 //! left of that after a power cut, `history` makes random commands and knows where they lead,
-//! `opened` has the real program look at an image, `power_cut` cuts at any moment. `readers` open a database beside a writer.
+//! `opened` has the real program look at an image, `power_cut` cuts at any moment. `readers` open a
+//! database beside a writer.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod base;
 mod calls;
 mod course;
-mod desk;
 mod disk;
 mod error;
 mod history;
@@ -25,6 +25,7 @@ mod power_cut;
 mod readers;
 mod record;
 mod registers;
+mod sandbox;
 mod state;
 mod sweep;
 mod trace;

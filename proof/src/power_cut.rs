@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::base::Base;
-use crate::desk::Desk;
 use crate::disk::{Disk, Fate, Image};
 use crate::error::{Doing, Error, Outcome};
 use crate::history::{Chooser, Model, begin_from};
 use crate::opened::{self, Expected};
 use crate::options::Options;
 use crate::record::{Moment, Recorder, Recording, Step};
+use crate::sandbox::Sandbox;
 use crate::state;
 use crate::trace::Exit;
 use crate::verbs::DATABASE;
@@ -73,9 +73,9 @@ pub fn run(options: &Options) -> Outcome<bool> {
     let first = check_the_check(options, &base)?;
     let first = Mutex::new(Some(first));
     let work = |job: usize| -> Outcome<()> {
-        let desk = Desk::new(&options.program, options.work.join(format!("desk-{job}")))?;
+        let sandbox = Sandbox::new(&options.program, options.work.join(format!("sandbox-{job}")))?;
         let image = |depth| options.work.join(format!("image-{job}-{depth}"));
-        let images = [image(0), image(1)].map(|path| Desk::new(&options.program, path));
+        let images = [image(0), image(1)].map(|path| Sandbox::new(&options.program, path));
         let images = images.into_iter().collect::<Outcome<Vec<_>>>()?;
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -88,11 +88,11 @@ pub fn run(options: &Options) -> Outcome<bool> {
                 if number == 0 { first.lock().ok().and_then(|mut one| one.take()) } else { None };
             let history = match made {
                 Some(history) => history,
-                None => record(&desk, &base, options.seed + number as u64)?,
+                None => record(&sandbox, &base, options.seed + number as u64)?,
             };
             count.takes(&history);
             let (kept, count) = (kept.as_path(), &count);
-            let cuts = Cuts { history: &history, desks: &images, kept, count, until };
+            let cuts = Cuts { history: &history, sandboxes: &images, kept, count, until };
             cuts.try_all(IMAGES.min(most - begun))?;
         }
         Ok(())
@@ -109,18 +109,18 @@ pub fn run(options: &Options) -> Outcome<bool> {
 }
 
 /// Records the commands of a seed.
-fn record(desk: &Desk, base: &Base, seed: u64) -> Outcome<History> {
+fn record(sandbox: &Sandbox, base: &Base, seed: u64) -> Outcome<History> {
     let mut random = Rng::with_seed(seed);
     let start = STARTS[random.usize(0..STARTS.len())].map(|name| base.path(name));
-    begin_from(desk, start.as_deref())?;
+    begin_from(sandbox, start.as_deref())?;
     let mut model = Model::default();
     if start.is_some() {
-        (model.head, model.snapshots) = state::trees(&desk.path(DATABASE))?;
+        (model.head, model.snapshots) = state::trees(&sandbox.path(DATABASE))?;
     }
-    let mut recorder = Recorder::new(&desk.path(""))?;
-    let mut after = vec![opened::expected(desk, &model)?];
+    let mut recorder = Recorder::new(&sandbox.path(""))?;
+    let mut after = vec![opened::expected(sandbox, &model)?];
     let mut lines = Vec::new();
-    let mut chooser = Chooser::new(desk, random);
+    let mut chooser = Chooser::new(sandbox, random);
     for number in 0..COMMANDS {
         let command = match start {
             None if number == 0 => chooser.first()?,
@@ -129,13 +129,13 @@ fn record(desk: &Desk, base: &Base, seed: u64) -> Outcome<History> {
         let line = command.words.join(" ");
         let at = |error: Error| Error::new(format!("seed {seed}: aeordb {line}: {error}"));
         recorder.begin_command();
-        let ran = desk.trace(&command.words, &mut recorder).map_err(at)?;
+        let ran = sandbox.trace(&command.words, &mut recorder).map_err(at)?;
         if ran.exit != Exit::Code(0) {
             return Err(at(Error::new(format!("ended with {:?}: {}", ran.exit, ran.err))));
         }
         recorder.end_command();
         model = command.after;
-        after.push(opened::expected(desk, &model).map_err(at)?);
+        after.push(opened::expected(sandbox, &model).map_err(at)?);
         lines.push(line);
     }
     Ok(History { seed, recording: recorder.recording, after, lines })
@@ -145,7 +145,7 @@ fn record(desk: &Desk, base: &Base, seed: u64) -> Outcome<History> {
 struct Cuts<'a> {
     history: &'a History,
     /// Where images are opened; and where those of a cut in the first write after a cut are.
-    desks: &'a [Desk],
+    sandboxes: &'a [Sandbox],
     kept: &'a Path,
     count: &'a Count,
     until: Option<Instant>,
@@ -222,18 +222,18 @@ impl Cuts<'_> {
         states: RangeInclusive<usize>,
         point: Point,
     ) -> Outcome<()> {
-        let Some((desk, others)) = self.desks.split_first() else { return Ok(()) };
+        let Some((sandbox, others)) = self.sandboxes.split_first() else { return Ok(()) };
         let History { seed, after, lines, .. } = self.history;
         let (done, began) = (*states.start(), *states.end());
         self.count.images.fetch_add(1, Ordering::Relaxed);
         let chance = seed ^ (point.0 as u64) ^ ((point.1 as u64) << 7);
-        opened::lay_out(desk, image)?;
-        match opened::check(desk, image, &after[done..=began], chance) {
+        opened::lay_out(sandbox, image)?;
+        match opened::check(sandbox, image, &after[done..=began], chance) {
             Ok(state) => {
                 let count = if state == 0 { &self.count.before } else { &self.count.after };
                 count.fetch_add(1, Ordering::Relaxed);
                 if !others.is_empty() && chance.is_multiple_of(TWICE) {
-                    self.cut_again(desk, others, image, &after[done + state], chance)?;
+                    self.cut_again(sandbox, others, image, &after[done + state], chance)?;
                 }
                 Ok(())
             }
@@ -253,17 +253,17 @@ impl Cuts<'_> {
     /// Cuts the power again in the first write after a cut, which mends what that left.
     fn cut_again(
         &self,
-        desk: &Desk,
-        others: &[Desk],
+        sandbox: &Sandbox,
+        others: &[Sandbox],
         image: &Image,
         state: &Expected,
         chance: u64,
     ) -> Outcome<()> {
-        opened::lay_out(desk, image)?;
-        let (words, _) = opened::probe(desk)?;
-        let mut recorder = Recorder::new(&desk.path(""))?;
+        opened::lay_out(sandbox, image)?;
+        let (words, _) = opened::probe(sandbox)?;
+        let mut recorder = Recorder::new(&sandbox.path(""))?;
         recorder.begin_command();
-        let ran = desk.trace(&words, &mut recorder)?;
+        let ran = sandbox.trace(&words, &mut recorder)?;
         if ran.exit != Exit::Code(0) {
             return Err(Error::new(format!(
                 "after a cut put ended with {:?}: {}",
@@ -272,20 +272,20 @@ impl Cuts<'_> {
         }
         recorder.end_command();
         let before = state.with_outputs_of(image);
-        let probed = opened::probed(desk, &before)?;
+        let probed = opened::probed(sandbox, &before)?;
         let after = vec![before, probed];
         let lines = vec![format!("(after a cut) aeordb {}", words.join(" "))];
         let history = History { seed: chance, recording: recorder.recording, after, lines };
         self.count.again.fetch_add(1, Ordering::Relaxed);
-        Cuts { history: &history, desks: others, ..*self }.try_all(IMAGES_AGAIN)
+        Cuts { history: &history, sandboxes: others, ..*self }.try_all(IMAGES_AGAIN)
     }
 }
 
 /// Shows that the check can fail: of writes that a command synced before it said that it was done
 /// one is missing. Such an image may be sound all the same, but not all of them.
 fn check_the_check(options: &Options, base: &Base) -> Outcome<History> {
-    let desk = Desk::new(&options.program, options.work.join("desk-0"))?;
-    let history = record(&desk, base, options.seed)?;
+    let sandbox = Sandbox::new(&options.program, options.work.join("sandbox-0"))?;
+    let history = record(&sandbox, base, options.seed)?;
     let recording = &history.recording;
     let mut random = Rng::with_seed(options.seed);
     let mut disk = Disk::new(recording);
@@ -298,10 +298,10 @@ fn check_the_check(options: &Options, base: &Base) -> Outcome<History> {
                 done += 1;
                 for _ in 0..LIES.div_ceil(COMMANDS) {
                     let image = disk.image(&disk.fate_without_one(&mut random));
-                    opened::lay_out(&desk, &image)?;
+                    opened::lay_out(&sandbox, &image)?;
                     let expected = &history.after[done..=done];
                     tried += 1;
-                    found += usize::from(opened::check(&desk, &image, expected, 0).is_err());
+                    found += usize::from(opened::check(&sandbox, &image, expected, 0).is_err());
                 }
                 // What this command left waiting is synced, as far as the next one is concerned.
                 disk.sync_all();

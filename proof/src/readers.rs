@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use aeordb::db::{Database, Options as DatabaseOptions, Reader};
 use aeordb::hash::{ChunkId, Kind};
+use aeordb::internals::store::AppendEntries;
+use aeordb::monitor::Monitor;
 use aeordb::object::{Item, Path};
-use aeordb::store::AppendEntries;
-use aeordb::watch::Watch;
 use aeordb::{compact, gc};
 
 use crate::base::{self, noise};
-use crate::desk::Desk;
 use crate::error::{Doing, Error, Outcome};
 use crate::options::Options;
+use crate::sandbox::Sandbox;
 use crate::state;
 use crate::verbs::DATABASE;
 
@@ -46,11 +46,11 @@ const SHOWN: usize = 20;
 
 /// Opens and reads beside a writer; true if nothing was wrong.
 pub fn run(options: &Options) -> Outcome<bool> {
-    let desk = Desk::new(&options.program, options.work.join("readers"))?;
-    let mut writer = Writer::start(&desk.path(DATABASE))?;
+    let sandbox = Sandbox::new(&options.program, options.work.join("readers"))?;
+    let mut writer = Writer::start(&sandbox.path(DATABASE))?;
     let most = options.opens.unwrap_or(OPENS);
     let work = Work {
-        desk: &desk,
+        sandbox: &sandbox,
         most,
         begun: AtomicUsize::new(0),
         wrong: AtomicUsize::new(0),
@@ -69,7 +69,7 @@ pub fn run(options: &Options) -> Outcome<bool> {
     })?;
     let (wrong, versions) = (work.wrong.into_inner(), work.acknowledged.into_inner());
     say(&format!("{most} opens beside a writer of {versions} versions: {wrong} wrong"));
-    state::sound(&desk.path(DATABASE))?;
+    state::sound(&sandbox.path(DATABASE))?;
     Ok(wrong == 0)
 }
 
@@ -84,7 +84,7 @@ fn say(line: &str) {
 
 /// What readers share.
 struct Work<'a> {
-    desk: &'a Desk,
+    sandbox: &'a Sandbox,
     most: usize,
     begun: AtomicUsize,
     wrong: AtomicUsize,
@@ -128,7 +128,7 @@ impl Work<'_> {
     }
 
     fn read(&self, least: u64, verify: bool) -> Outcome<()> {
-        let path = self.desk.path(DATABASE);
+        let path = self.sandbox.path(DATABASE);
         if verify {
             state::sound(&path)?;
         }
@@ -148,7 +148,7 @@ impl Work<'_> {
 
     fn read_by_program(&self, least: u64) -> Outcome<()> {
         let (path, _) = FILES[0];
-        let output = self.desk.run(&["cat", path, "-d", DATABASE])?;
+        let output = self.sandbox.run(&["cat", path, "-d", DATABASE])?;
         let number = output.stdout.first_chunk().map(|number| u64::from_le_bytes(*number));
         match number {
             Some(number) if output.status.success() && number >= least => Ok(()),
@@ -254,11 +254,11 @@ pub fn write_beside(mut arguments: impl Iterator<Item = OsString>) -> Outcome<()
             }
             if number.is_multiple_of(COLLECTED) {
                 forget(&database)?;
-                gc::collect(&database, false, &Watch::new())?;
+                gc::collect(&database, false, &Monitor::new())?;
             }
             if number.is_multiple_of(COMPACTED) {
                 database.close()?;
-                compact::compact(path, &options, &Watch::new())?;
+                compact::compact(path, &options, &Monitor::new())?;
                 database = Database::open_writer(path, &options)?;
             }
         }

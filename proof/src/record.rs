@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use crate::calls::{self, Class};
-use crate::desk::{ERR, OUT};
 use crate::error::{Doing, Error, Outcome};
+use crate::sandbox::{ERR, OUT};
 use crate::trace::{Call, Verdict, Watcher};
 
 /// A file, whatever its names: its place in [`Recording::files`].

@@ -8,13 +8,16 @@ use std::path::Path as LocalPath;
 use aeordb::backup;
 use aeordb::db::{Database, Options, Reader};
 use aeordb::hash::VersionId;
+use aeordb::monitor::Monitor;
 use aeordb::object::{FileRecord, Item, Path};
-use aeordb::watch::Watch;
 
 use crate::error::{Doing, Error, Outcome};
 
 /// How far the two superblocks are apart.
 const SUPERBLOCK_LEN: u64 = 4096;
+
+/// What the keys of unfinished puts begin with.
+const KEPT: &[u8] = b"unfinished/";
 
 /// Files by their paths: a directory, a link or bytes.
 pub type Tree = BTreeMap<String, Node>;
@@ -34,13 +37,17 @@ pub struct Seen {
     pub snapshots: Vec<(String, VersionId)>,
     pub history: Vec<(VersionId, String, bool)>,
     pub keys: usize,
+    /// What else is said of snapshots: their metadata, and whether they are held.
+    pub said: Vec<(BTreeMap<String, String>, bool)>,
 }
 
 impl Seen {
     /// True if both name the same versions, whatever history says of how they came about. A key
     /// that is made twice is two keys.
     pub fn leads_where(&self, other: &Seen) -> bool {
-        (self.head, &self.snapshots) == (other.head, &other.snapshots) && self.keys >= other.keys
+        (self.head, &self.snapshots) == (other.head, &other.snapshots)
+            && self.said == other.said
+            && self.keys >= other.keys
     }
 }
 
@@ -72,14 +79,17 @@ pub fn look(database: &LocalPath, torn: bool) -> Outcome<State> {
     sound_but_for_a_slot(database, torn)?;
     let opened = open(database)?;
     let reader = opened.reader()?;
+    let snapshots = reader.snapshots()?;
     let seen = Seen {
         head: reader.head(),
-        snapshots: reader.snapshots()?.into_iter().map(|one| (one.name, one.version)).collect(),
+        said: snapshots.iter().map(|one| (one.metadata.clone(), one.held)).collect(),
+        snapshots: snapshots.into_iter().map(|one| (one.name, one.version)).collect(),
         history: reader
             .history()?
             .map(|entry| entry.map(|entry| (entry.version, entry.what, entry.promoted)))
             .collect::<aeordb::Result<_>>()?,
-        keys: reader.system(b"")?.len(),
+        // What a put keeps that was disturbed is seen by nobody.
+        keys: reader.system(b"")?.iter().filter(|(key, _)| !key.starts_with(KEPT)).count(),
     };
     drop((reader, opened));
     match read()? == before {
@@ -94,7 +104,7 @@ pub fn sound(file: &LocalPath) -> Outcome<()> {
 }
 
 fn sound_but_for_a_slot(file: &LocalPath, torn: bool) -> Outcome<()> {
-    let report = backup::verify(file, true, &Watch::new())?;
+    let report = backup::verify(file, true, &Monitor::new())?;
     let slots = [0, SUPERBLOCK_LEN];
     let is_slot = |offset| torn && report.damages.len() == 1 && slots.contains(&offset);
     match report.damages.first().filter(|damage| !is_slot(damage.offset)) {

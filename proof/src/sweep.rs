@@ -11,10 +11,10 @@ use nix::errno::Errno;
 use crate::base::Base;
 use crate::calls::{Class, Kind};
 use crate::course::{Course, Found};
-use crate::desk::{Desk, Ran};
 use crate::error::{Error, Outcome};
 use crate::inject::{Injection, Injector, Way};
 use crate::options::Options;
+use crate::sandbox::{Ran, Sandbox};
 use crate::trace::Exit;
 
 /// So many pairs of kills of each verb, unless told otherwise.
@@ -53,8 +53,8 @@ struct Count {
 /// Sweeps; true if nothing was wrong.
 pub fn run(options: &Options) -> Outcome<bool> {
     let base = Base::new(&options.program, options.work.join("base"))?;
-    let desk = Desk::new(&options.program, options.work.join("undisturbed"))?;
-    let courses = options.verbs.iter().map(|verb| Course::new(&desk, &base, verb));
+    let sandbox = Sandbox::new(&options.program, options.work.join("undisturbed"))?;
+    let courses = options.verbs.iter().map(|verb| Course::new(&sandbox, &base, verb));
     let courses = courses.collect::<Outcome<Vec<_>>>()?;
     say_calls(&courses);
     if let Some(first) = options.at {
@@ -82,9 +82,9 @@ type Counts = BTreeMap<&'static str, Count>;
 fn attempts(options: &Options, points: &[(&Course<'_>, Point)]) -> Outcome<Counts> {
     let (counts, next) = (Mutex::new(Counts::new()), AtomicUsize::new(0));
     let work = |job: usize| -> Outcome<()> {
-        let desk = Desk::new(&options.program, options.work.join(format!("desk-{job}")))?;
+        let sandbox = Sandbox::new(&options.program, options.work.join(format!("sandbox-{job}")))?;
         while let Some((course, point)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let tried = attempt(&desk, course, *point);
+            let tried = attempt(&sandbox, course, *point);
             if let Err(error) = &tried {
                 report(course, *point, error);
             }
@@ -157,32 +157,35 @@ fn injections(class: Class, calls: &[(&Kind, bool)], ways: &[Way]) -> Vec<Inject
 }
 
 /// Disturbs a verb, and looks at what is left. `None`: it did not make so many calls this time.
-fn attempt(desk: &Desk, course: &Course<'_>, point: Point) -> Outcome<Option<Found>> {
-    course.set_up(desk)?;
+fn attempt(sandbox: &Sandbox, course: &Course<'_>, point: Point) -> Outcome<Option<Found>> {
+    course.set_up(sandbox)?;
     let mut injector = Injector::new(point.first);
-    let ran = desk.trace(course.words(), &mut injector)?;
+    let ran = sandbox.trace(course.words(), &mut injector)?;
     let Some((call, file)) = injector.hit else { return Ok(None) };
     let at = |error: Error| Error::new(format!("at {} {file}: {error}", call.name));
     ended_as_it_may(&ran, point.first, call).map_err(at)?;
     let done = ran.exit == Exit::Code(0) || course.acknowledges(&ran.out);
     let first = match ran.exit {
-        Exit::Code(UNREADABLE) if course.puts(&file) => course.left_without(desk),
-        _ => course.left(desk, done, point.first.way),
+        Exit::Code(UNREADABLE) if course.puts(&file) => course.left_without(sandbox),
+        _ => course.left(sandbox, done, point.first.way),
     };
     let first = first.map_err(at)?;
+    if first == Found::Incomplete {
+        return Ok(Some(first));
+    }
     let mut found = first;
     if let Some(second) = point.second {
         let mut injector = Injector::new(second);
-        let ran = desk.trace(course.words(), &mut injector)?;
+        let ran = sandbox.trace(course.words(), &mut injector)?;
         let again = |error: Error| at(Error::new(format!("and run again: {error}")));
         // Without a disturbance it may refuse what was done already.
         if let Some((call, _)) = injector.hit {
             ended_as_it_may(&ran, second, call).map_err(again)?;
         }
         let ways = [point.first.way, second.way];
-        found = course.left_again(desk, ways).map_err(again)?;
+        found = course.left_again(sandbox, ways).map_err(again)?;
     }
-    course.again(desk, found).map_err(at)?;
+    course.again(sandbox, found).map_err(at)?;
     Ok(Some(first))
 }
 
@@ -206,7 +209,7 @@ impl Count {
         self.disturbed += usize::from(!matches!(tried, Ok(None)));
         match tried {
             Ok(Some(Found::Before)) => self.before += 1,
-            Ok(Some(Found::After)) => self.after += 1,
+            Ok(Some(Found::After | Found::Incomplete)) => self.after += 1,
             Ok(None) => {}
             Err(_) => self.wrong += 1,
         }

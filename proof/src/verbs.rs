@@ -19,11 +19,14 @@ pub struct Verb {
     pub holds: Option<&'static str>,
     /// Exit codes of the same command once it was done.
     pub again: &'static [i32],
+    /// The database of the base that is damaged; as it is, it counts as none.
+    pub mends: Option<&'static str>,
 }
 
 impl Verb {
     const fn new(name: &'static str, line: &'static str) -> Verb {
-        Verb { name, files: &[], line, outputs: &[], restores: None, holds: None, again: &[] }
+        let (outputs, files, again): (&[_], &[_], &[_]) = (&[], &[], &[]);
+        Verb { name, files, line, outputs, restores: None, holds: None, again, mends: None }
     }
 
     const fn with(mut self, files: &'static [(&'static str, &'static str)]) -> Verb {
@@ -48,6 +51,11 @@ impl Verb {
 
     const fn again(mut self, codes: &'static [i32]) -> Verb {
         self.again = codes;
+        self
+    }
+
+    const fn mends(mut self, damaged: &'static str) -> Verb {
+        self.mends = Some(damaged);
         self
     }
 
@@ -76,6 +84,9 @@ const FULL: &[(&str, &str)] = &[("full.aeordb", "f")];
 const FIRST_AND_FULL: &[(&str, &str)] = &[("first.aeordb", DATABASE), ("full.aeordb", "f")];
 const FIRST_AND_PATCH: &[(&str, &str)] = &[("first.aeordb", DATABASE), ("patch.aeordb", "p")];
 const OVER: &[(&str, &str)] = &[("second.aeordb", DATABASE), ("stale", "r")];
+const STRANGE: &[(&str, &str)] = &[("second.aeordb", DATABASE), ("strange", "r")];
+const TORN: &[(&str, &str)] = &[("torn.aeordb", DATABASE), ("full-first.aeordb", "f")];
+const TORN_ALONE: &[(&str, &str)] = &[("torn.aeordb", "torn")];
 const CHAIN: &[(&str, &str)] = &[("full-first.aeordb", "f"), ("patch.aeordb", "p")];
 
 /// Every verb that writes anything, in every form that takes another way through the program.
@@ -83,11 +94,24 @@ pub const VERBS: &[Verb] = &[
     Verb::new("put-new", "put BASE/new / -d d.aeordb").holds("new"),
     Verb::new("put", "put BASE/new / -d d.aeordb").with(FIRST),
     Verb::new("put-mirror", "put --mirror BASE/new / -d d.aeordb").with(FIRST).holds("new"),
+    Verb::new("put-new-kept", "put --checkpoint 128K BASE/new / -d d.aeordb").holds("new"),
+    Verb::new("put-kept", "put --checkpoint 128K --mirror BASE/new / -d d.aeordb")
+        .with(FIRST)
+        .holds("new"),
     Verb::new("rm", "rm -r /sub -d d.aeordb").with(SECOND).again(&[GONE]),
     Verb::new("mv", "mv /numbers /moved -d d.aeordb").with(SECOND).again(&[GONE]),
     Verb::new("cp", "cp /numbers /copied -d d.aeordb").with(SECOND).again(&[THERE]),
     Verb::new("snapshot", "snapshot create more -d d.aeordb").with(SECOND).again(&[THERE]),
     Verb::new("snapshot-delete", "snapshot delete v0 -d d.aeordb").with(SECOND).again(&[GONE]),
+    Verb::new("snapshot-rename", "snapshot rename v0 before -d d.aeordb")
+        .with(SECOND)
+        .again(&[GONE]),
+    Verb::new("snapshot-edit", "snapshot edit v0 --meta why=this -d d.aeordb").with(SECOND),
+    Verb::new("snapshot-hold", "snapshot hold v0 -d d.aeordb").with(SECOND),
+    Verb::new("keep", "keep --last 1 -d d.aeordb").with(SECOND),
+    Verb::new("keep-set", "keep --set --last 1 -d d.aeordb").with(SECOND),
+    Verb::new("forget", "forget v0 -d d.aeordb").with(SECOND).again(&[GONE]),
+    Verb::new("forget-history", "forget --history -d d.aeordb").with(WORN),
     Verb::new("promote", "promote --hash v0 -d d.aeordb").with(SECOND).holds("old"),
     Verb::new("import-new", "import --file f --promote -d d.aeordb").with(FULL).holds("new"),
     Verb::new("import", "import --file f -d d.aeordb").with(FIRST_AND_FULL).holds("old"),
@@ -108,10 +132,20 @@ pub const VERBS: &[Verb] = &[
         .holds("new"),
     Verb::new("gc", "gc -d d.aeordb").with(WORN),
     Verb::new("compact", "compact -d d.aeordb").with(WORN),
+    Verb::new("repair", "repair --from f -d d.aeordb").with(TORN).mends("torn.aeordb"),
+    Verb::new("salvage", "salvage --database torn --from BASE/full-first.aeordb --output d.aeordb")
+        .with(TORN_ALONE)
+        .again(&[THERE]),
     Verb::new("key", "key create --name k --scope read -d d.aeordb").with(SECOND),
     Verb::new("export", "export --output o -d d.aeordb").with(SECOND).makes(&["o"]),
     Verb::new("diff", "diff --from v0 --to v1 --output o -d d.aeordb").with(SECOND).makes(&["o"]),
     Verb::new("combine", "combine f p --output o").with(CHAIN).makes(&["o"]),
     Verb::new("get", "get --force / r -d d.aeordb").with(SECOND).restores("r", "new"),
     Verb::new("get-over", "get --force / r -d d.aeordb").with(OVER).restores("r", "new"),
+    Verb::new("get-always", "get --overwrite always / r -d d.aeordb")
+        .with(OVER)
+        .restores("r", "new"),
+    Verb::new("get-mirror", "get --mirror --max-delete 100% / r -d d.aeordb")
+        .with(STRANGE)
+        .restores("r", "new"),
 ];

@@ -22,6 +22,10 @@ pub struct NewExport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub hash: Option<String>,
+    /// Whom it is for, everybody if nobody is named: recipients of age (`age1…`), keys of SSH.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub encrypt_to: Vec<String>,
 }
 
 /// What an export holds.
@@ -55,6 +59,10 @@ pub struct NewPatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub to: Option<String>,
+    /// Whom it is for, everybody if nobody is named: recipients of age (`age1…`), keys of SSH.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub encrypt_to: Vec<String>,
 }
 
 /// What a patch holds.
@@ -137,12 +145,51 @@ pub struct Info {
     pub snapshots: u64,
     /// Entries of its history.
     pub history: u64,
+    /// Puts that have not come to their end, of a database.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<Unfinished>,
     /// Files that a patch adds.
     pub files_added: Option<u64>,
     /// Files that a patch changes.
     pub files_modified: Option<u64>,
     /// Files that a patch deletes.
     pub files_deleted: Option<u64>,
+    /// Of what is encrypted, whether it can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
+}
+
+/// Whether what is encrypted can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Encryption {
+    /// Its key is at hand.
+    Opened,
+    /// It is not, and what is said is what is seen without.
+    Unopened,
+}
+
+/// A put that has not come to its end: the next one at its path goes on with it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Unfinished {
+    /// Where it puts.
+    pub path: String,
+    /// The same in base64, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// The version that holds what it stored.
+    pub version: Digest,
+    /// Files that it stored.
+    pub files: u64,
+    /// Directories, and the root.
+    pub directories: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// When it was last added to.
+    pub time: Time,
+    /// Until when it is kept.
+    pub kept_until: Time,
 }
 
 /// A file of the backup directory.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::backups::Info;
 use crate::item::{Item, Kind, PathEntry};
 use crate::versions::ChangeKind;
-use crate::{Digest, Name};
+use crate::{Digest, Name, Time};
 
 /// A line of `ls`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +67,22 @@ impl From<PathEntry> for Usage {
     }
 }
 
+/// What `put -v` does, as it goes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Doing {
+    /// The path.
+    pub path: String,
+    /// The same in base64, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// What becomes of it.
+    pub change: ChangeKind,
+    /// What is there, or was.
+    pub kind: Kind,
+    /// Bytes of a file, of all files below a directory, of a link's target.
+    pub size: u64,
+}
+
 /// What `put` did.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Put {
@@ -94,8 +110,15 @@ pub struct Put {
     pub skipped: u64,
     /// What could not be read.
     pub unreadable: u64,
+    /// What was left out because it was not chosen; of a directory not what is in it.
+    pub excluded: u64,
+    /// Directories that other file systems are mounted at, which were not entered.
+    pub mount_points: u64,
     /// Files that changed while they were read.
     pub unsettled: u64,
+    /// What the version is called now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
 }
 
 /// What `get` wrote.
@@ -103,12 +126,20 @@ pub struct Put {
 pub struct Get {
     /// The version.
     pub version: Digest,
-    /// Files that were written.
+    /// Files that are there now as they are stored.
     pub files: u64,
-    /// Directories that were made.
+    /// Directories.
     pub directories: u64,
     /// The bytes of the files.
     pub bytes: u64,
+    /// Those of them that were there before.
+    pub unchanged: u64,
+    /// Files that were there and stay, whatever they are.
+    pub kept: u64,
+    /// What patterns left out.
+    pub excluded: u64,
+    /// Files that were deleted.
+    pub deleted: u64,
     /// What was not restored.
     pub failed: u64,
     /// What of it is damaged in the database.
@@ -117,6 +148,40 @@ pub struct Get {
     pub newer: u64,
     /// What is there without its mode or time.
     pub lacking: u64,
+}
+
+/// What `find` found in all versions.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FoundIn {
+    /// The newest version that has it so.
+    pub version: Digest,
+    /// When that became HEAD, was imported or named.
+    pub time: Option<Time>,
+    /// Its names.
+    pub snapshots: Vec<String>,
+    /// What is there.
+    #[serde(flatten)]
+    pub found: Listed,
+}
+
+/// A path of which a local tree has something else than a version.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LocalChange {
+    /// The path, as one of the database.
+    pub path: String,
+    /// The same in base64, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// What becomes of it.
+    pub change: ChangeKind,
+}
+
+impl LocalChange {
+    /// What becomes of `path`.
+    pub fn new(path: &[u8], change: ChangeKind) -> Self {
+        let Name { text, b64 } = Name::new(path);
+        LocalChange { path: text, path_b64: b64, change }
+    }
 }
 
 /// A file that `info` looked at.
@@ -185,6 +250,51 @@ pub struct Compaction {
     pub bytes_after: u64,
 }
 
+/// What `parity` made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Parity {
+    /// The file.
+    pub file: String,
+    /// How much can be healed.
+    pub share: String,
+    /// Bytes that it is for.
+    pub bytes: u64,
+    /// Pieces that they are cut into.
+    pub pieces: u64,
+    /// Bytes of a piece.
+    pub piece_bytes: u64,
+    /// Pieces of parity.
+    pub parity_pieces: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+}
+
+/// What was done, and the parity that was made of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WithParity{T}")]
+pub struct WithParity<T> {
+    /// What was done.
+    #[serde(flatten)]
+    pub done: T,
+    /// The parity.
+    pub parity: Parity,
+}
+
+/// What parity healed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HealedPieces {
+    /// Pieces in all.
+    pub pieces: u64,
+    /// Pieces that were not what they were.
+    pub bad: u64,
+    /// Those of them that are again.
+    pub healed: u64,
+    /// Pieces of parity that are bad.
+    pub bad_parity: u64,
+    /// True if all is as it was when the parity was made.
+    pub is_whole: bool,
+}
+
 /// What `salvage` saved.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Salvage {
@@ -218,8 +328,45 @@ pub struct Salvage {
     pub more_lost: bool,
     /// Where the file is broken.
     pub broken: Vec<Broken>,
+    /// Directories that nothing named any more, and are kept.
+    pub orphans: Option<Orphans>,
     /// The new database.
     pub output: String,
+}
+
+/// What `repair` healed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Repair {
+    /// True if nothing is lost any more.
+    pub complete: bool,
+    /// True if the file is another now.
+    pub changed: bool,
+    /// Versions that are whole.
+    pub versions: u64,
+    /// Entries that came from others.
+    pub taken: u64,
+    /// What was lost, and is there again.
+    pub healed: Vec<Lost>,
+    /// What is still lost.
+    pub lost: Vec<Lost>,
+    /// True if more is lost than is listed.
+    pub more_lost: bool,
+    /// Where the file was broken.
+    pub broken: Vec<Broken>,
+    /// What its parity gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parity: Option<HealedPieces>,
+}
+
+/// Directories that nothing named any more, each called by its hash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Orphans {
+    /// The snapshot that they are in.
+    pub snapshot: String,
+    /// How many there are.
+    pub directories: u64,
+    /// Files in them.
+    pub files: u64,
 }
 
 /// A version of which something is left.
@@ -296,6 +443,31 @@ pub struct Failure {
     /// What a program needs to know of it.
     #[serde(flatten)]
     pub members: Map<String, Value>,
+}
+
+/// How far a command is: a line now and then, and one at its end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressLine {
+    /// `progress`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it does: the command, or a part of its work.
+    pub phase: String,
+    /// Files done.
+    pub files: u64,
+    /// Bytes done.
+    pub bytes: u64,
+    /// Files in all, once that is known.
+    pub files_expected: Option<u64>,
+    /// Bytes in all, once that is known.
+    pub bytes_expected: Option<u64>,
+    /// The path at which it is, where it goes by paths.
+    pub path: Option<String>,
+    /// The bytes of the path in Base64, if they are no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// Whether the work has ended, well or not: the last line.
+    pub ended: bool,
 }
 
 /// Something that did not stop a command.

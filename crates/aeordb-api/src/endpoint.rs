@@ -1,5 +1,6 @@
 //! What a call is: its method and path, who may make it, what it takes and what it replies.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::keys::Scope;
@@ -126,17 +127,13 @@ pub fn url<E: Endpoint>(place: &[u8], query: &E::Query) -> String {
     url
 }
 
+/// What stands in a URL as it is: unreserved characters (RFC 3986, 2.3) and slashes.
+const PLAIN: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Bytes as a part of a URL, slashes as they are.
 pub fn percent_encoded(bytes: &[u8]) -> String {
-    let mut encoded = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-            encoded.push(char::from(*byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    percent_encode(bytes, PLAIN).to_string()
 }
 
 /// A call as a value.

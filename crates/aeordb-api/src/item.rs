@@ -43,6 +43,51 @@ impl Kind {
     }
 }
 
+/// A flag of an inode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Flag {
+    /// Bytes can only be added.
+    Append,
+    /// Nothing about it can change.
+    Immutable,
+    /// `dump` leaves it out.
+    Nodump,
+}
+
+impl Flag {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flag::Append => "append",
+            Flag::Immutable => "immutable",
+            Flag::Nodump => "nodump",
+        }
+    }
+}
+
+/// An extended attribute.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Xattr {
+    /// Its name.
+    pub name: String,
+    /// The same in base64, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_b64: Option<String>,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// That a file has several paths. All of the same group below the same directory are one file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HardLink {
+    /// How many directories that directory is further up than the one that the file is in.
+    pub up: u16,
+    /// The group, in hexadecimal digits.
+    pub group: String,
+}
+
 /// What is recorded of a file, symbolic link or directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
@@ -74,6 +119,30 @@ pub struct Item {
     /// Directories below a directory, and itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directories: Option<u64>,
+    /// The number of the user that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// The number of the group that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    /// The name of that user, where it was put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The name of that group, where it was put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Flags of its inode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+    /// Its extended attributes, access control lists and capabilities among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub xattrs: Vec<Xattr>,
+    /// That other paths are the same file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardlink: Option<HardLink>,
+    /// Why owner, flags and extended attributes cannot be shown: the type of the problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
     /// The number of a device's driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub major: Option<u32>,
@@ -92,6 +161,11 @@ impl Item {
     pub fn target(&self) -> Result<Option<Vec<u8>>, BadName> {
         let target = self.target.as_deref();
         target.map(|text| Name::bytes(text, self.target_b64.as_deref())).transpose()
+    }
+
+    /// True if an access control list says who may do what with it.
+    pub fn has_list(&self) -> bool {
+        self.xattrs.iter().any(|xattr| xattr.name.starts_with("system.posix_acl_"))
     }
 
     /// What else was said of a file: names and the bytes of what they say.

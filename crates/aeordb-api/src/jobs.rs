@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::backups::FileKind;
+use crate::retention::Kept;
+use crate::space::Space;
 use crate::{BadName, Digest, Name, Problem, Time};
 
 /// A verification to start.
@@ -13,6 +15,12 @@ pub struct Verify {
     /// Also hash every entry, and prove every version.
     #[serde(default)]
     pub deep: bool,
+    /// Go on with the pass over the database for so long, as `10m`, from where it is. Implies `deep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
+    /// Look at this share of the blocks, as `5%`, at random. Implies `deep`; not with `budget`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
 }
 
 /// A collection to start.
@@ -24,12 +32,30 @@ pub struct Collect {
     pub dry_run: bool,
 }
 
+/// Versions to drop.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Forget {
+    /// Versions, by whatever names them; of a snapshot the name goes too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// All of history but HEAD.
+    #[serde(default)]
+    pub history: bool,
+    /// Of history only what is older than this, as in `30d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older: Option<String>,
+    /// Only say what would be dropped.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// Long work, and how far it is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Job {
     /// Its name.
     pub id: String,
-    /// What it does: `verify` or `gc`.
+    /// What it does: `verify`, `gc`, `forget`, `keep` or `space`.
     pub kind: String,
     /// Whether it has ended, and how.
     pub state: State,
@@ -81,6 +107,12 @@ pub enum Outcome {
     Verify(Verification),
     /// What a collection did.
     Collect(Collection),
+    /// What was dropped.
+    Forget(Forgotten),
+    /// What stays, and what went.
+    Keep(Kept),
+    /// What takes space.
+    Space(Space),
 }
 
 /// What a verification found.
@@ -106,6 +138,34 @@ pub struct Verification {
     pub damages: Vec<Damage>,
     /// What a newer program made.
     pub newer: Vec<Newer>,
+    /// The share of the blocks that was looked at, if it was a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
+    /// How far the pass is that this was a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<Pass>,
+    /// True if it is encrypted and was not opened: that it is whole was looked at alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unopened: bool,
+}
+
+/// How far a pass over a database is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Pass {
+    /// When it began.
+    pub began_at: Time,
+    /// Bytes of the file up to the place where it is.
+    pub bytes: u64,
+    /// Bytes of the file.
+    pub bytes_expected: u64,
+    /// True if it has ended.
+    pub is_whole: bool,
+    /// Passes that have ended.
+    pub ended: u64,
+    /// When the last of them ended.
+    pub ended_at: Option<Time>,
+    /// Damages and broken versions that it knows of.
+    pub damages: u64,
 }
 
 /// Bytes that are not what they must be.
@@ -166,4 +226,17 @@ pub struct Collection {
     pub bytes_released: u64,
     /// Bytes that it gets back with the next collection.
     pub bytes_deferred: u64,
+}
+
+/// What was dropped, or would be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Forgotten {
+    /// True if nothing was changed.
+    pub dry_run: bool,
+    /// Names of versions that went.
+    pub snapshots: Vec<String>,
+    /// How many entries of history went.
+    pub history_entries: u64,
+    /// Versions that nothing names any more.
+    pub versions: Vec<Digest>,
 }

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
+use crate::{BadName, Name, Time};
 
 /// One thing that a key may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,9 +73,23 @@ pub struct NewKey {
     /// What it may do.
     #[schemars(schema_with = "scopes")]
     pub scopes: Vec<String>,
+    /// The path at and below which it may do that: it opens nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The same in base64, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
     /// From when on it opens nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+}
+
+impl NewKey {
+    /// The bytes of the path.
+    pub fn path(&self) -> Result<Option<Vec<u8>>, BadName> {
+        let path = self.path.as_deref();
+        path.map(|path| Name::bytes(path, self.path_b64.as_deref())).transpose()
+    }
 }
 
 fn scopes(_: &mut SchemaGenerator) -> Schema {
@@ -92,6 +106,12 @@ pub struct Key {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// The path at and below which it may do that, if it opens nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The same in base64, where it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
     /// When it was made.
     pub created_at: Time,
     /// From when on it opens nothing.

@@ -12,11 +12,14 @@ pub mod item;
 pub mod jobs;
 pub mod keys;
 #[cfg(feature = "library")]
-mod library;
+pub mod library;
 pub mod openapi;
 pub mod parameter;
 pub mod problem;
+pub mod profiles;
+pub mod retention;
 pub mod server;
+pub mod space;
 pub mod table;
 pub mod value;
 pub mod versions;

@@ -1,19 +1,22 @@
 //! The library's values as what travels.
 
+mod describe;
 mod errors;
 mod reports;
-
-use std::collections::BTreeMap;
+mod retention;
+mod scrub;
+mod space;
 
 use aeordb::backup;
 use aeordb::db::{self, EditReport, Promotion};
 use aeordb::hash::{DirectoryId, Hash, VersionId};
-use aeordb::object::{self, Attributes, SpecialKind};
 
 use crate::files::{Edit, StoredTree};
-use crate::item::{Item, Kind};
-use crate::versions::{self, ChangeKind, HistoryEntry, Snapshot};
-use crate::{BadName, Digest, Mode, Name, Time};
+use crate::jobs;
+use crate::versions::{self, HistoryEntry, Snapshot};
+use crate::{BadName, Digest, Time};
+
+pub use describe::Describe;
 
 impl From<VersionId> for Digest {
     fn from(version: VersionId) -> Self {
@@ -43,77 +46,6 @@ impl From<BadName> for aeordb::Error {
     fn from(bad: BadName) -> Self {
         aeordb::Error::invalid(bad.to_string())
     }
-}
-
-impl From<&object::Item> for Item {
-    fn from(item: &object::Item) -> Self {
-        let Attributes { mode, mtime, .. } = item.attributes();
-        let nothing = Item {
-            kind: Kind::File,
-            size: 0,
-            modified: mtime.map(Time),
-            content_type: None,
-            hash: None,
-            mode: mode.map(Mode),
-            metadata: BTreeMap::new(),
-            target: None,
-            target_b64: None,
-            files: None,
-            directories: None,
-            major: None,
-            minor: None,
-        };
-        match item {
-            object::Item::File(file) => Item {
-                size: file.size,
-                content_type: file.content_type.clone(),
-                hash: Some(file.content_hash.into()),
-                metadata: metadata(&file.metadata),
-                ..nothing
-            },
-            object::Item::Symlink(link) => {
-                let Name { text, b64 } = Name::new(&link.target);
-                Item {
-                    kind: Kind::Symlink,
-                    size: u64::try_from(link.target.len()).unwrap_or(u64::MAX),
-                    target: Some(text),
-                    target_b64: b64,
-                    ..nothing
-                }
-            }
-            object::Item::Special(special) => Item {
-                kind: match special.what {
-                    SpecialKind::Fifo => Kind::Fifo,
-                    SpecialKind::CharacterDevice(_) => Kind::Chardev,
-                    SpecialKind::BlockDevice(_) => Kind::Blockdev,
-                    SpecialKind::Socket => Kind::Socket,
-                },
-                major: special.what.device().map(|device| device.major),
-                minor: special.what.device().map(|device| device.minor),
-                ..nothing
-            },
-            object::Item::Directory(directory) => Item {
-                kind: Kind::Directory,
-                size: directory.totals.bytes,
-                hash: Some(directory.root.into()),
-                files: Some(directory.totals.files),
-                directories: Some(directory.totals.directories),
-                ..nothing
-            },
-        }
-    }
-}
-
-fn metadata(metadata: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<String, String> {
-    let mut shown = BTreeMap::new();
-    for (key, value) in metadata {
-        let (key, value) = (String::from_utf8_lossy(key).into_owned(), Name::new(value));
-        if let Some(b64) = value.b64 {
-            shown.insert(format!("{key}_b64"), b64);
-        }
-        shown.insert(key, value.text);
-    }
-    shown
 }
 
 impl From<&EditReport> for Edit {
@@ -151,7 +83,27 @@ impl From<&db::Snapshot> for Snapshot {
             version: snapshot.version.into(),
             created_at: Time(snapshot.created_at),
             metadata: snapshot.metadata.clone(),
+            held: snapshot.held,
         }
+    }
+}
+
+impl jobs::Forgotten {
+    /// What was dropped, or only would be.
+    pub fn new(forgotten: &db::Forgotten, dry_run: bool) -> Self {
+        jobs::Forgotten {
+            dry_run,
+            snapshots: forgotten.snapshots.clone(),
+            history_entries: u64::try_from(forgotten.history.len()).unwrap_or(u64::MAX),
+            versions: forgotten.versions.iter().map(|version| (*version).into()).collect(),
+        }
+    }
+}
+
+impl From<jobs::Forget> for db::Forget {
+    fn from(forget: jobs::Forget) -> Self {
+        let jobs::Forget { versions, history, older, dry_run: _ } = forget;
+        db::Forget { versions, history, older }
     }
 }
 
@@ -164,21 +116,5 @@ impl From<&db::HistoryEntry> for HistoryEntry {
             what: entry.what.clone(),
             promoted: entry.promoted,
         }
-    }
-}
-
-impl From<&backup::Change> for versions::Change {
-    fn from(change: &backup::Change) -> Self {
-        use backup::Change::{Added, Deleted, Modified, Renamed};
-        let (kind, path, item, from) = match change {
-            Added { path, item } => (ChangeKind::Added, path, item, None),
-            Modified { path, new, .. } => (ChangeKind::Modified, path, new, None),
-            Deleted { path, item } => (ChangeKind::Deleted, path, item, None),
-            Renamed { from, to, item } => (ChangeKind::Renamed, to, item, Some(from)),
-        };
-        let from = from.map(|from| Name::new(from.as_bytes()));
-        let (path, item) = (Name::new(path.as_bytes()), item.into());
-        let (from, from_b64) = from.map_or((None, None), |from| (Some(from.text), from.b64));
-        versions::Change { path: path.text, path_b64: path.b64, change: kind, from, from_b64, item }
     }
 }

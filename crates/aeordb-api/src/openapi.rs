@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::Problem;
-use crate::endpoint::{Content, Description, Method, Needs, OCTETS};
+use crate::endpoint::{BACKUP, Content, Description, Method, Needs, OCTETS};
 use crate::parameter::Described;
 use crate::table::table;
 use crate::value::{BACKUP_PATTERN, PATH_PATTERN};
@@ -93,9 +93,16 @@ fn operation(call: &Description, schemas: &mut Schemas) -> Value {
     });
     if let Some(members) = operation.as_object_mut() {
         if !call.bodies.is_empty() {
-            let content = media(&call.bodies, &mut schemas.of_bodies);
+            let mut content = media(&call.bodies, &mut schemas.of_bodies);
             let required = content.values().any(|kind| must_be_there(kind, &mut schemas.of_bodies));
-            let body = json!({ "required": required, "content": content });
+            // Programs that are made from this document are made with warnings, or without the call,
+            // where a body may be of a type that they do not know.
+            let ours = content.remove(BACKUP).is_some();
+            let mut body = json!({ "required": required, "content": content });
+            if ours {
+                let also = format!("Bytes may also be sent as {BACKUP}");
+                body["description"] = also.into();
+            }
             members.insert("requestBody".into(), body);
         }
         if call.needs == Needs::Nothing {

@@ -1,5 +1,6 @@
 //! Parameters of a URL's query: what they are called, what they take, how they are read and written.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use serde_json::{Value as Json, json};
@@ -130,7 +131,7 @@ fn switch(name: &str, text: &str) -> Result<bool, String> {
     }
 }
 
-/// What names a version: a snapshot, a hash or its beginning, HEAD or HEAD~n.
+/// What names a version: a snapshot, a hash or its beginning, HEAD, HEAD~n, latest or @{TIME}.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Word(pub String);
 
@@ -140,7 +141,10 @@ impl Value for Word {
     }
 
     fn parse(name: &str, value: &[u8]) -> Result<Self, String> {
-        Ok(Word(text(name, value)?.to_owned()))
+        match text(name, value)? {
+            "" => Err(format!("{name}= says nothing")),
+            word => Ok(Word(word.to_owned())),
+        }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -324,6 +328,29 @@ impl Value for Deletions {
             Deletions::Files(files) => files.to_string().into(),
             Deletions::Percent(percent) => format!("{percent}%").into(),
         }
+    }
+}
+
+/// What is said of something: an object of text.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Metadata(pub BTreeMap<String, String>);
+
+impl Value for Metadata {
+    fn schema() -> Json {
+        // An object without white space and escapes: what else JSON has for it is taken, too.
+        let text = r#""[^"\\\x00-\x1f]*""#;
+        let pattern = format!(r"^\{{({text}:{text}(,{text}:{text})*)?\}}$");
+        json!({ "type": "string", "contentMediaType": "application/json", "pattern": pattern })
+    }
+
+    fn parse(name: &str, value: &[u8]) -> Result<Self, String> {
+        let parsed = serde_json::from_str(text(name, value)?);
+        parsed.map(Metadata).map_err(|_| format!("{name}= is not an object of text in JSON"))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        // Text alone can be written always.
+        serde_json::to_vec(&self.0).unwrap_or_default()
     }
 }
 

@@ -36,6 +36,11 @@ pub enum Cause {
         #[serde(default)]
         what: String,
     },
+    /// A snapshot that stays until it is released.
+    Held {
+        /// Its name.
+        name: String,
+    },
     /// What is put has nothing in it, and would take the place of something.
     EmptySource {
         /// What is put.
@@ -127,6 +132,15 @@ pub enum Cause {
         file: Option<String>,
         /// The feature that it takes.
         needs: String,
+    },
+    /// A file whose key was not found.
+    Encrypted {
+        /// The file.
+        #[serde(default)]
+        file: String,
+        /// Why it was not found.
+        #[serde(default)]
+        why: String,
     },
     /// A version cannot be complete.
     Incomplete {
@@ -245,6 +259,7 @@ impl Cause {
             Cause::Invalid {} => "invalid",
             Cause::NotFound { .. } => "not-found",
             Cause::Exists { .. } => "exists",
+            Cause::Held { .. } => "held",
             Cause::EmptySource { .. } => "empty-source",
             Cause::TooManyDeletions { .. } => "too-many-deletions",
             Cause::Locked { .. } => "locked",
@@ -255,6 +270,7 @@ impl Cause {
             Cause::Damaged { .. } => "damaged",
             Cause::StoredDamaged { .. } => "stored-damaged",
             Cause::Newer { .. } => "newer",
+            Cause::Encrypted { .. } => "encrypted",
             Cause::Incomplete { .. } => "incomplete",
             Cause::Foreign { .. } => "foreign",
             Cause::ReadOnly { .. } => "read-only",
@@ -285,6 +301,7 @@ impl Cause {
             Cause::Invalid {} => "Invalid request",
             Cause::NotFound { .. } => "Not found",
             Cause::Exists { .. } => "Already exists",
+            Cause::Held { .. } => "The snapshot is held",
             Cause::EmptySource { .. } => "What is put is empty",
             Cause::TooManyDeletions { .. } => "More would be deleted than may",
             Cause::Locked { .. } => "Locked by another writer",
@@ -295,6 +312,7 @@ impl Cause {
             Cause::Damaged { .. } => "Damaged",
             Cause::StoredDamaged { .. } => "Stored bytes are damaged",
             Cause::Newer { .. } => "Made by a newer program",
+            Cause::Encrypted { .. } => "Encrypted for others",
             Cause::Incomplete { .. } => "The version would be incomplete",
             Cause::Foreign { .. } => "Not a file of this format",
             Cause::ReadOnly { .. } => "Cannot be written to",

@@ -19,6 +19,25 @@ pub struct Snapshot {
     pub created_at: Time,
     /// What else was said of it.
     pub metadata: BTreeMap<String, String>,
+    /// True if it stays until it is released.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}
+
+/// What is to be another of a snapshot.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditSnapshot {
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub name: Option<String>,
+    /// Metadata to set, or with null to remove.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, Option<String>>,
+    /// True to hold it until it is released, false to release it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<bool>,
 }
 
 /// A name to give.
@@ -83,6 +102,11 @@ pub struct Change {
     /// The same in base64, where it is not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_b64: Option<String>,
+    /// What of it is another than it was, where it was modified: `kind`, `size`, `content`,
+    /// `target`, `device`, `mode`, `owner`, `group`, `time`, `flags`, `acl`, `xattr NAME`,
+    /// `hard link`, `content type`, `metadata`; `attributes` where that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// What is recorded of what is there, or was.
     #[serde(flatten)]
     pub item: Item,
@@ -99,6 +123,22 @@ impl Change {
         let from = self.from.as_deref();
         from.map(|text| Name::bytes(text, self.from_b64.as_deref())).transpose()
     }
+}
+
+/// A version that changed what is at a path, and what that is since, or was.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PathVersion {
+    /// The version.
+    pub version: Digest,
+    /// When it became HEAD, was imported or named, if that is known.
+    pub time: Option<Time>,
+    /// What made it.
+    pub what: String,
+    /// Its names.
+    pub snapshots: Vec<String>,
+    /// What became of the path.
+    #[serde(flatten)]
+    pub change: Change,
 }
 
 /// A page of the changes between two versions.

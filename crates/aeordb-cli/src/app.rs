@@ -1,4 +1,4 @@
-//! What every verb shares: the options of every command, the open database, the watch beside
+//! What every verb shares: the options of every command, the open database, the monitor beside
 //! long work.
 
 use std::ffi::OsString;
@@ -6,13 +6,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aeordb::backup;
 use aeordb::db::{Damage, Database, Options, Reader};
 use aeordb::hash::VersionId;
 use aeordb::media::MemoryMedia;
+use aeordb::monitor::Monitor;
 use aeordb::object::Item;
-use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use aeordb_api::command::Warning;
 
@@ -21,9 +22,10 @@ use crate::exit::{self, About, Attempt, Failure, Scene, Subject};
 use crate::interrupt;
 use crate::location::{Location, location};
 use crate::out::Out;
-use crate::progress::Bar;
+use crate::progress::{self, Bar, Lines};
 use crate::render::Report;
 use crate::text;
+use crate::unattended::Progress as Shown;
 
 /// What a verb returns: its exit code, or why it failed.
 pub type Outcome = Attempt<u8>;
@@ -35,13 +37,78 @@ pub struct App {
     pub out: Out,
     /// Standard error is a terminal.
     pub attended: bool,
+    /// What this is a part of, if it is.
+    pub within: Option<Within>,
+}
+
+/// What a verb is a part of: a run of several verbs, or a server.
+#[derive(Clone)]
+pub struct Within {
+    /// Its progress and its end are those of all.
+    pub monitor: Arc<Monitor>,
+    /// The database, where the process around has it open.
+    pub database: Option<Arc<Database>>,
+}
+
+/// Long work, as long as it goes on.
+struct Doing {
+    monitor: Arc<Monitor>,
+    over: Arc<AtomicBool>,
+    _bar: Option<Bar>,
+    _said: Option<Lines>,
+}
+
+impl Drop for Doing {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// An open database: this verb's own, or that of the process around.
+pub enum Held {
+    /// Closed when the verb is done with it.
+    Own(Box<Database>),
+    /// Open before and after.
+    Shared(Arc<Database>),
+}
+
+impl Held {
+    /// The one of the process around; else this opens one.
+    pub fn or_open(
+        within: Option<&Within>,
+        open: impl FnOnce() -> Result<Database>,
+    ) -> Attempt<Held> {
+        match within.and_then(|within| within.database.clone()) {
+            Some(database) => Ok(Held::Shared(database)),
+            None => Ok(Held::Own(Box::new(open().about(Subject::Database)?))),
+        }
+    }
+
+    /// Closes what is the verb's own.
+    pub fn close(self) -> Result<()> {
+        match self {
+            Held::Own(database) => database.close(),
+            Held::Shared(_) => Ok(()),
+        }
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        match self {
+            Held::Own(database) => database,
+            Held::Shared(database) => database,
+        }
+    }
 }
 
 /// A database that is read, and the commit that it is read at.
 pub struct Opened {
     pub reader: Reader,
     /// Kept open as long as the reader.
-    database: Database,
+    database: Held,
 }
 
 impl App {
@@ -52,7 +119,8 @@ impl App {
 
     /// Opens the database for reading.
     pub fn open(&self) -> Attempt<Opened> {
-        let database = Database::open(self.path(), &Options::default()).about(Subject::Database)?;
+        let open = || Database::open(self.path(), &self.global.options(None));
+        let database = Held::or_open(self.within.as_ref(), open)?;
         let reader = database.reader().about(Subject::Database)?;
         Ok(Opened { reader, database })
     }
@@ -62,14 +130,13 @@ impl App {
         if with.patches.is_empty() {
             return self.open();
         }
-        let (path, options) = (self.path().to_owned(), Options::default());
+        let (path, options) = (self.path().to_owned(), self.global.options(None));
         let scratch = std::env::temp_dir();
-        let database = self.watched(|_, watch| {
-            backup::open_with(&path, &with.patches, &scratch, &options, watch)
+        let database = self.watched(|_, monitor| {
+            backup::open_with(&path, &with.patches, &scratch, &options, monitor)
                 .about(Subject::Backup)
         })?;
-        let reader = database.reader().about(Subject::Database)?;
-        Ok(Opened { reader, database })
+        Ok(Opened::of(database)?)
     }
 
     /// Opens the database for reading these places, with patches on top. A file that may show an
@@ -89,41 +156,83 @@ impl App {
         if !with.patches.is_empty() || !places.iter().all(version) {
             return Ok((self.open_with(with)?, places));
         }
-        let options = Options { doubtful: true, ..Options::default() };
+        let options = Options { doubtful: true, ..self.global.options(None) };
         let database = Database::open(self.path(), &options).about(Subject::Database)?;
         if let Some(Damage { offset, detail }) = database.doubt() {
             let path = self.path().display();
             self.warn(&format!("{path} is damaged at offset {offset}: {detail}"));
         }
-        let reader = database.reader().about(Subject::Database)?;
-        Ok((Opened { reader, database }, places))
+        Ok((Opened::of(database)?, places))
     }
 
     /// Opens a database that exists for writing.
-    pub fn open_writer(&self) -> Attempt<Database> {
-        Database::open_writer(self.path(), &Options::default()).about(Subject::Database)
+    pub fn open_writer(&self) -> Attempt<Held> {
+        let open = || Database::open_writer(self.path(), &self.global.options(None));
+        Held::or_open(self.within.as_ref(), open)
     }
 
     /// Opens a database for writing that appears with its first commit.
-    pub fn open_or_create(&self) -> Attempt<Database> {
-        Database::open_or_create(self.path(), &Options::default()).about(Subject::Database)
+    pub fn open_or_create(&self) -> Attempt<Held> {
+        let open = || Database::open_or_create(self.path(), &self.global.options(None));
+        Held::or_open(self.within.as_ref(), open)
     }
 
     /// Runs long work with progress, signals and warnings.
     pub fn watched<T>(
         &mut self,
-        work: impl FnOnce(&mut Out, &Arc<Watch>) -> Attempt<T>,
+        work: impl FnOnce(&mut Out, &Arc<Monitor>) -> Attempt<T>,
     ) -> Attempt<T> {
-        let watch = Arc::new(Watch::new());
-        interrupt::cancel_on_signal(&watch)?;
-        let drawn = self.attended && !self.global.quiet && !self.global.no_progress;
-        let bar = drawn.then(|| Bar::start(&watch));
-        let result = work(&mut self.out, &watch);
-        drop(bar);
-        for warning in watch.take_warnings() {
+        let (monitor, doing) = match &self.within {
+            Some(within) => (within.monitor.clone(), None),
+            None => self.begin().map(|doing| (doing.monitor.clone(), Some(doing)))?,
+        };
+        let result = work(&mut self.out, &monitor);
+        drop(doing);
+        for warning in monitor.take_warnings() {
             self.warn(&warning);
         }
-        result.map_err(|failure| Failure { error: stopped(failure.error, &watch), ..failure })
+        result.map_err(|failure| Failure { error: stopped(failure.error, &monitor), ..failure })
+    }
+
+    /// Runs several verbs as one: with one progress, and one end.
+    pub fn as_one<T>(&mut self, work: impl FnOnce(&mut App) -> T) -> Attempt<T> {
+        if self.within.is_some() {
+            return Ok(work(self));
+        }
+        let doing = self.begin()?;
+        self.within = Some(Within { monitor: doing.monitor.clone(), database: None });
+        let done = work(self);
+        self.within = None;
+        drop(doing);
+        Ok(done)
+    }
+
+    /// Begins long work: signals stop it, and its progress is shown as it is to be.
+    fn begin(&self) -> Attempt<Doing> {
+        let monitor = Arc::new(Monitor::new());
+        monitor.enter(&self.verb);
+        let Global { quiet, no_progress, verbose, json, .. } = self.global;
+        let lines = self.global.unattended.progress == Shown::Json;
+        let drawn = self.attended && !quiet && !no_progress && verbose == 0 && !lines;
+        let (global, verb, attended) = (self.global.clone(), self.verb.clone(), self.attended);
+        let over = Arc::new(AtomicBool::new(false));
+        let (told, is_over) = (monitor.clone(), over.clone());
+        let tell = move || {
+            if !is_over.load(Ordering::Relaxed) {
+                progress::tell(&told, json || lines);
+            }
+        };
+        interrupt::cancel_on_signal(&monitor, tell, move || {
+            if let Ok(out) = Out::standard() {
+                let mut app = App { global, verb, out, attended, within: None };
+                // Behind the bar, which nobody takes away.
+                drawn.then(|| app.out.message(""));
+                app.fail(Error::Interrupted.into());
+            }
+        })?;
+        let _bar = drawn.then(|| Bar::start(&monitor));
+        let _said = lines.then(|| Lines::start(&monitor));
+        Ok(Doing { monitor, over, _bar, _said })
     }
 
     /// Shows something that did not stop the verb.
@@ -202,7 +311,12 @@ impl App {
 impl Opened {
     /// A database that is open.
     pub fn of(database: Database) -> Result<Opened> {
-        Ok(Opened { reader: database.reader()?, database })
+        Ok(Opened { reader: database.reader()?, database: Held::Own(Box::new(database)) })
+    }
+
+    /// The database alone.
+    pub fn into_database(self) -> Held {
+        self.database
     }
 
     /// What the file is known by.
@@ -225,7 +339,7 @@ impl Opened {
     /// The version that a location names, else that of `--at`, else HEAD.
     pub fn version_of(&self, location: &Location, at: Option<&str>) -> Attempt<VersionId> {
         match location.version.as_deref().or(at) {
-            Some(name) => self.version(name),
+            Some(name) => self.reader.resolve_or_time(name).about(Subject::Version),
             None => Ok(self.reader.head()),
         }
     }
@@ -260,8 +374,8 @@ pub fn absent(version: &VersionId, path: &aeordb::object::Path) -> Failure {
 }
 
 /// What was interrupted failed for that reason, whatever the system called it.
-fn stopped(error: Error, watch: &Watch) -> Error {
-    match (watch.check(), error) {
+fn stopped(error: Error, monitor: &Monitor) -> Error {
+    match (monitor.check(), error) {
         (Err(interrupted), Error::Io { .. }) => interrupted,
         (_, error) => error,
     }

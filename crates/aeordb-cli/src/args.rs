@@ -11,12 +11,15 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use crate::cmd::{
-    cat::Cat, combine::Combine, compact::Compact, completions::Completions, cp::Cp, diff::Diff,
-    du::Du, export::Export, gc::Gc, get::Get, import::Import, info::Info, key::Key, log::Log,
-    ls::Ls, man::Man, mv::Mv, promote::Promote, put::Put, rm::Rm, salvage::Salvage, serve::Serve,
+    cat::Cat, check::Check, combine::Combine, compact::Compact, completions::Completions, cp::Cp,
+    diff::Diff, du::Du, export::Export, find::Find, forget::Forget, gc::Gc, get::Get,
+    import::Import, info::Info, key::Key, log::Log, ls::Ls, man::Man, mv::Mv, parity::Parity,
+    promote::Promote, put::Put, repair::Repair, rm::Rm, run::Run, salvage::Salvage, serve::Serve,
     snapshot::Snapshot, stat::Stat, verify::Verify,
 };
 use crate::help;
+use crate::remote;
+use crate::unattended::Unattended;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -38,6 +41,12 @@ impl Cli {
         let matches = command.try_get_matches_from_mut(arguments)?;
         let mut cli = Cli::from_arg_matches(&matches)?;
         let typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        if matches!(cli.verb, Verb::Run(_) | Verb::Check(_))
+            && let Some(flag) = ["database", "server"].into_iter().find(|name| typed(name))
+        {
+            let why = format!("--{flag} cannot be given: the profile says where its database is\n");
+            return Err(command.error(ErrorKind::ArgumentConflict, why));
+        }
         match (typed("database"), typed("server")) {
             (true, true) => {
                 let why = "--database is a file and --server a server: name one of them\n";
@@ -51,6 +60,7 @@ impl Cli {
         if let Verb::Put(put) = &cli.verb
             && let [only] = put.words.as_slice()
             && put.from_command.is_none()
+            && put.choose.files_from.is_none()
         {
             let why = format!("put has no <PATH>: aeordb put {} /\n", only.to_string_lossy());
             return Err(command.error(ErrorKind::MissingRequiredArgument, why));
@@ -59,7 +69,7 @@ impl Cli {
     }
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct Global {
     /// The database file
     #[arg(short, long, value_name = "FILE", env = "AEORDB_DATABASE")]
@@ -82,6 +92,15 @@ pub struct Global {
     /// Draw no progress bar (one is drawn only on a terminal)
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub no_progress: bool,
+    /// Open encrypted backups with the secret keys of this file, of age or SSH; may be repeated
+    #[arg(long, value_name = "FILE", env = "AEORDB_IDENTITY")]
+    #[arg(global = true, help_heading = GLOBAL)]
+    pub identity: Vec<PathBuf>,
+    /// Open encrypted backups with the passphrase in the first line of this file; may be repeated
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
+    pub passphrase_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub unattended: Unattended,
 }
 
 #[derive(Subcommand, Debug)]
@@ -95,6 +114,7 @@ pub enum Verb {
     Cp(Cp),
     Stat(Stat),
     Du(Du),
+    Find(Find),
     /// Name versions, list the names, remove them
     #[command(subcommand, after_help = crate::cmd::snapshot::HELP)]
     Snapshot(Snapshot),
@@ -106,9 +126,15 @@ pub enum Verb {
     Promote(Promote),
     Info(Info),
     Verify(Verify),
+    Parity(Parity),
     Salvage(Salvage),
+    Repair(Repair),
+    Keep(crate::cmd::keep::Keep),
+    Forget(Forget),
     Gc(Gc),
     Compact(Compact),
+    Run(Run),
+    Check(Check),
     Serve(Serve),
     /// Make, list and revoke the API keys of a server
     #[command(subcommand, after_help = crate::cmd::key::HELP)]
@@ -145,8 +171,8 @@ pub struct Human {
 }
 
 /// What is left out of what is recorded or restored.
-#[derive(Args, Debug)]
-pub struct Keep {
+#[derive(Args, Debug, Default)]
+pub struct Rights {
     /// Leave out who owns files
     #[arg(long)]
     pub no_owner: bool,
@@ -158,7 +184,7 @@ pub struct Keep {
     pub no_xattrs: bool,
 }
 
-impl Keep {
+impl Rights {
     /// The same for the library.
     pub fn options(&self) -> KeepOptions {
         KeepOptions { owner: !self.no_owner, numeric: self.numeric_owner, xattrs: !self.no_xattrs }
@@ -173,15 +199,29 @@ pub struct Null {
     pub null: bool,
 }
 
-/// The database: a file of this machine. A name that other programs take for a place elsewhere would
-/// make a file of that name here, which nobody looks for.
+/// The database: a file of this machine, or the URL of a backup that is read. Another name that other
+/// programs take for a place elsewhere would make a file of that name here, which nobody looks for.
 fn local_database(name: OsString) -> Result<PathBuf, String> {
-    local(name, |start| start.contains(':'))
+    by_url(&name).unwrap_or_else(|| local(name, |start| start.contains(':')))
 }
 
 /// A file of this machine, as a database is. Its name may hold the time of day.
 pub fn local_file(name: OsString) -> Result<PathBuf, String> {
     local(name, |start| start.ends_with(':'))
+}
+
+/// A backup file: of this machine, or a URL.
+pub fn backup_file(name: OsString) -> Result<PathBuf, String> {
+    match by_url(&name) {
+        Some(found) => found,
+        None => local_file(name),
+    }
+}
+
+/// What a URL names. `file://` is a path; what is elsewhere stays as it is typed.
+fn by_url(name: &OsString) -> Option<Result<PathBuf, String>> {
+    let found = || remote::file(name).map_err(|error| error.to_string());
+    remote::is_url(name).then(|| found().map(|path| path.unwrap_or_else(|| name.into())))
 }
 
 fn local(name: OsString, elsewhere: impl Fn(&str) -> bool) -> Result<PathBuf, String> {

@@ -23,12 +23,12 @@ const VERBS: &[(&[&str], &str)] = &[
         &["snapshots", "archives", "rlist", "repo-list", "tag", "tags", "branch", "bookmark"],
         "`aeordb snapshot list` shows all names, `aeordb snapshot create NAME` gives one",
     ),
-    (&["list", "dir", "ll", "tree", "ls-files", "ls-tree", "find"], "`aeordb ls [-r] [-l] PATH`"),
-    (&["check", "fsck", "scrub", "validate", "test"], "`aeordb verify [--deep]`"),
+    (&["list", "dir", "ll", "tree", "ls-files", "ls-tree"], "`aeordb ls [-r] [-l] PATH`"),
+    (&["fsck", "scrub", "validate", "test"], "`aeordb verify [--deep]`"),
     (&["dump", "show", "read", "print", "cat-file", "type"], "`aeordb cat VERSION:/PATH`"),
     (
-        &["forget", "prune", "expire", "maintenance", "vacuum", "cleanup", "clean"],
-        "`aeordb snapshot delete NAME` removes a name, `aeordb gc` gives back the space that \
+        &["prune", "expire", "maintenance", "vacuum", "cleanup", "clean"],
+        "`aeordb keep` and `aeordb forget` drop versions, `aeordb gc` gives back the space that \
          nothing needs, `aeordb compact` makes the file as small as it can be",
     ),
     (&["delete", "del", "remove", "unlink"], "`aeordb rm PATH`, or `aeordb snapshot delete NAME`"),
@@ -57,7 +57,7 @@ const VERBS: &[(&[&str], &str)] = &[
         "nothing to do: a lock ends with the process that holds it",
     ),
     (
-        &["repair", "recover", "rescue", "rebuild-index", "repack", "migrate", "upgrade"],
+        &["recover", "rescue", "rebuild-index", "repack", "migrate", "upgrade"],
         "`aeordb verify --deep` says what is damaged, `aeordb salvage --output NEW.aeordb` makes a \
          database of what is sound; an index that is damaged gets made anew by itself",
     ),

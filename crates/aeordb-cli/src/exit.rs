@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use aeordb::Error;
 use aeordb_api::{Cause, Problem};
 
+use crate::remote;
 use crate::text;
 
 /// All was done.
@@ -22,6 +23,10 @@ pub const DAMAGED: u8 = 14;
 pub const NEWER: u8 = 20;
 /// What is put would take away more than was agreed to.
 pub const REFUSED: u8 = 17;
+/// What is looked for is not there.
+pub const NONE: u8 = 10;
+/// The newest backup is older than it may be.
+pub const TOO_OLD: u8 = 18;
 /// What a shell reports of a program that was stopped by Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 /// What a shell reports of a program that was stopped by a closed pipe.
@@ -145,8 +150,9 @@ pub fn is_closed_pipe(error: &Error) -> bool {
 pub fn code(error: &Error) -> u8 {
     match error {
         _ if is_closed_pipe(error) => PIPE,
-        _ if is_denied(error) => DENIED,
+        _ if is_denied(error) || remote::is_refused(error) => DENIED,
         Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => 10,
+        Error::Encrypted { .. } => DENIED,
         Error::Invalid(_) => USAGE,
         Error::NotFound(_) => 10,
         Error::Locked { .. } => 11,
@@ -183,6 +189,10 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Io { what, source }, _) if what.starts_with("asking ") => {
             return asking_hint(&source.to_string()).map(Into::into);
         }
+        _ if remote::is_refused(error) => "do the credentials of the environment (AWS_*, \
+             AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_*) allow it there, and is \
+             the name of the bucket right?"
+            .into(),
         (Error::Io { source, .. }, _) if source.kind() == ErrorKind::PermissionDenied => {
             "the permissions of this file or directory do not allow it".into()
         }
@@ -226,6 +236,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         }
         (Error::Exists(_), Subject::Snapshot) => {
             "choose another name, or remove this one with `aeordb snapshot delete NAME`".into()
+        }
+        (Error::Held(name), _) => {
+            format!("`aeordb snapshot release {}` lets it go", text::shell(name))
         }
         (Error::Exists(_), Subject::Output) => {
             "choose another --output, existing files are never overwritten".into()
@@ -273,6 +286,9 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
             "`aeordb verify --deep --database {database}` says which files that hits, {salvage} \
              saves what is sound"
         ),
+        (Error::Encrypted { .. }, _) => "--identity FILE names a secret key that it is for, \
+             --passphrase-file FILE the passphrase; `aeordb info` says what is seen without"
+            .into(),
         (Error::Newer { .. }, _) => {
             "install a newer aeordb; `aeordb --version` says which this is".into()
         }
@@ -328,6 +344,10 @@ fn server_hint(error: &Error, subject: Subject, server: &str) -> Option<String> 
             "`aeordb verify --deep --server {server}` says which files that hits; where the \
              server is, `aeordb salvage` saves what is sound"
         ),
+        (Error::Encrypted { .. }, _) => format!(
+            "a server opens nothing: `aeordb combine --output - FILE --identity KEY | aeordb \
+             import --server {server} --file -` sends it what is in it"
+        ),
         (Error::Foreign { .. }, _) => "`aeordb info FILE` says what a file is".into(),
         _ => return None,
     })
@@ -338,13 +358,17 @@ fn in_the_way_hint(what: &str) -> &'static str {
     let is = |which: &str| what.ends_with(which);
     if is("not empty,") {
         "name a directory that is new or empty; --force fills this one, and replaces the files of \
-         it that are restored"
+         it that are not the same; --overwrite if-changed goes on where a restore was cut off"
     } else if is("a symbolic link,") {
         "links are not followed, with --force neither: name what it leads to, or remove it"
     } else if is("not a directory,") {
         "what is restored is a directory: name another place, or remove what is there"
     } else if is("a directory,") {
         "what is restored is no directory, and replaces none: to put it in there, end LOCAL with /"
+    } else if is("the database,") {
+        "it is read and cannot be written over: restore to another place, or move the database"
+    } else if is("one by one)") {
+        "what several paths become has their last names"
     } else if is("this file system,") {
         "rename it, or name another place"
     } else {

@@ -5,9 +5,11 @@ pub const PROGRAM: &str = "\
 A database is one file (--database, or AEORDB_DATABASE). Every state of its tree is a version, \
 named by the hash of its content. HEAD is the current version; a snapshot is a name for one.
 
-Where a VERSION is asked for, give HEAD, HEAD~2 (two changes ago), a snapshot's name, a version's \
+Where a VERSION is asked for, give HEAD, HEAD~2 (two changes ago), '@{2026-11-01T12:00}' or \
+'@{2 days ago}' (what HEAD was then), a snapshot's name, latest (the newest snapshot), a version's \
 hash, or the first 8 or more digits of it. Readers take --at VERSION, and VERSION:PATH names a \
-path in a version. A path that starts with / is taken as it is, colons and all.
+path in a version: behind a name that has / or : itself, VERSION:/PATH. A path that starts with / \
+is taken as it is, colons and all.
 
 The main job, from one machine to another:
   aeordb put ~/documents /documents             load a directory
@@ -29,12 +31,13 @@ Exit codes:
     3  done, but some inputs could not be read, or some changes were left out
    10  the database, path, version or name does not exist
    11  another process is writing to the database
-   12  the key is missing or does not allow this
+   12  the key is missing, is another, or does not allow this
    13  a patch does not follow HEAD or the file before it, or HEAD was moved
    14  stored bytes are damaged
    15  something is already there and is not replaced
    16  the version would be incomplete
    17  what is put is empty, or more would be deleted than is allowed
+   18  the newest backup is older than it may be
    20  a newer aeordb made the file, and this one does not know what it needs
   130  interrupted
   141  whoever read the output stopped reading";

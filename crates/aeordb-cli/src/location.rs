@@ -62,22 +62,35 @@ pub fn check_no_version(bytes: &[u8]) -> Result<()> {
     )))
 }
 
-/// Splits at the colon before the first `:/`, or at the first colon. No version's name has a
-/// slash before its colon, so `a/b:c` is a path.
+/// Splits at the first `:/`, which is in no version's name; at a colon at the end; or at the first
+/// colon that no slash stands before. So behind a name that has `/` or `:` itself the path begins
+/// with `/`. A time in `@{…}` may hold anything.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.starts_with(b"/") {
         return None;
     }
-    let slash = bytes.iter().position(|byte| *byte == b'/');
-    let before_slash = bytes.get(..slash.unwrap_or(bytes.len()))?;
-    let colon = match before_slash.last() {
-        Some(b':') => before_slash.len() - 1,
-        _ => before_slash.iter().position(|byte| *byte == b':')?,
+    let start = after_time(bytes);
+    let rest = bytes.get(start..)?;
+    let colon = match rest.windows(2).position(|pair| pair == b":/") {
+        Some(at) => at,
+        None if rest.ends_with(b":") => rest.len() - 1,
+        None => {
+            let before_slash = rest.split(|byte| *byte == b'/').next()?;
+            before_slash.iter().position(|byte| *byte == b':')?
+        }
     };
+    let colon = start + colon;
     if colon == 0 {
         return None;
     }
     Some((bytes.get(..colon)?, bytes.get(colon + 1..)?))
+}
+
+/// Where the time that a version is named by ends; 0 if it is named otherwise.
+fn after_time(bytes: &[u8]) -> usize {
+    let is_time = bytes.starts_with(b"@{") || bytes.starts_with(b"HEAD@{");
+    let end = bytes.iter().position(|byte| *byte == b'}').filter(|_| is_time);
+    end.map_or(0, |end| end + 1)
 }
 
 fn path_or_root(bytes: &[u8]) -> &[u8] {

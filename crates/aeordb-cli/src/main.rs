@@ -10,7 +10,9 @@ use clap::error::ErrorKind;
 mod app;
 mod args;
 mod cmd;
+mod completion;
 mod elsewhere;
+mod encryption;
 mod exit;
 mod help;
 mod home;
@@ -18,11 +20,19 @@ mod interrupt;
 mod location;
 mod out;
 mod output;
+mod profiles;
 mod progress;
+mod remote;
 mod render;
 mod text;
+mod unattended;
+
+#[cfg(all(feature = "jemalloc", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    completion::answer();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match args::Cli::understand(&arguments) {
         Ok(cli) => cli,
@@ -32,13 +42,15 @@ fn main() -> ExitCode {
         Ok(out) => out,
         Err(error) => return ExitCode::from(exit::code(&error)),
     };
-    if let Err(error) = interrupt::survive_size_limit() {
+    if let Err(error) = interrupt::survive() {
         return ExitCode::from(exit::code(&error));
     }
+    remote::install();
+    encryption::install(&cli.global);
     let verbose = cli.global.verbose > 0;
     let verb = cmd::name(&cli.verb).to_owned();
     let attended = std::io::stderr().is_terminal();
-    let mut app = app::App { global: cli.global, verb, out, attended };
+    let mut app = app::App { global: cli.global, verb, out, attended, within: None };
     let started = Instant::now();
     let outcome = cmd::run(&mut app, cli.verb);
     // What was said before an error must come out before it.

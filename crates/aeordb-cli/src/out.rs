@@ -96,6 +96,20 @@ impl Out {
         self.bytes(&text::quoted(bytes, self.terminal))
     }
 
+    /// Writes a line of a file: as it is, but that a terminal is given nothing that controls it.
+    pub fn text(&mut self, line: &[u8]) -> Result<()> {
+        match self.terminal {
+            true => self.bytes(text::printable_line(line).as_bytes()),
+            false => self.bytes(line),
+        }
+    }
+
+    /// Whether colours are wanted: on a terminal that has them, unless `NO_COLOR` is set.
+    pub fn colours(&self) -> bool {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        self.terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+    }
+
     /// Separates two names of a line.
     pub fn between_names(&mut self) -> Result<()> {
         self.bytes(if self.null { b"\0" } else { b"\t" })

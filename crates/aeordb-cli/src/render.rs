@@ -1,22 +1,28 @@
 //! Reports and errors as people and programs read them. The first line of a report and the lines
 //! that the manual shows are literal: scripts look for them.
 
+mod keep;
 mod merge;
+mod repair;
 mod salvage;
+mod space;
 
 use std::time::Duration;
 
 use aeordb::Error;
 use aeordb_api::Name;
-use aeordb_api::backups::{Export, FileKind, Import, Info, Patch};
-use aeordb_api::command::{Compaction, Failure, FileInfo, Get, Put, Timed};
+use aeordb_api::backups::{Encryption, Export, FileKind, Import, Info, Patch};
+use aeordb_api::command::{Compaction, Failure, FileInfo, Get, Parity, Put, Timed, WithParity};
 use aeordb_api::files::Edit;
-use aeordb_api::jobs::{Collection, Verification};
+use aeordb_api::jobs::{Collection, Forgotten, Pass, Verification};
 use aeordb_api::versions::{Promotion, Snapshot};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use self::keep::{kept, policy};
+pub use self::repair::repair;
 pub use self::salvage::salvage;
+pub use self::space::{healed, parity, space};
 use crate::exit;
 use crate::text;
 
@@ -75,6 +81,16 @@ pub fn export(report: &Export) -> Report {
         .line("Version", report.version)
 }
 
+/// What `export` made, and its parity.
+pub fn export_with(done: Export, parity: Parity) -> Report {
+    let made = format!("{}, {}", parity.file, text::exact_size(parity.file_bytes));
+    let plain = export(&done);
+    Report {
+        json: Report::new("", &WithParity { done, parity }).json,
+        ..plain.line("Parity", made)
+    }
+}
+
 /// What `diff --output` made.
 pub fn patch(report: &Patch) -> Report {
     Report::new("Patch created.", report)
@@ -122,7 +138,7 @@ pub fn promotion(promotion: &Promotion) -> Report {
 
 /// What `put` did.
 pub fn put(report: &Put) -> Report {
-    Report::new("Put complete.", report)
+    let rendered = Report::new("Put complete.", report)
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
@@ -130,11 +146,17 @@ pub fn put(report: &Put) -> Report {
         .line("Files changed", report.files_changed)
         .line("Files unchanged", report.files_unchanged)
         .line_if_any("Files deleted", report.files_deleted)
+        .line_if_any("Excluded", report.excluded)
+        .line_if_any("Mount points", report.mount_points)
         .line_if_any("Skipped", report.skipped)
         .line_if_any("Unreadable", report.unreadable)
         .line_if_any("Changed while read", report.unsettled)
         .line("Database grew by", text::exact_size(report.new_bytes))
-        .line("Version", report.version)
+        .line("Version", report.version);
+    match &report.snapshot {
+        Some(name) => rendered.line("Snapshot", name),
+        None => rendered,
+    }
 }
 
 /// What `get` wrote.
@@ -144,6 +166,10 @@ pub fn get(report: &Get) -> Report {
         .line("Files", report.files)
         .line("Directories", report.directories)
         .line("Bytes", text::exact_size(report.bytes))
+        .line_if_any("Files unchanged", report.unchanged)
+        .line_if_any("Files kept", report.kept)
+        .line_if_any("Files deleted", report.deleted)
+        .line_if_any("Excluded", report.excluded)
         .line_if_any("Not restored", report.failed)
         .line_if_any("Attributes not restored", report.lacking)
         .line("Version", report.version)
@@ -164,10 +190,32 @@ pub fn snapshot(title: &str, snapshot: &Snapshot) -> Report {
         .line("Name", &snapshot.name)
         .line("Version", snapshot.version)
         .line("Created", text::time(snapshot.created_at.0));
+    if snapshot.held {
+        report = report.line("Held", "until it is released");
+    }
     for (key, value) in &snapshot.metadata {
         report = report.line("Metadata", format!("{key}={value}"));
     }
     report
+}
+
+/// Versions that were dropped, or would be.
+pub fn forgotten(forgotten: &Forgotten) -> Report {
+    let title = match forgotten.dry_run {
+        true => "Nothing was changed (dry run).",
+        false => "Forgotten.",
+    };
+    let mut report = Report::new(title, forgotten);
+    for name in &forgotten.snapshots {
+        report = report.line("Snapshot", name);
+    }
+    report = report
+        .line("History entries", text::count(forgotten.history_entries))
+        .line("Versions that nothing names now", text::count(forgotten.versions.len() as u64));
+    match forgotten.dry_run || forgotten.versions.is_empty() {
+        true => report,
+        false => report.closing("To give their bytes back: aeordb gc"),
+    }
 }
 
 /// What a file is. Of one of several, `follows` is the file that leads to its base, if one does.
@@ -193,10 +241,15 @@ pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report 
             .line("Files modified", info.files_modified.unwrap_or_default())
             .line("Files deleted", info.files_deleted.unwrap_or_default());
     }
+    report = report.line("Files", info.files).line("Directories", info.directories);
+    report = match info.encryption {
+        Some(Encryption::Unopened) => report.line("Encrypted", "yes, and no key of it is at hand"),
+        Some(Encryption::Opened) => {
+            report.line("Content", text::exact_size(info.bytes)).line("Encrypted", "yes")
+        }
+        None => report.line("Content", text::exact_size(info.bytes)),
+    };
     report = report
-        .line("Files", info.files)
-        .line("Directories", info.directories)
-        .line("Content", text::exact_size(info.bytes))
         .line("Objects", info.objects)
         .line("Chunks", info.chunks)
         .line("File size", text::exact_size(info.file_bytes))
@@ -206,6 +259,12 @@ pub fn info(path: &[u8], info: &Info, follows: Option<Option<&[u8]>>) -> Report 
             .line("Voids", text::exact_size(info.void_bytes))
             .line("Snapshots", info.snapshots)
             .line("History", info.history);
+        for one in &info.unfinished {
+            let path = text::printable_name(one.path.as_bytes());
+            let (files, bytes, until) = (one.files, text::size(one.bytes), one.kept_until);
+            let stored = format!("{files} files, {bytes}, kept until {until}");
+            report = report.line("Unfinished put", format!("{path}: {stored}"));
+        }
     }
     report
 }
@@ -225,6 +284,19 @@ fn compression(raw: u64, stored: u64) -> String {
     )
 }
 
+/// How far a pass is.
+fn far(pass: &Pass) -> String {
+    let Pass { began_at, bytes, bytes_expected, .. } = pass;
+    match pass.is_whole {
+        true => format!("to the end of the pass that began at {began_at}"),
+        false if bytes < bytes_expected => {
+            let percent = u128::from(*bytes) * 100 / u128::from(*bytes_expected).max(1);
+            format!("to {percent} % of the file in the pass that began at {began_at}")
+        }
+        false => format!("to some of the versions in the pass that began at {began_at}"),
+    }
+}
+
 /// What `verify` found.
 pub fn verify(report: &Verification) -> Report {
     let title = match (report.damages.is_empty(), report.newer.is_empty()) {
@@ -232,9 +304,14 @@ pub fn verify(report: &Verification) -> Report {
         (true, false) => "No damage found, but not all can be read.",
         (false, _) => "Damage found.",
     };
-    let checked = match report.deep {
-        true => "structure, checksums, the hash of every entry, completeness of every version",
-        false => "structure and checksums (--deep also hashes every entry)",
+    let checked = match (&report.sample, &report.pass, report.deep) {
+        (Some(share), _, _) => format!("structure, {share} of the blocks with every entry in them"),
+        (_, Some(pass), _) => format!("as much as there was time for, {}", far(pass)),
+        (_, _, true) => {
+            "structure, checksums, the hash of every entry, completeness of every version".into()
+        }
+        _ if report.unopened => "structure and checksums; it is encrypted and stayed closed".into(),
+        (_, _, false) => "structure and checksums (--deep also hashes every entry)".into(),
     };
     let mut rendered = Report::new(title, report)
         .line("Kind", report.kind.name())

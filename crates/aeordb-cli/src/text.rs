@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::str::Utf8Chunk;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -22,6 +23,41 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} {name}", tenths / 10, tenths % 10)
 }
 
+/// Reads a size: bytes, or with K, M, G or T so many times 1024 of them; KB and so on are 1000s.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.to_ascii_uppercase();
+    let (letter, base) = match unit.as_str() {
+        "" | "B" => ("", 1024u64),
+        unit => match (unit.strip_suffix("IB"), unit.strip_suffix('B')) {
+            (Some(letter), _) => (letter, 1024),
+            (None, Some(letter)) => (letter, 1000),
+            (None, None) => (unit, 1024),
+        },
+    };
+    let power = ["", "K", "M", "G", "T", "P"].iter().position(|known| *known == letter);
+    let power = power.and_then(|power| base.checked_pow(u32::try_from(power).ok()?));
+    let size = number.parse::<u64>().ok().zip(power).and_then(|(many, of)| many.checked_mul(of));
+    size.ok_or_else(|| format!("'{text}' is not a size such as 500K, 100M or 2G"))
+}
+
+/// Reads a duration: a number of ms, s, m, h, d or w; without a unit, seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    aeordb::moment::duration(text).map_err(|error| error.to_string())
+}
+
+/// A duration in its two largest units.
+pub fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
 /// A size with the exact bytes beside it where the two differ.
 pub fn exact_size(bytes: u64) -> String {
     if bytes < 1024 { size(bytes) } else { format!("{} ({bytes} bytes)", size(bytes)) }
@@ -36,7 +72,7 @@ pub fn time(nanoseconds: i64) -> String {
 }
 
 /// How long something took.
-pub fn duration(took: std::time::Duration) -> String {
+pub fn duration(took: Duration) -> String {
     let milliseconds = took.as_millis();
     match milliseconds {
         0..10_000 => format!("{}.{:03} s", milliseconds / 1000, milliseconds % 1000),
@@ -87,6 +123,12 @@ pub fn printable_name(bytes: &[u8]) -> String {
         }
     }
     safe
+}
+
+/// A line that a terminal only shows; tabs stay.
+pub fn printable_line(bytes: &[u8]) -> String {
+    let pieces = bytes.split(|byte| *byte == b'\t').map(printable_name);
+    pieces.collect::<Vec<_>>().join("\t")
 }
 
 /// A name on one line, so that every line stands for one name: in double quotes with the escapes of

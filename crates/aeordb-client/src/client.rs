@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use aeordb::db::{self, Options};
 use aeordb::error::Context;
 use aeordb::{Error, Result};
 use aeordb_api::endpoint::{self, Endpoint};
@@ -13,6 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
+
+use crate::throttle::Throttle;
+use crate::waiting::Waiting;
 
 /// Longest reply of JSON, in bytes.
 const REPLY_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -26,6 +30,8 @@ pub struct Client {
     agent: Agent,
     base: String,
     key: String,
+    options: Options,
+    upload_max: Option<u64>,
 }
 
 /// What is sent.
@@ -54,7 +60,28 @@ impl Client {
             .tls_config(tls)
             .build()
             .into();
-        Ok(Client { agent, base: url.trim_end_matches('/').to_owned(), key })
+        let base = url.trim_end_matches('/').to_owned();
+        Ok(Client { agent, base, key, options: Options::default(), upload_max: None })
+    }
+
+    /// Opens so what it fetches, and waits as these options say while others write there.
+    pub fn opening(self, options: Options) -> Self {
+        Client { options, ..self }
+    }
+
+    /// Sends no more bytes of bodies a second than this.
+    pub fn sending(self, upload_max: Option<u64>) -> Self {
+        Client { upload_max, ..self }
+    }
+
+    /// How it opens what it fetches.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Tries until others do not write any more, as long as the options say.
+    pub fn patiently<T>(&self, attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        db::patiently(self.options.lock_wait.as_ref(), attempt)
     }
 
     /// The server's URL.
@@ -62,8 +89,27 @@ impl Client {
         &self.base
     }
 
-    /// Sends a request; a reply that is a problem is an error.
+    /// Sends a request; a reply that is a problem is an error. What can be sent again is, while others
+    /// write.
     fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        payload: Payload<'_>,
+    ) -> Result<Response<Body>> {
+        let json = match payload {
+            Payload::Bytes(..) => return self.send_once(method, path, headers, payload),
+            Payload::Json(text) => Some(text),
+            Payload::Empty => None,
+        };
+        self.patiently(|| {
+            let payload = json.clone().map_or(Payload::Empty, Payload::Json);
+            self.send_once(method.clone(), path, headers, payload)
+        })
+    }
+
+    fn send_once(
         &self,
         method: Method,
         path: &str,
@@ -91,14 +137,17 @@ impl Client {
             request = request.header("expect", "100-continue");
         }
         let bad = |error: ureq::http::Error| Error::invalid(error.to_string());
+        let waiting = Waiting::begin();
         let reply = match payload {
             Payload::Empty => self.agent.run(request.body(()).map_err(bad)?),
             Payload::Json(value) => self.agent.run(request.body(value).map_err(bad)?),
             Payload::Bytes(reader, _) => {
-                let body = SendBody::from_reader(reader);
+                let mut body = Throttle::new(reader, self.upload_max);
+                let body = SendBody::from_reader(&mut body);
                 self.agent.run(request.body(body).map_err(bad)?)
             }
         };
+        drop(waiting);
         let reply = reply.map_err(|error| self.unreachable(error))?;
         if reply.status().is_success() {
             return Ok(reply);
@@ -143,7 +192,9 @@ impl Client {
 
     /// Reads a reply of JSON.
     pub fn read<T: DeserializeOwned>(&self, mut reply: Response<Body>) -> Result<T> {
+        let waiting = Waiting::begin();
         let body = reply.body_mut().with_config().limit(REPLY_LEN_MAX).read_to_vec();
+        drop(waiting);
         let body = body.map_err(|error| self.unreachable(error))?;
         serde_json::from_slice(&body).map_err(|error| {
             let base = &self.base;

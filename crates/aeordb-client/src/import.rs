@@ -24,11 +24,18 @@ pub fn import(
     expect: Option<VersionId>,
 ) -> Result<Import> {
     let headers: Vec<_> = expect.iter().map(if_match).collect();
-    let mut body = one_after_another(inputs)?;
-    client
-        .open::<ImportFiles>(b"", query, &headers, Payload::Bytes(&mut body, BACKUP))
-        .and_then(|reply| client.read(reply))
-        .map_err(|error| named(error, names))
+    let send = |inputs| {
+        let mut body = one_after_another(inputs)?;
+        let payload = Payload::Bytes(&mut body, BACKUP);
+        client.read(client.open::<ImportFiles>(b"", query, &headers, payload)?)
+    };
+    let files: Option<Vec<PathBuf>> = inputs.iter().map(file).collect();
+    let sent = match files {
+        Some(files) => client.patiently(|| send(files.iter().cloned().map(Input::File).collect())),
+        // What comes as it is written is sent once.
+        None => send(inputs),
+    };
+    sent.map_err(|error| named(error, names))
 }
 
 /// Makes a version HEAD, if HEAD is what is expected.
@@ -40,6 +47,14 @@ pub fn promote(client: &Client, hash: &str, expect: Option<VersionId>) -> Result
 /// The header that says what HEAD must still be.
 fn if_match(head: &VersionId) -> (&'static str, String) {
     ("if-match", format!("\"{head}\""))
+}
+
+/// The file that can be read again.
+fn file(input: &Input) -> Option<PathBuf> {
+    match input {
+        Input::File(path) => Some(path.clone()),
+        _ => None,
+    }
 }
 
 /// The bytes of all files.

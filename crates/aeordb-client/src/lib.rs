@@ -19,7 +19,10 @@ pub mod jobs;
 mod overlay;
 pub mod place;
 pub mod stream;
+mod throttle;
 pub mod tree;
+mod waiting;
 
 pub use client::{Client, Payload, denied, json};
 pub use overlay::Overlay;
+pub use waiting::waiting;

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use aeordb::backup;
-use aeordb::db::{Database, Options, Reader};
+use aeordb::db::{Database, Naming, Reader};
 use aeordb::error::Context;
 use aeordb::hash::VersionId;
 use aeordb::media::NewFile;
+use aeordb::monitor::Monitor;
 use aeordb::object::Path;
-use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 use aeordb_api::endpoint::{BACKUP, VERSION_HEADER};
 use aeordb_api::files::StoredTree;
-use aeordb_api::parameter::Archive;
+use aeordb_api::parameter::{Archive, Deletions, Metadata, Word};
 use aeordb_api::table::{PutFiles, PutQuery, ReadFiles, ReadQuery};
 use ureq::Body;
 use ureq::http::Response;
@@ -37,10 +37,10 @@ pub fn export(client: &Client, path: &Path, query: &ReadQuery) -> Result<Coming>
     ask(client, path, ReadQuery { archive: Some(Archive::Aeordb), ..query.clone() })
 }
 
-/// Asks for what is at a path of HEAD, without the bytes of files.
-pub fn outline(client: &Client, path: &Path) -> Result<Coming> {
+/// Asks for what is at a path, of the version that `query` says, without the bytes of files.
+pub fn outline(client: &Client, path: &Path, query: &ReadQuery) -> Result<Coming> {
     let archive = Some(Archive::Aeordb);
-    ask(client, path, ReadQuery { archive, outline: true, ..ReadQuery::default() })
+    ask(client, path, ReadQuery { archive, outline: true, ..query.clone() })
 }
 
 fn ask(client: &Client, path: &Path, query: ReadQuery) -> Result<Coming> {
@@ -53,26 +53,37 @@ fn ask(client: &Client, path: &Path, query: ReadQuery) -> Result<Coming> {
 
 impl Coming {
     /// Takes it into a file without a name, and opens it.
-    pub fn open(self, client: &Client, mut file: NewFile, watch: &Watch) -> Result<Database> {
-        copy(self.reply, &mut file, watch)?;
+    pub fn open(self, client: &Client, mut file: NewFile, monitor: &Monitor) -> Result<Database> {
+        copy(self.reply, &mut file, monitor)?;
         let media = Arc::new(file.into_media()?);
-        Database::open_media(media, LocalPath::new(client.base()), &Options::default())
+        Database::open_media(media, LocalPath::new(client.base()), client.options())
     }
 }
 
-/// Puts at a path what leads from one version of `reader` to another; the server refuses if what is
-/// there is not the first.
+/// Puts at a path what leads from one version of `reader` to another, and names what comes of it; the
+/// server refuses if what is there is not the first. How much may go was decided where it was made,
+/// over what is there.
 pub fn put(
     client: &Client,
     path: &Path,
     reader: Reader,
     (from, to): (VersionId, VersionId),
-    watch: &Arc<Watch>,
+    naming: Option<&Naming>,
+    monitor: &Arc<Monitor>,
 ) -> Result<StoredTree> {
-    let mut patch = Patch::make(reader, from, to, watch.clone())?;
-    let payload = Payload::Bytes(&mut patch, BACKUP);
-    let query = PutQuery { archive: Some(Archive::Aeordb), ..PutQuery::default() };
-    client.read(client.open::<PutFiles>(&place_of(path), &query, &[], payload)?)
+    let query = PutQuery {
+        archive: Some(Archive::Aeordb),
+        max_delete: Some(Deletions::Percent(100)),
+        allow_empty: true,
+        snapshot: naming.map(|naming| Word(naming.name.clone())),
+        metadata: naming.map(|naming| Metadata(naming.metadata.clone())),
+        ..PutQuery::default()
+    };
+    client.patiently(|| {
+        let mut patch = Patch::make(reader.clone(), from, to, monitor.clone())?;
+        let payload = Payload::Bytes(&mut patch, BACKUP);
+        client.read(client.open::<PutFiles>(&place_of(path), &query, &[], payload)?)
+    })
 }
 
 /// A patch that is made while it is sent. One that could not be finished has no end: reading it
@@ -80,24 +91,29 @@ pub fn put(
 struct Patch {
     pipe: PipeReader,
     making: Option<JoinHandle<Result<()>>>,
-    watch: Arc<Watch>,
+    monitor: Arc<Monitor>,
 }
 
 impl Patch {
-    fn make(reader: Reader, from: VersionId, to: VersionId, watch: Arc<Watch>) -> Result<Patch> {
+    fn make(
+        reader: Reader,
+        from: VersionId,
+        to: VersionId,
+        monitor: Arc<Monitor>,
+    ) -> Result<Patch> {
         let (pipe, writer) = io::pipe().context(|| "making a pipe".into())?;
         let making = std::thread::spawn(move || {
             let mut out = io::BufWriter::with_capacity(64 * 1024, writer);
-            backup::diff_from_outline(&reader, &from, &to, &mut out, &Watch::new())?;
+            backup::diff_from_outline(&reader, &from, &to, &mut out, &Monitor::new())?;
             io::Write::flush(&mut out).context(|| "making a patch".into())
         });
-        Ok(Patch { pipe, making: Some(making), watch })
+        Ok(Patch { pipe, making: Some(making), monitor })
     }
 }
 
 impl Read for Patch {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.watch.check().map_err(io::Error::other)?;
+        self.monitor.check().map_err(io::Error::other)?;
         let read = self.pipe.read(buffer)?;
         if read == 0
             && let Some(making) = self.making.take()
@@ -110,6 +126,7 @@ impl Read for Patch {
 
 #[cfg(test)]
 mod tests {
+    use aeordb::db::Options;
     use aeordb::hash::Hash;
     use aeordb::media::MemoryMedia;
 
@@ -128,8 +145,8 @@ mod tests {
         let error = make(unknown).read_to_end(&mut sent).unwrap_err();
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()), "{error}");
         make(head).read_to_end(&mut sent).unwrap();
-        let stopped = Patch { watch: Arc::default(), ..make(head) };
-        stopped.watch.cancel();
+        let stopped = Patch { monitor: Arc::default(), ..make(head) };
+        stopped.monitor.cancel();
         assert!({ stopped }.read_to_end(&mut sent).is_err());
     }
 }

@@ -26,8 +26,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::app::App;
 use crate::connections::{Admission, Admitted, Answered, Asked, Connections};
 use crate::log;
-use crate::patience::Patient;
 use crate::request::Peer;
+use crate::stall::WatchedStream;
 
 /// Connections that are open at once, if nothing else is said.
 pub const CONNECTIONS_MAX: usize = 8192;
@@ -114,7 +114,7 @@ pub async fn serve(
     }
     drop(listener);
     app.stopping.store(true, Relaxed);
-    app.jobs.cancel_all();
+    app.service.jobs.cancel_all();
     connections.close_all();
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(app.deadlines.shutdown, ended).await.is_err() {
@@ -201,7 +201,7 @@ impl Services {
             async move { Ok::<_, Infallible>(called.await?.map(|body| Answered::new(body, &served))) }
         });
         let deadlines = self.app.deadlines;
-        let stream = Patient::new(stream, deadlines.answer, connection.unread().clone());
+        let stream = WatchedStream::new(stream, deadlines.answer, connection.unread().clone());
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(deadlines.headers)

@@ -1,9 +1,8 @@
 //! Bodies: taken in with a deadline and a limit, given out as they are read.
 
 use std::io;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,12 +10,12 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use crate::app::App;
 use crate::digest::Digests;
-use crate::patience::Patience;
-use crate::places::Taken;
 use crate::problem::Problem;
-use crate::request::Caller;
+use crate::service::counters::Counter;
+use crate::service::permits::{Permits, Taken};
+use crate::service::pieces::Pieces;
+use crate::stall::StallTimeout;
 
 /// Longest body of JSON, in bytes, where nothing else is said.
 const JSON_LEN_MAX: usize = 64 * 1024;
@@ -28,77 +27,33 @@ const PIECE_LEN: usize = 256 * 1024;
 /// What of a body is in memory.
 pub type Held = Arc<Mutex<Option<Taken>>>;
 
+/// What bodies of requests take of what all share.
+pub struct Intake {
+    /// Bytes of them in memory.
+    pub memory: Permits,
+    /// How long one may take, beyond what it earns by its bytes.
+    pub deadline: Duration,
+    /// Bytes that came.
+    pub bytes: Counter,
+}
+
 /// The body of a request.
 pub struct Incoming {
-    caller: Arc<Caller>,
+    key: String,
     held: Held,
     body: Body,
     digests: Digests,
-    patience: Patience,
-    app: Arc<App>,
+    stall: StallTimeout,
+    intake: Arc<Intake>,
 }
 
 impl Incoming {
-    /// Takes `body` in, which must have these digests. What is kept of it in memory is counted as
-    /// long as `held` is there.
-    pub fn new(
-        app: &Arc<App>,
-        caller: &Arc<Caller>,
-        held: &Held,
-        body: Body,
-        digests: Digests,
-    ) -> Self {
-        let patience = Patience::new(app.deadlines.body);
-        let (caller, held) = (caller.clone(), held.clone());
-        Incoming { caller, held, body, digests, patience, app: app.clone() }
-    }
-
-    /// Who sends it.
-    pub fn caller(&self) -> &Arc<Caller> {
-        &self.caller
-    }
-
-    /// The next bytes, to be kept in memory: waits in bounds until they may be.
-    pub async fn next_kept(&mut self) -> Result<Option<Bytes>, Problem> {
-        let Some(bytes) = self.next().await? else { return Ok(None) };
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let taken = self.app.place(&self.app.bodies, &self.caller.key, len).await?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        match held.as_mut() {
-            Some(held) => held.merge(taken),
-            None => *held = Some(taken),
-        }
-        Ok(Some(bytes))
-    }
-
-    /// The next bytes; `None` at the end of what is as it was sent.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        loop {
-            let since = Instant::now();
-            let frame = tokio::time::timeout(self.patience.left(), self.body.frame()).await;
-            let frame = match frame.map_err(|_| Problem::too_slow())? {
-                None => {
-                    std::mem::take(&mut self.digests).check()?;
-                    return Ok(None);
-                }
-                Some(Err(_)) => return Err(Problem::damaged_upload("the body was cut off")),
-                Some(Ok(frame)) => frame,
-            };
-            let bytes = match frame.into_data() {
-                Ok(bytes) => bytes,
-                Err(frame) => {
-                    let trailers = frame.into_trailers().unwrap_or_default();
-                    self.digests.take_trailers(&trailers)?;
-                    continue;
-                }
-            };
-            self.digests.update(&bytes);
-            self.patience.account(since.elapsed(), bytes.len());
-            self.app.metrics.bytes_in.fetch_add(bytes.len() as u64, Relaxed);
-            if !bytes.is_empty() {
-                return Ok(Some(bytes));
-            }
-        }
+    /// Takes `body` in, which is sent with this key and must have these digests. What is kept of it
+    /// in memory is counted as long as `held` is there.
+    pub fn new(intake: &Arc<Intake>, key: &str, held: &Held, body: Body, digests: Digests) -> Self {
+        let stall = StallTimeout::new(intake.deadline);
+        let (key, held, intake) = (key.to_owned(), held.clone(), intake.clone());
+        Incoming { key, held, body, digests, stall, intake }
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -132,11 +87,54 @@ impl Incoming {
     }
 }
 
+impl Pieces for Incoming {
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let since = Instant::now();
+            let frame = tokio::time::timeout(self.stall.left(), self.body.frame()).await;
+            let frame = match frame.map_err(|_| Problem::too_slow())? {
+                None => {
+                    std::mem::take(&mut self.digests).check()?;
+                    return Ok(None);
+                }
+                Some(Err(_)) => return Err(Problem::damaged_upload("the body was cut off")),
+                Some(Ok(frame)) => frame,
+            };
+            let bytes = match frame.into_data() {
+                Ok(bytes) => bytes,
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    self.digests.take_trailers(&trailers)?;
+                    continue;
+                }
+            };
+            self.digests.update(&bytes);
+            self.stall.account(since.elapsed(), bytes.len());
+            self.intake.bytes.add(bytes.len() as u64);
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+
+    async fn next_kept(&mut self) -> Result<Option<Bytes>, Problem> {
+        let Some(bytes) = self.next().await? else { return Ok(None) };
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let taken = self.intake.memory.take(&self.key, len).await?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_mut() {
+            Some(held) => held.merge(taken),
+            None => *held = Some(taken),
+        }
+        Ok(Some(bytes))
+    }
+}
+
 /// What a thread writes and a client reads, as slowly as it likes within its deadline.
 pub struct Pipe {
     pieces: mpsc::Sender<io::Result<Bytes>>,
     piece: Vec<u8>,
-    app: Arc<App>,
+    sent: Counter,
 }
 
 /// The piece that comes after the last.
@@ -146,10 +144,10 @@ pub const END: Bytes = Bytes::new();
 pub type PipeEnd = mpsc::Receiver<io::Result<Bytes>>;
 
 impl Pipe {
-    /// A pipe and its end.
-    pub fn new(app: &Arc<App>) -> (Self, PipeEnd) {
+    /// A pipe and its end; what is sent is counted.
+    pub fn new(sent: Counter) -> (Self, PipeEnd) {
         let (pieces, end) = mpsc::channel(PIECES_WAITING);
-        (Pipe { pieces, piece: Vec::new(), app: app.clone() }, end)
+        (Pipe { pieces, piece: Vec::new(), sent }, end)
     }
 
     /// Says that what was written is whole. A pipe that is dropped without is not: what wrote into
@@ -169,7 +167,7 @@ impl Pipe {
             return Ok(());
         }
         let piece = Bytes::from(std::mem::take(&mut self.piece));
-        self.app.metrics.bytes_out.fetch_add(piece.len() as u64, Relaxed);
+        self.sent.add(piece.len() as u64);
         // Nobody reads any more: whoever writes stops.
         self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }

@@ -4,15 +4,22 @@
 use std::collections::HashMap;
 
 use aeordb::db::{Database, Purpose, Reader};
-use aeordb::error::{Context, Error, Result};
-use aeordb::object::encoding::{Decoder, Encoder};
-use aeordb_api::Time;
+use aeordb::error::{Error, Result};
+use aeordb::internals::object::encoding::{Decoder, Encoder};
+use aeordb::internals::random;
+use aeordb::object::Path;
 pub use aeordb_api::keys::Scope;
 use aeordb_api::keys::{self as api, scope_words};
+use aeordb_api::{Name, Time};
 use data_encoding::BASE32_DNSSEC;
 
 /// What the keys of system data start with.
 const PREFIX: &[u8] = b"key/";
+/// What the keys of system data start with that hold what a key may do at one path. A program that does
+/// not know them finds a key without rights.
+const WITHIN: &[u8] = b"key-within/";
+/// Stands in the place of the scopes of such a key.
+const ELSEWHERE: u16 = 1 << 15;
 /// First part of every API key.
 const BRAND: &str = "aeor_";
 /// Random bytes of a public id.
@@ -21,6 +28,9 @@ const ID_LEN: usize = 10;
 const SECRET_LEN: usize = 32;
 /// Longest name of a key, in bytes.
 const NAME_LEN_MAX: usize = 255;
+
+/// The scopes that a key for one path may have.
+const OF_A_PATH: [Scope; 3] = [Scope::Read, Scope::Write, Scope::Snapshot];
 
 /// What a key may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -77,6 +87,24 @@ impl Rights {
             && (others.append_only || !self.append_only)
     }
 
+    /// Refuses what is not for one path alone. What a key replaces at its path must stay in history.
+    fn check_within(&self) -> Result<()> {
+        let others = Scope::ALL.into_iter().filter(|scope| !OF_A_PATH.contains(scope));
+        match others.into_iter().find(|scope| self.scopes & bit(*scope) != 0) {
+            Some(scope) => Err(Error::invalid(format!(
+                "a key for one path has no scope {}: it is for all of the database",
+                scope.name()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// What is left of it at a path of its own: nothing is lost there that is replaced, since only
+    /// others can take it from history.
+    pub fn at_its_path(self) -> Self {
+        Rights { append_only: false, ..self }
+    }
+
     /// The names of the scopes, and `append-only` where that holds.
     pub fn names(&self) -> Vec<&'static str> {
         let scopes = Scope::ALL.into_iter().filter(|scope| self.scopes & bit(*scope) != 0);
@@ -103,6 +131,8 @@ pub struct Key {
     pub name: String,
     /// What it may do.
     pub rights: Rights,
+    /// The path at and below which it may do that, and nothing elsewhere.
+    pub within: Option<Path>,
     /// When it was made, in nanoseconds since 1970.
     pub created_at: i64,
     /// From when on it opens nothing.
@@ -120,24 +150,38 @@ pub struct NewKey {
     pub name: String,
     /// What it may do.
     pub rights: Rights,
+    /// The path at and below which it may do that, and nothing elsewhere.
+    pub within: Option<Path>,
     /// From when on it opens nothing, in nanoseconds since 1970.
     pub expires_at: Option<i64>,
 }
 
+/// The path that a key is to be for.
+pub fn within(new: &api::NewKey) -> Result<Option<Path>> {
+    let path = new.path().map_err(|_| Error::invalid("the path of the key is no base64"))?;
+    path.map(|path| Path::parse(&path)).transpose()
+}
+
 /// Makes a key, durable when this returns. The text is the key itself, known nowhere else.
 pub fn create(database: &Database, new: NewKey) -> Result<(Key, String)> {
-    let NewKey { name, rights, expires_at } = new;
+    let NewKey { name, rights, within, expires_at } = new;
     if name.is_empty() || name.len() > NAME_LEN_MAX || name.chars().any(char::is_control) {
         return Err(Error::invalid("the name of a key must have 1 to 255 bytes, none for control"));
+    }
+    if within.is_some() {
+        rights.check_within()?;
     }
     let created_at = database.clock().now();
     if expires_at.is_some_and(|end| end <= created_at) {
         return Err(Error::invalid("a key cannot expire before it is made"));
     }
-    let (id, secret) = (random::<ID_LEN>()?, random::<SECRET_LEN>()?);
+    let (id, secret) = (random_text::<ID_LEN>()?, random_text::<SECRET_LEN>()?);
     let hash = *blake3::hash(secret.as_bytes()).as_bytes();
-    let key = Key { id, name, rights, created_at, expires_at, revoked_at: None, hash };
+    let key = Key { id, name, rights, within, created_at, expires_at, revoked_at: None, hash };
     let mut writer = database.writer()?;
+    if let Some(within) = key.encode_within() {
+        writer.set_system(&key.place_within(), Some(within))?;
+    }
     writer.set_system(&key.place(), Some(key.encode()))?;
     writer.commit()?;
     let text = format!("{BRAND}{}_{secret}", key.id);
@@ -147,7 +191,16 @@ pub fn create(database: &Database, new: NewKey) -> Result<(Key, String)> {
 /// All keys, revoked ones too, by id.
 pub fn list(reader: &Reader) -> Result<Vec<Key>> {
     let found = reader.system(PREFIX)?;
-    found.iter().map(|(place, value)| Key::decode(place, value)).collect()
+    found
+        .iter()
+        .map(|(place, value)| {
+            let mut key = Key::decode(place, value)?;
+            if let Some((_, within)) = reader.system(&key.place_within())?.first() {
+                key.decode_within(within)?;
+            }
+            Ok(key)
+        })
+        .collect()
 }
 
 /// Makes a key open nothing from now on, for somebody who may do what `by` says; `None` if
@@ -157,6 +210,9 @@ pub fn revoke(database: &Database, id: &str, by: &Rights) -> Result<Option<Key>>
     let place = [PREFIX, id.as_bytes()].concat();
     let value = writer.system(&place)?.ok_or_else(|| Error::not_found(format!("key {id}")))?;
     let mut key = Key::decode(&place, &value)?;
+    if let Some(within) = writer.system(&key.place_within())? {
+        key.decode_within(&within)?;
+    }
     if !by.include(&key.rights) {
         return Ok(None);
     }
@@ -171,17 +227,15 @@ pub fn revoke(database: &Database, id: &str, by: &Rights) -> Result<Option<Key>>
 /// Removes a key that nobody knows, as if it had never been made.
 pub fn forget(database: &Database, id: &str) -> Result<()> {
     let mut writer = database.writer()?;
-    writer.set_system(&[PREFIX, id.as_bytes()].concat(), None)?;
+    for prefix in [PREFIX, WITHIN] {
+        writer.set_system(&[prefix, id.as_bytes()].concat(), None)?;
+    }
     writer.commit()?;
     Ok(())
 }
 
-fn random<const LEN: usize>() -> Result<String> {
-    let mut bytes = [0; LEN];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| std::io::Error::other(error.to_string()))
-        .context(|| "asking for random bytes".into())?;
-    Ok(BASE32_DNSSEC.encode(&bytes))
+fn random_text<const LEN: usize>() -> Result<String> {
+    Ok(BASE32_DNSSEC.encode(&random::bytes::<LEN>()?))
 }
 
 impl Key {
@@ -189,12 +243,38 @@ impl Key {
         [PREFIX, self.id.as_bytes()].concat()
     }
 
+    fn place_within(&self) -> Vec<u8> {
+        [WITHIN, self.id.as_bytes()].concat()
+    }
+
+    /// What it may do, and where, if that is not everywhere.
+    fn encode_within(&self) -> Option<Vec<u8>> {
+        let mut value = Vec::new();
+        let mut encoder = Encoder::new(&mut value);
+        encoder.varint(self.rights.scopes.into());
+        encoder.bytes(self.within.as_ref()?.as_bytes());
+        Some(value)
+    }
+
+    fn decode_within(&mut self, value: &[u8]) -> Result<()> {
+        let mut decoder = Decoder::new("the path of a key", value);
+        let scopes = decoder.varint_in("scopes", 0, u64::from(ELSEWHERE - 1))?;
+        let path = decoder.bytes_in("a path", 1, aeordb::internals::limits::PATH_LEN_MAX)?;
+        self.within = Some(Path::parse(path)?);
+        decoder.finish()?;
+        self.rights.scopes = u16::try_from(scopes).unwrap_or(0);
+        Ok(())
+    }
+
     /// As everybody may see it.
     pub fn shown(&self) -> api::Key {
+        let path = self.within.as_ref().map(|path| Name::new(path.as_bytes()));
         api::Key {
             id: self.id.clone(),
             name: self.name.clone(),
             scopes: self.rights.names().into_iter().map(Into::into).collect(),
+            path_b64: path.as_ref().and_then(|path| path.b64.clone()),
+            path: path.map(|path| path.text),
             created_at: Time(self.created_at),
             expires_at: self.expires_at.map(Time),
             revoked_at: self.revoked_at.map(Time),
@@ -211,7 +291,8 @@ impl Key {
         let mut encoder = Encoder::new(&mut value);
         encoder.varint(0);
         encoder.bytes(self.name.as_bytes());
-        encoder.varint(self.rights.scopes.into());
+        let scopes = if self.within.is_some() { ELSEWHERE } else { self.rights.scopes };
+        encoder.varint(scopes.into());
         encoder.varint(self.rights.append_only.into());
         encoder.i64(self.created_at);
         for time in [self.expires_at, self.revoked_at] {
@@ -243,6 +324,7 @@ impl Key {
             id: String::from_utf8_lossy(id).into(),
             name,
             rights: Rights { scopes: u16::try_from(scopes).unwrap_or(0), append_only },
+            within: None,
             created_at,
             expires_at,
             revoked_at,

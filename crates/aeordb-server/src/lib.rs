@@ -1,4 +1,5 @@
-//! The HTTP server: the only place that knows axum, JSON and API keys.
+//! The HTTP server: the only place that knows axum and API keys. What it does with the database is a
+//! service that knows no HTTP (`service`).
 //!
 //! ```no_run
 //! # fn main() -> aeordb::Result<()> {
@@ -14,34 +15,30 @@
 
 mod accept;
 mod app;
-mod backups;
+mod beside;
 mod body;
 mod cache;
-mod comparisons;
 mod connections;
 mod digest;
 pub mod hang_up;
-mod jobs;
 pub mod keys;
 mod limiter;
 mod log;
+mod logged_body;
 mod metrics;
 mod outgoing;
-mod overlays;
-mod patience;
-mod places;
 pub mod problem;
 mod request;
 pub mod routes;
 mod server;
+mod service;
 mod sniff;
-mod spool;
-mod tarball;
+mod stall;
 #[cfg(test)]
 mod testing;
-mod traced;
 
 pub use accept::TlsFiles;
 pub use app::Deadlines;
+pub use beside::{Beside, OnStop};
 pub use log::Level;
 pub use server::{Config, Server, Stop};

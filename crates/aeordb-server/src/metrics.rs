@@ -1,12 +1,18 @@
 //! What the server counts, as Prometheus reads it.
 
+mod runs;
+
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use aeordb::backup::Pass;
 use axum::http::{Method, StatusCode};
 
-use crate::backups::Newest;
+use crate::service::backups::Newest;
+use crate::service::counters::{Counter, Counters};
+use crate::service::facts::{DatabaseFacts, Room};
 
 /// Upper bounds of the classes of latency, in microseconds.
 const BOUNDS: [u64; 12] =
@@ -28,44 +34,27 @@ pub struct Metrics {
     /// Connections that were opened.
     pub accepted: AtomicU64,
     /// Bytes of request bodies.
-    pub bytes_in: AtomicU64,
+    pub bytes_in: Counter,
     /// Bytes of files and backups that were sent.
-    pub bytes_out: AtomicU64,
+    pub bytes_out: Counter,
     /// Keys that were refused.
     pub refused: AtomicU64,
     /// Files that were read without asking the database.
     pub cache_hits: AtomicU64,
-    /// Exports under way.
-    pub exports: AtomicI64,
-    /// When the last export was made by this server, in seconds since 1970.
-    pub last_export: AtomicI64,
-    /// When the last patch was made.
-    pub last_patch: AtomicI64,
-}
-
-/// What the database says of itself.
-pub struct DatabaseFacts {
-    /// Commits so far.
-    pub commits: u64,
-    /// Edits that shared the commits of groups, those commits, and the time they took.
-    pub group: aeordb::db::CommitStats,
-    /// The syncs of the file.
-    pub syncs: aeordb::db::SyncStats,
-    /// The newest files of the backup directory, if that can be used.
-    pub backups: Option<Newest>,
-    /// Now, in nanoseconds since 1970.
-    pub now: i64,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// Entries of history.
-    pub history: u64,
-    /// Snapshots.
-    pub snapshots: u64,
-    /// Files of HEAD.
-    pub files: u64,
+    /// The work of the service.
+    pub work: Arc<Counters>,
+    /// When the pass over the database goes on, in seconds since 1970; 0 if nobody knows.
+    pub scrub_due: AtomicI64,
+    /// Runs of profiles.
+    pub runs: runs::Runs,
 }
 
 impl Metrics {
+    /// No requests yet, beside the work of a service.
+    pub fn of(work: Arc<Counters>) -> Self {
+        Metrics { work, ..Metrics::default() }
+    }
+
     /// Counts a request that was answered.
     pub fn request(&self, method: &Method, status: StatusCode, took: Duration) {
         let method = METHODS.iter().position(|name| method.as_str() == *name);
@@ -88,26 +77,82 @@ impl Metrics {
         let mut text = String::with_capacity(4096);
         self.http(&mut text);
         let group = &database.group;
-        let seconds = group.busy.as_secs_f64();
         for (name, kind, help, value) in [
             ("commits_total", "counter", "Commits of the database.", database.commits),
             ("group_commits_total", "counter", "Commits of groups of edits.", group.commits),
             ("group_edits_total", "counter", "Edits in those commits.", group.edits),
             ("syncs_total", "counter", "Syncs of the database file.", database.syncs.syncs),
             ("database_bytes", "gauge", "Bytes of the database file.", database.bytes),
+            (
+                "database_allocated_bytes",
+                "gauge",
+                "What the database file takes on the disk.",
+                database.allocated,
+            ),
+            (
+                "void_bytes",
+                "gauge",
+                "Bytes of the database file that collections have made voids of.",
+                database.voids,
+            ),
             ("history_entries", "gauge", "Entries of history.", database.history),
             ("snapshots", "gauge", "Snapshots.", database.snapshots),
             ("head_files", "gauge", "Files of HEAD.", database.files),
+            (
+                "writable",
+                "gauge",
+                "1 if the database can be written to, 0 once it can only be read.",
+                u64::from(database.is_writable),
+            ),
+            (
+                "last_verification_damages",
+                "gauge",
+                "What the last verification by this server found damaged.",
+                self.work.damages.load(Relaxed),
+            ),
         ] {
             family(&mut text, name, kind, help, &value.to_string());
         }
-        let help = "Time that group commits took, their sync included.";
-        family(&mut text, "group_commit_seconds_total", "counter", help, &seconds.to_string());
-        let seconds = database.syncs.busy.as_secs_f64().to_string();
-        let help = "Time that syncs of the database file took.";
-        family(&mut text, "sync_seconds_total", "counter", help, &seconds);
+        self.times(&mut text, database);
+        let [done, failed] = self.work.imports.each_ref().map(|count| Some(count.load(Relaxed)));
+        let help = "Imports, by how they ended.";
+        labelled(
+            &mut text,
+            "imports_total",
+            "counter",
+            help,
+            "result",
+            [("done", done), ("failed", failed)],
+        );
+        for (name, help, of) in [
+            (
+                "disk_available_bytes",
+                "What the file system of the database and that of the backups have left.",
+                (|room| room.available) as fn(Room) -> u64,
+            ),
+            ("disk_size_bytes", "What those file systems hold.", |room| room.size),
+        ] {
+            let [database, backups] = database.rooms.map(|room| room.map(of));
+            let values = [("database", database), ("backups", backups)];
+            labelled(&mut text, name, "gauge", help, "holds", values);
+        }
         self.backups(&mut text, database);
+        self.runs.text(&mut text);
+        scrub(&mut text, database.pass.as_ref(), self.scrub_due.load(Relaxed));
         text
+    }
+
+    /// How long commits and syncs took, and when the last verification ended.
+    fn times(&self, text: &mut String, database: &DatabaseFacts) {
+        let help = "Time that group commits took, their sync included.";
+        let seconds = database.group.busy.as_secs_f64().to_string();
+        family(text, "group_commit_seconds_total", "counter", help, &seconds);
+        let help = "Time that syncs of the database file took.";
+        let seconds = database.syncs.busy.as_secs_f64().to_string();
+        family(text, "sync_seconds_total", "counter", help, &seconds);
+        let help = "When the last verification by this server ended, 0 if there was none.";
+        let seconds = self.work.last_verification.load(Relaxed).to_string();
+        family(text, "last_verification_timestamp_seconds", "gauge", help, &seconds);
     }
 
     /// How old the backups are: those that were sent, and those of the backup directory, whoever
@@ -126,12 +171,12 @@ impl Metrics {
             (
                 "last_export_timestamp_seconds",
                 "When the newest export was made.",
-                last(&self.last_export, export),
+                last(&self.work.last_export, export),
             ),
             (
                 "last_patch_timestamp_seconds",
                 "When the newest patch was made.",
-                last(&self.last_patch, patch),
+                last(&self.work.last_patch, patch),
             ),
             ("backup_chain_age_seconds", "Age of the newest export in the backup directory.", age),
             (
@@ -173,20 +218,65 @@ impl Metrics {
         let _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {count}");
         let _ = writeln!(text, "{name}_sum {sum}\n{name}_count {count}");
         for (name, help, value) in [
-            ("connections_total", "Connections accepted.", &self.accepted),
-            ("received_bytes_total", "Bytes of request bodies.", &self.bytes_in),
-            ("sent_bytes_total", "Bytes of files and backups sent.", &self.bytes_out),
-            ("keys_refused_total", "Requests without a valid key.", &self.refused),
-            ("cache_hits_total", "Files answered from memory.", &self.cache_hits),
+            ("connections_total", "Connections accepted.", self.accepted.load(Relaxed)),
+            ("received_bytes_total", "Bytes of request bodies.", self.bytes_in.get()),
+            ("sent_bytes_total", "Bytes of files and backups sent.", self.bytes_out.get()),
+            ("keys_refused_total", "Requests without a valid key.", self.refused.load(Relaxed)),
+            (
+                "jobs_failed_total",
+                "Verifications and collections that failed.",
+                self.work.failed_jobs.get(),
+            ),
+            ("cache_hits_total", "Files answered from memory.", self.cache_hits.load(Relaxed)),
         ] {
-            family(text, name, "counter", help, &value.load(Relaxed).to_string());
+            family(text, name, "counter", help, &value.to_string());
         }
         for (name, help, value) in [
             ("connections", "Connections that are open.", &self.connections),
-            ("exports_under_way", "Exports and patches being made.", &self.exports),
+            ("exports_under_way", "Exports and patches being made.", &self.work.streams),
         ] {
             family(text, name, "gauge", help, &value.load(Relaxed).to_string());
         }
+    }
+}
+
+/// How far the pass of verification is, if there is one or will be.
+fn scrub(text: &mut String, pass: Option<&Pass>, due: i64) {
+    if due > 0 {
+        let help = "When the pass of verification goes on.";
+        family(text, "scrub_due_timestamp_seconds", "gauge", help, &due.to_string());
+    }
+    let Some(pass) = pass else { return };
+    let ended_at = pass.ended_at.unwrap_or_default() / 1_000_000_000;
+    for (name, kind, help, value) in [
+        ("scrub_bytes", "gauge", "Bytes that the pass has gone over.", pass.bytes.to_string()),
+        (
+            "scrub_expected_bytes",
+            "gauge",
+            "Bytes that it is to go over.",
+            pass.bytes_expected.to_string(),
+        ),
+        (
+            "scrub_damages",
+            "gauge",
+            "Damages and broken versions that it knows of.",
+            pass.damages.to_string(),
+        ),
+        ("scrub_passes_total", "counter", "Passes that have ended.", pass.ended.to_string()),
+        (
+            "scrub_pass_began_timestamp_seconds",
+            "gauge",
+            "When the pass began.",
+            (pass.began_at / 1_000_000_000).to_string(),
+        ),
+        (
+            "scrub_last_pass_timestamp_seconds",
+            "gauge",
+            "When the last pass ended that did, 0 if none did.",
+            ended_at.to_string(),
+        ),
+    ] {
+        family(text, name, kind, help, &value);
     }
 }
 
@@ -195,4 +285,21 @@ fn family(text: &mut String, name: &str, kind: &str, help: &str, value: &str) {
         text,
         "# HELP aeordb_{name} {help}\n# TYPE aeordb_{name} {kind}\naeordb_{name} {value}"
     );
+}
+
+/// A family with a sample for each value of one label that is known.
+fn labelled<const N: usize>(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    label: &str,
+    values: [(&str, Option<u64>); N],
+) {
+    let _ = writeln!(text, "# HELP aeordb_{name} {help}\n# TYPE aeordb_{name} {kind}");
+    for (is, value) in values {
+        if let Some(value) = value {
+            let _ = writeln!(text, "aeordb_{name}{{{label}=\"{is}\"}} {value}");
+        }
+    }
 }

@@ -3,8 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -13,8 +11,9 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::app::App;
 use crate::body::{END, PipeEnd};
+use crate::service::counters::Counter;
+use crate::service::pieces::Source;
 
 /// What a thread writes into a [`crate::body::Pipe`]. It is whole once [`END`] came: if the other
 /// side is gone before, the connection is aborted.
@@ -62,25 +61,19 @@ impl HttpBody for Piped {
     }
 }
 
-/// Gives bytes piece by piece; may wait for the disk.
-pub trait Source: Send + Unpin + 'static {
-    /// The next piece; empty at the end.
-    fn next_piece(&mut self) -> io::Result<Bytes>;
-}
-
 /// What a source gives, read on a blocking thread one piece ahead of the client: one that reads
 /// slowly holds no thread.
 pub struct Pulled<S> {
     reading: Option<JoinHandle<(S, io::Result<Bytes>)>>,
     left: u64,
-    app: Arc<App>,
+    sent: Counter,
 }
 
 impl<S: Source> Pulled<S> {
-    /// The body of `len` bytes of `source`, which has so many at least.
-    pub fn body(app: &Arc<App>, source: S, len: u64) -> Body {
+    /// The body of `len` bytes of `source`, which has so many at least; what is sent is counted.
+    pub fn body(sent: &Counter, source: S, len: u64) -> Body {
         let reading = (len > 0).then(|| read(source));
-        Body::new(Pulled { reading, left: len, app: app.clone() })
+        Body::new(Pulled { reading, left: len, sent: sent.clone() })
     }
 
     fn take(&mut self, source: S, piece: io::Result<Bytes>) -> io::Result<Bytes> {
@@ -90,7 +83,7 @@ impl<S: Source> Pulled<S> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.left -= piece.len() as u64;
-        self.app.metrics.bytes_out.fetch_add(piece.len() as u64, Relaxed);
+        self.sent.add(piece.len() as u64);
         if self.left > 0 {
             self.reading = Some(read(source));
         }

@@ -10,18 +10,22 @@ use aeordb::object::Path;
 use aeordb_api::parameter::{Described, Token};
 use axum::body::Body;
 use axum::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use axum::response::Response;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::app::App;
 use crate::body::{Held, Incoming};
 use crate::digest::Digests;
-use crate::keys::{Rights, Scope};
+use crate::keys::Rights;
 use crate::problem::Problem;
+use crate::service::conditions::{Conditions, Tags};
+use crate::service::upload::Announced;
+use crate::service::{Asker, Place};
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub struct Peer(pub IpAddr);
 pub struct Caller {
     /// The public id of the key; empty where none is needed.
     pub key: String,
+    /// The path that the key is for, if it opens nothing else.
+    pub within: Option<aeordb::object::Path>,
     /// When the key expires.
     pub expires_at: Option<i64>,
     /// Where the request comes from.
@@ -129,21 +135,40 @@ impl Request {
 
     /// What is read: the database as of the last commit, or with the overlay `with` on it.
     pub fn reader(&self, with: Option<&Token>) -> Result<Arc<Reader>, Problem> {
-        match with {
-            Some(Token(name)) => self.app.overlays.reader(name),
-            None => Ok(self.app.reader()?),
-        }
+        self.app.service.reader_with(with.map(|with| with.0.as_str()))
+    }
+
+    /// Who asks.
+    pub fn asker(&self) -> Asker {
+        Asker { key: self.caller.key.clone(), rights: self.rights }
+    }
+
+    /// The place that the path names.
+    pub fn place(&self) -> Result<Place, Problem> {
+        let (path, slash) = self.path()?;
+        Ok(Place { path, slash })
+    }
+
+    /// What is said of the body before it comes.
+    pub fn announced(&self) -> Announced {
+        Announced { len: self.body_len(), waits: self.headers.contains_key(EXPECT) }
+    }
+
+    /// What `If-Match` and `If-None-Match` demand.
+    pub fn conditions(&self) -> Conditions {
+        let tags = |name| tags(&self.headers, &name);
+        Conditions { wanted: tags(IF_MATCH), unwanted: tags(IF_NONE_MATCH) }
     }
 
     /// The body.
     pub fn incoming(&mut self) -> Incoming {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (body, digests) = std::mem::take(body);
-        Incoming::new(&self.app, &self.caller, &self.held, body, digests)
+        Incoming::new(&self.app.intake, &self.caller.key, &self.held, body, digests)
     }
 
     /// How many bytes the body has, if the sender says so before it.
-    pub fn body_len(&self) -> Option<u64> {
+    fn body_len(&self) -> Option<u64> {
         match self.header(CONTENT_LENGTH) {
             Some(text) => text.parse().ok(),
             None => (!self.headers.contains_key(TRANSFER_ENCODING)).then_some(0),
@@ -175,14 +200,22 @@ impl Request {
         let hash = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
         hash.parse().map(Some).map_err(|_| bad())
     }
+}
 
-    /// Refuses a key that may not do this too.
-    pub fn need(&self, scope: Scope) -> Result<(), Problem> {
-        if self.rights.has(scope) {
-            return Ok(());
+/// The tags that a header names; `None` if it is not there. `If-None-Match` does not mind that a tag is
+/// called weak, as a proxy that compresses calls it.
+pub fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
+    let mut tags = headers.contains_key(name).then(Tags::default)?;
+    let weakly = name == IF_NONE_MATCH;
+    for value in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
+        for tag in value.split(',').map(str::trim) {
+            let strong = tag.strip_prefix("W/").filter(|_| weakly).unwrap_or(tag);
+            let inner = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            tags.any |= tag == "*";
+            tags.tags.extend(inner.map(str::to_owned));
         }
-        Err(Problem::forbidden(format!("this needs the scope {}", scope.name())))
     }
+    Some(tags)
 }
 
 /// Refuses what another server before this one, or hyper, may read in another way than we do.
@@ -256,25 +289,15 @@ pub fn parse_query(query: &str, known: &[Described]) -> Result<Vec<(String, Vec<
 
 /// Bytes of a part of a URL. In a query a plus is a space.
 pub fn percent_decoded(text: &str, plus: bool) -> Result<Cow<'_, [u8]>, Problem> {
-    let plain = |byte| byte != b'%' && (byte != b'+' || !plus);
-    if text.bytes().all(plain) {
-        return Ok(Cow::Borrowed(text.as_bytes()));
+    // What is no encoding is refused, not taken as it is.
+    let is_digits = |after: &str| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !text.split('%').skip(1).all(is_digits) {
+        return Err(Problem::invalid("expected two hexadecimal digits after %"));
     }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let digits = digit(rest.next()).zip(digit(rest.next()));
-                let byte = digits.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-                byte.ok_or_else(|| Problem::invalid("expected two hexadecimal digits after %"))?
-            }
-            b'+' if plus => b' ',
-            other => other,
-        });
-    }
-    Ok(Cow::Owned(decoded))
+    Ok(match plus && text.contains('+') {
+        true => percent_decode_str(&text.replace('+', " ")).collect::<Vec<u8>>().into(),
+        false => percent_decode_str(text).into(),
+    })
 }
 
 #[cfg(test)]
@@ -291,6 +314,9 @@ mod tests {
         assert_eq!(percent_decoded(&percent_encoded(&all), true).unwrap(), all);
         assert!(percent_decoded("%4", false).is_err());
         assert!(percent_decoded("%+4", false).is_err());
+        assert!(percent_decoded("%4%31", false).is_err());
+        assert_eq!(percent_decoded("a+%2B%c3%BC", true).unwrap(), "a +ü".as_bytes());
+        assert_eq!(percent_decoded("a+%2B%c3%BC", false).unwrap(), "a++ü".as_bytes());
     }
 
     #[test]

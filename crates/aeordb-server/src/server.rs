@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aeordb::db::{Database, Options};
+use aeordb::db::{Database, LockWait, Options};
 use aeordb::error::{Context, Error, Result};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -16,11 +16,12 @@ use tokio::sync::watch;
 
 use crate::accept::{self, TlsFiles};
 use crate::app::{App, Deadlines};
-use crate::backups::BackupDirectory;
+use crate::beside::{Beside, Threads};
 use crate::hang_up;
 use crate::keys::{self, Key, KeyRing, NewKey, Rights};
 use crate::log::{self, Level};
 use crate::routes;
+use crate::service::backups::BackupDirectory;
 
 /// Threads for work that waits for the disk or for another thread.
 const BLOCKING_THREADS_MAX: usize = 128;
@@ -46,6 +47,10 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// What is logged.
     pub level: Level,
+    /// Worker threads of the database; zero means one for each core.
+    pub workers: usize,
+    /// Whether it waits for another process that writes to the database.
+    pub lock_wait: Option<LockWait>,
 }
 
 impl Config {
@@ -61,6 +66,8 @@ impl Config {
             connections_max: accept::CONNECTIONS_MAX,
             deadlines: Deadlines::default(),
             level: Level::default(),
+            workers: 0,
+            lock_wait: None,
         }
     }
 }
@@ -74,6 +81,7 @@ pub struct Server {
     tls: Option<TlsFiles>,
     acceptor: watch::Sender<Option<tokio_rustls::TlsAcceptor>>,
     stop: watch::Sender<bool>,
+    beside: Threads,
     served: tokio::task::JoinHandle<()>,
 }
 
@@ -104,8 +112,9 @@ impl Server {
         // Whoever cannot listen leaves no database behind.
         let listener = accept::bind(config.listen)?;
         let address = listener.local_addr().context(|| "asking for the address".into())?;
-        let patience = Some(config.deadlines.writer());
-        let options = Options { patience, ..Options::default() };
+        let wait_max = Some(config.deadlines.writer());
+        let (workers, lock_wait) = (config.workers, config.lock_wait.clone());
+        let options = Options { wait_max, workers, lock_wait, ..Options::default() };
         let database = Database::open_or_create(&config.database, &options)?;
         let beside = || config.database.with_file_name("backups");
         let backups = config.backup_directory.clone().unwrap_or_else(beside);
@@ -130,7 +139,17 @@ impl Server {
         };
         log::event("listening", &[("address", address.to_string().into())]);
         let tls = config.tls;
-        Ok(Server { runtime, app, address, first_key, tls, acceptor, stop, served })
+        Ok(Server {
+            runtime,
+            app,
+            address,
+            first_key,
+            tls,
+            acceptor,
+            stop,
+            beside: Threads::default(),
+            served,
+        })
     }
 
     /// The address that is listened on.
@@ -148,10 +167,17 @@ impl Server {
     /// to know it.
     pub fn withdraw_first_key(self) -> Result<()> {
         if let Some(FirstKey { id, text: Some(_) }) = &self.first_key {
-            keys::forget(&self.app.database, id)?;
+            keys::forget(&self.app.service.database, id)?;
         }
         self.stop.send_replace(true);
         self.run()
+    }
+
+    /// Starts work beside the requests, in a thread of its own that the end of the server waits for.
+    pub fn beside(&mut self, work: impl FnOnce(&Beside) + Send + 'static) -> Result<()> {
+        let runtime = self.runtime.handle().clone();
+        let beside = Beside::new(self.app.clone(), runtime, self.stop.subscribe());
+        self.beside.start(beside, work)
     }
 
     /// What stops the server.
@@ -190,11 +216,12 @@ impl Server {
 
     /// Serves until it is stopped, and closes the database.
     pub fn run(self) -> Result<()> {
-        let Server { runtime, app, served, .. } = self;
+        let Server { runtime, app, served, beside, .. } = self;
         let ended = runtime.block_on(served);
+        beside.join(app.deadlines.shutdown);
         // Work that waits for nobody comes to its end; what does not is cut off by this.
         runtime.shutdown_timeout(app.deadlines.shutdown);
-        let database = app.database.clone();
+        let database = app.service.database.clone();
         // The committer makes durable what it took before it ends.
         drop(app);
         log::event("stopped", &[]);
@@ -229,7 +256,12 @@ impl FirstKey {
         }
         // Where it cannot be kept, none is made.
         let file = file.map(|path| new_file(path).map(|file| (path, file))).transpose()?;
-        let new = NewKey { name: "first".into(), rights: Rights::admin(), expires_at: None };
+        let new = NewKey {
+            name: "first".into(),
+            rights: Rights::admin(),
+            within: None,
+            expires_at: None,
+        };
         let (Key { id, .. }, text) = keys::create(database, new)?;
         let Some((path, file)) = file else { return Ok(Some(FirstKey { id, text: Some(text) })) };
         let kept = keep(&file, &text).context(|| format!("writing the key to {}", path.display()));

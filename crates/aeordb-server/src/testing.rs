@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::app::{App, Deadlines};
-use crate::backups::BackupDirectory;
 use crate::log::Level;
+use crate::service::backups::BackupDirectory;
 
 /// An app with an empty database in a directory of its own, and what runs its work.
 pub fn app() -> (TempDir, Runtime, Arc<App>) {

@@ -9,7 +9,7 @@
 use std::path::Path as LocalPath;
 use std::sync::Arc;
 
-use crate::backup::live::LiveChunks;
+use crate::backup::repack::Repack;
 use crate::backup::verify::verify_database;
 use crate::db::roots::Roots;
 use crate::db::{Database, FileKind, Options, Reader, history_key};
@@ -22,11 +22,11 @@ use crate::gc;
 use crate::hash::{Hash, Kind};
 use crate::log::View;
 use crate::log::appender::Appender;
-use crate::log::survey::Survey;
+use crate::log::survey::{Survey, Tightness};
 use crate::media::{FileMedia, Media};
+use crate::monitor::Monitor;
 use crate::object::tree::{self, SystemMap};
 use crate::store::{Receive, Root, Transaction, ViewEntries};
-use crate::watch::Watch;
 
 /// What a compaction found and did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,11 +42,16 @@ pub struct CompactReport {
 /// Puts a new file that holds what the roots reach, and nothing else, in the place of the database
 /// at `path`, with its owner and mode. What gc no longer keeps of history goes as well. After an
 /// error the old file is in its place, as it was.
-pub fn compact(path: &LocalPath, options: &Options, watch: &Watch) -> Result<CompactReport> {
+pub fn compact(
+    path: impl AsRef<LocalPath>,
+    options: &Options,
+    monitor: &Monitor,
+) -> Result<CompactReport> {
+    let path = path.as_ref();
     let (file, old) = Database::open_writer_file(path, options)?;
     let new = Arc::new(FileMedia::create_in_place_of(&file)?);
-    let report = copy(&old, new.clone(), options, watch)?;
-    watch.check()?;
+    let report = copy(&old, new.clone(), options, monitor)?;
+    monitor.check()?;
     // What another program has written there meanwhile is not what was copied.
     old.check_writable()?;
     new.take_place_of(&file)?;
@@ -55,7 +60,7 @@ pub fn compact(path: &LocalPath, options: &Options, watch: &Watch) -> Result<Com
 
 /// What a compaction would do. Nothing is written, and a database that was opened for reading will
 /// do.
-pub fn foresee(database: &Database, watch: &Watch) -> Result<CompactReport> {
+pub fn foresee(database: &Database, monitor: &Monitor) -> Result<CompactReport> {
     if database.kind() != FileKind::Database {
         let what = database.path().display().to_string();
         return Err(Error::ReadOnly { what, why: "it is sealed".into() });
@@ -63,8 +68,8 @@ pub fn foresee(database: &Database, watch: &Watch) -> Result<CompactReport> {
     let reader = database.reader()?;
     let (roots, _) = kept(database, &reader)?;
     let view = reader.view();
-    let live = roots.mark(view, database.path(), watch)?;
-    let survey = Survey::new(view.index(), view.source(), live, watch)?;
+    let live = roots.mark(view, database.path(), monitor)?;
+    let survey = Survey::new(view.index(), view.source(), live, Tightness::Usual, monitor)?;
     let entries_live = survey.entries_live();
     let frames = 2 * FRAME_HEADER_LEN + COMMIT_FRAME_LEN;
     Ok(CompactReport {
@@ -81,7 +86,7 @@ pub fn copy(
     old: &Database,
     media: Arc<dyn Media>,
     options: &Options,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<CompactReport> {
     // Nobody else commits meanwhile. Damaged pages of the index are healed before their entries
     // are numbered for good.
@@ -89,16 +94,16 @@ pub fn copy(
     writer.appender().records().try_for_each(|record| record.map(drop))?;
     let reader = old.reader()?;
     let new = Database::create_media(media.clone(), old.path(), old.file_id(), options)?;
-    let chunk_bytes = copy_roots(old, &reader, writer.root(), &new, watch)?;
+    let chunk_bytes = copy_roots(old, &reader, writer.root(), &new, monitor)?;
     if release_runs(&new)? {
         media.sync().context(|| format!("syncing the new {}", old.path().display()))?;
     }
     new.close()?;
     let new = Database::open_media(media, old.path(), options)?;
     // The proof expects the rest.
-    watch.expect(0, chunk_bytes);
+    monitor.expect(0, chunk_bytes);
     Ok(CompactReport {
-        entries_live: prove(&new, watch)?,
+        entries_live: prove(&new, monitor)?,
         bytes_before: reader.view().source().file_len()?,
         bytes_after: new.log().source().file_len()?,
     })
@@ -110,6 +115,7 @@ fn kept(database: &Database, reader: &Reader) -> Result<(Roots, Option<u64>)> {
     let mut roots = Roots::of_reader(reader)?;
     let gone = gc::outlived(roots.history(), database.clock().now());
     roots.forget(&gone);
+    roots.forget_unfinished(database.clock().now());
     Ok((roots, gone.last().map(|entry| entry.sequence)))
 }
 
@@ -120,13 +126,13 @@ fn copy_roots(
     reader: &Reader,
     root: &Root,
     new: &Database,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<u64> {
     let mut into = new.writer()?;
     into.entries().require(reader.view().required());
     let (roots, gone) = kept(old, reader)?;
-    let (view, mut chunks, mut chunk_bytes) = (reader.view(), LiveChunks::new(reader), 0);
-    roots.reach(view, old.path(), watch, |found| match (found.kind, found.bytes) {
+    let (view, mut chunks, mut chunk_bytes) = (reader.view(), Repack::new(reader), 0);
+    roots.reach(view, old.path(), monitor, |found| match (found.kind, found.bytes) {
         (Kind::Chunk, _) => {
             chunks.want(&found.place);
             chunk_bytes += found.len;
@@ -147,8 +153,8 @@ fn copy_roots(
     };
     into.appender().flush()?;
     // The old file has as much of everything as the new one will have, and its index beside.
-    watch.expect(0, chunk_bytes + reader.view().source().file_len()?);
-    chunks.copy(reader, into.appender(), watch)?;
+    monitor.expect(0, chunk_bytes + reader.view().source().file_len()?);
+    chunks.copy(reader, into.appender(), monitor)?;
     into.compacted(root)?;
     Ok(chunk_bytes)
 }
@@ -177,12 +183,12 @@ fn release_runs(new: &Database) -> Result<bool> {
 
 /// Proves that a new file is what was written, that its index finds all of it, and that nothing is
 /// missing that its roots reach. Returns how many entries that are.
-fn prove(new: &Database, watch: &Watch) -> Result<u64> {
-    let report = verify_database(new, false, watch)?;
+fn prove(new: &Database, monitor: &Monitor) -> Result<u64> {
+    let report = verify_database(new, false, monitor)?;
     let source = new.log().source();
     if let Some(damage) = report.damages.first() {
         return Err(source.damaged(damage.offset, format!("in its new file: {}", damage.what)));
     }
     let reader = new.reader()?;
-    Ok(Roots::of_reader(&reader)?.mark(reader.view(), new.path(), watch)?.len())
+    Ok(Roots::of_reader(&reader)?.mark(reader.view(), new.path(), monitor)?.len())
 }

@@ -11,16 +11,16 @@ use crate::hash::{Hash, VersionId};
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why something failed.
+/// The reason of a failure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done to what.
+        /// The action, and the file or thing that it was done to.
         what: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A name, path, version or entry that does not exist.
@@ -32,27 +32,38 @@ pub enum Error {
     /// Something is already there and will not be replaced.
     #[error("{0} already exists")]
     Exists(String),
-    /// What is put has nothing in it, and would take the place of something: a file system that is
-    /// not mounted, a dump that failed.
+    /// A file whose key was not found.
+    #[error("{what} is encrypted, and {why}")]
+    Encrypted {
+        /// The file.
+        what: String,
+        /// Why its key was not found.
+        why: String,
+    },
+    /// A snapshot that stays until it is released.
+    #[error("snapshot {0} is held")]
+    Held(String),
+    /// An empty source would take the place of files: a file system that is not mounted, a dump that
+    /// failed.
     #[error("{name} is empty, and would take the place of {files} at {path}", files = files_of(*.files))]
     EmptySource {
-        /// What is put.
+        /// The source.
         name: String,
-        /// Where it would land.
+        /// The path of its target.
         path: String,
-        /// How many files would go.
+        /// Number of files that would go.
         files: u64,
     },
     /// More files would be deleted than were allowed to be.
     #[error("{deleted} of {} at {path} would be deleted, allowed are {allowed}", files_of(*.files))]
     TooManyDeletions {
-        /// Where they are.
+        /// The path of their directory.
         path: String,
-        /// How many would go.
+        /// Number of files that would go.
         deleted: u64,
-        /// How many there are.
+        /// Number of files that are there.
         files: u64,
-        /// How many may go.
+        /// Number of files that may go.
         allowed: u64,
     },
     /// Another process writes to the database.
@@ -60,7 +71,7 @@ pub enum Error {
     Locked {
         /// The database.
         path: PathBuf,
-        /// Who holds it, as far as the system tells.
+        /// The process that holds it, as far as the system tells.
         holder: String,
     },
     /// A patch was made from another version than the database's HEAD.
@@ -76,33 +87,33 @@ pub enum Error {
     /// The files of an import do not follow each other.
     #[error("{0}")]
     BrokenChain(Box<BrokenChain>),
-    /// HEAD is not what the caller expected it to be.
+    /// HEAD is another version than the caller expected.
     #[error("head is {head}, expected {expected}")]
     HeadMoved {
         /// The database's HEAD.
         head: VersionId,
-        /// What the caller had said.
+        /// The version that the caller expected.
         expected: VersionId,
     },
-    /// What is at a path is not what the caller expected there.
+    /// A path holds something else than the caller expected.
     #[error("{what} is not what was expected: {detail}")]
     Changed {
         /// The path.
         what: String,
-        /// What was expected and what was found.
+        /// The expected state, and the one that was found.
         detail: String,
     },
-    /// Stored bytes are not what they must be.
+    /// Stored bytes differ from those that were written.
     #[error("{what} is damaged at offset {offset}: {detail}")]
     Damaged {
         /// The file or the thing in it.
         what: String,
         /// Where in the file, in bytes.
         offset: u64,
-        /// What was expected and what was found.
+        /// The expected bytes, and those that were found.
         detail: String,
     },
-    /// Stored bytes are what was written, by a program that knows more than this one.
+    /// Stored bytes are sound, and written by a program that knows more than this one.
     #[error("{what} was made by a newer aeordb: it needs {needs}")]
     Newer {
         /// The file or the thing in it.
@@ -115,7 +126,7 @@ pub enum Error {
     Incomplete {
         /// The version.
         version: VersionId,
-        /// How many entries are missing; at least one.
+        /// Number of missing entries, at least one.
         missing: u64,
         /// The version that holds them, if that is known: a patch's base.
         supplier: Option<VersionId>,
@@ -125,7 +136,7 @@ pub enum Error {
     Foreign {
         /// The file.
         what: String,
-        /// What it is instead.
+        /// The kind of file that it is instead.
         detail: String,
     },
     /// The file cannot be written to: it is sealed, damaged, or an earlier write to it failed.
@@ -211,6 +222,11 @@ impl Error {
     /// Bytes at `offset` of `what` that are not what they must be.
     pub fn damaged(what: impl Into<String>, offset: u64, detail: impl Into<String>) -> Self {
         Error::Damaged { what: what.into(), offset, detail: detail.into() }
+    }
+
+    /// A file whose key was not found.
+    pub fn encrypted(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Error::Encrypted { what: what.into(), why: why.into() }
     }
 
     /// Sound bytes of `what` that only a newer program reads: one that knows what it `needs`.

@@ -1,27 +1,30 @@
-//! Garbage collection: keeps what HEAD, snapshots and kept history reach, and gives the rest back
-//! to the file system.
+//! Garbage collection: keeps what HEAD, snapshots, kept history and unfinished puts reach, and gives
+//! the rest back to the file system.
 //!
 //! The order makes it safe: a commit whose index no longer names the dead entries is durable, both
 //! superblocks lead to it, and no reader from before is left, before a byte is released. A crash
 //! in between leaks space, which the next collection gives back.
 //!
 //! What a collection frees it leaves to the next one to release, as long as the file does not take
-//! much more than what lives: so a copy that began before it is whole. docs/design/0007 says why.
+//! much more than what lives: so a copy that began before it is whole. docs/design/0007 says why. The
+//! one after a `forget` releases at once, as 0010 says.
 //!
 //! The file does not get shorter: its end is always the index and the commit of the collection
 //! itself. What is void takes no space where the file system can release it.
 
 use crate::db::roots::Roots;
-use crate::db::{Database, Extent, FileKind, HistoryEntry, Purpose, Writer};
+use crate::db::{
+    Database, Extent, FileKind, HistoryEntry, Purpose, RELEASE, Writer, asks_for_release,
+};
 use crate::error::{Error, Result};
 use crate::format::superblock::DATABASE_START;
 use crate::hash::Hash;
 use crate::log::appender::Appender;
 use crate::log::index::Index;
 use crate::log::space::len_of;
-use crate::log::survey::{Survey, releasable};
+use crate::log::survey::{Survey, Tightness, releasable};
+use crate::monitor::Monitor;
 use crate::store::{Bitmap, Transaction, ViewEntries};
-use crate::watch::Watch;
 
 /// History entries that are always kept.
 const HISTORY_KEPT: usize = 1000;
@@ -36,12 +39,12 @@ const MOVED_LEN_MAX: u64 = 1024 * 1024 * 1024;
 const KEPT_PART: u64 = 2;
 const KEPT_LEN: u64 = 16 * 1024 * 1024;
 
-/// What a collection found and did.
+/// The result of a collection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct GcReport {
     /// Entries that are reached.
     pub entries_live: u64,
-    /// Bytes of the blocks that hold them. What is foreseen of blocks that are mostly dead is an
+    /// Bytes of the blocks that hold them. For blocks that are mostly dead, a dry run gives an
     /// estimate.
     pub bytes_live: u64,
     /// Entries that are not.
@@ -50,8 +53,8 @@ pub struct GcReport {
     pub bytes_collected: u64,
     /// Bytes that went back to the file system: the file takes as many less.
     pub bytes_released: u64,
-    /// Bytes that a later collection releases: readers hold them, or they are kept for whoever
-    /// copies the file.
+    /// Bytes that a later collection releases: readers hold them, or they are kept for programs that
+    /// copy the file.
     pub bytes_deferred: u64,
 }
 
@@ -66,27 +69,30 @@ impl GcReport {
     }
 }
 
-/// Collects what nothing reaches. With `dry_run` only says what that would be: nothing is written,
+/// Collects the entries that nothing reaches. With `dry_run` only counts them: nothing is written,
 /// and a database that was opened for reading will do. Progress counts the files of all versions
 /// that are marked, then the bytes of the file that are surveyed.
-pub fn collect(database: &Database, dry_run: bool, watch: &Watch) -> Result<GcReport> {
+pub fn collect(database: &Database, dry_run: bool, monitor: &Monitor) -> Result<GcReport> {
     if database.kind() != FileKind::Database {
         let what = database.path().display().to_string();
         return Err(Error::ReadOnly { what, why: "it is sealed".into() });
     }
     if dry_run {
-        return foresee(database, watch);
+        return foresee(database, monitor);
     }
     let allocated = || database.log().allocated();
     let before = allocated()?;
     let mut report = release_what_waited(database)?;
-    watch.expect(0, 0);
+    monitor.expect(0, 0);
+    let at_once = asks_for_release(&database.reader()?)?;
     let mut left = usize::MAX;
     loop {
-        let pass = match collect_once(database, MOVED_LEN_MAX, &report, watch) {
+        let pass = match collect_once(database, MOVED_LEN_MAX, at_once, &report, monitor) {
             // Nothing is moved then: the index alone, for which there is a reserve, frees what is
             // wholly dead.
-            Err(error) if error.is_no_space() => collect_once(database, 0, &report, watch)?,
+            Err(error) if error.is_no_space() => {
+                collect_once(database, 0, at_once, &report, monitor)?
+            }
             collected => collected?,
         };
         report = pass.report;
@@ -108,25 +114,29 @@ struct Pass {
     left: usize,
 }
 
-/// Collects after what `before` says was done, and moves at most so many living bytes.
+/// Collects after what `before` says was done, and moves at most so many living bytes; with `at_once`
+/// what is freed is released, and little that is dead is left beside what lives.
 fn collect_once(
     database: &Database,
     moved_max: u64,
+    at_once: bool,
     before: &GcReport,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<Pass> {
     let mut writer = database.writer_for(Purpose::Collection)?;
-    watch.expect_more(writer.appender().end() - DATABASE_START);
+    monitor.expect_more(writer.appender().end() - DATABASE_START);
     // Damaged pages of the index are healed before their entries are numbered for good.
     writer.appender().records().try_for_each(|record| record.map(drop))?;
-    let trimmed = trim_history(database, &mut writer)?;
+    let trimmed = trim_history(database, &mut writer)?
+        | writer.trim_unfinished(database.clock().now())?
+        | take_mark(&mut writer)?;
     writer.entries().flush()?;
     let roots = Roots::of_writer(&writer)?;
     let appender = writer.appender();
     let written = appender.written();
-    let mut live = roots.mark(&written, database.path(), watch)?;
+    let mut live = roots.mark(&written, database.path(), monitor)?;
     keep_uploads(database, written.index(), &mut live)?;
-    let survey = Survey::new(written.index(), written.source(), live, watch)?;
+    let survey = Survey::new(written.index(), written.source(), live, tightness(at_once), monitor)?;
     let mut report = GcReport::found(&survey);
     // Old runs and commits alone are not worth a collection: it would leave its own behind.
     let worth = report.entries_collected > 0 || trimmed || survey.sparse() > 0;
@@ -141,9 +151,9 @@ fn collect_once(
     let block_len = appender.source().media().block_len();
     let freed_before = releasable(appender.voids(), block_len);
     let moved_from = appender.end();
-    let left = survey.move_living(appender, moved_max, watch)?;
+    let left = survey.move_living(appender, moved_max, monitor)?;
     appender.flush()?;
-    let voids = survey.voids(appender, moved_from, watch)?;
+    let voids = survey.voids(appender, moved_from, monitor)?;
     let void_now = len_of(&voids);
     let freed = releasable(&voids, block_len).saturating_sub(freed_before);
     report.bytes_collected += void_now.saturating_sub(void_before);
@@ -158,7 +168,7 @@ fn collect_once(
     let held = database.log().held_bytes(appender.voids(), appender.end())?;
     // A disk that is full needs the space at once.
     let has_room = !appender.is_short() && log.free()? > held;
-    if has_room && log.allocated()? <= kept_max(report.bytes_live) {
+    if has_room && !at_once && log.allocated()? <= kept_max(report.bytes_live) {
         report.bytes_deferred = held;
     } else {
         let now = release_unread(database, appender)?;
@@ -172,22 +182,38 @@ fn collect_once(
     Ok(Pass { report, left })
 }
 
+/// Takes the mark away that asks for this collection to release. True if it was there.
+fn take_mark(writer: &mut Writer<'_>) -> Result<bool> {
+    let is_marked = writer.system(RELEASE)?.is_some();
+    if is_marked {
+        writer.set_system(RELEASE, None)?;
+    }
+    Ok(is_marked)
+}
+
+/// How much may be dead beside what lives.
+fn tightness(at_once: bool) -> Tightness {
+    if at_once { Tightness::Packed } else { Tightness::Usual }
+}
+
 /// Bytes that the file may take for what this collection freed to stay.
 fn kept_max(live: u64) -> u64 {
     live.saturating_add(live / KEPT_PART).saturating_add(KEPT_LEN)
 }
 
 /// What a collection would do.
-fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
+fn foresee(database: &Database, monitor: &Monitor) -> Result<GcReport> {
     let Extent { reader, end, voids } = database.extent()?;
-    watch.expect(0, end - DATABASE_START);
+    monitor.expect(0, end - DATABASE_START);
     let mut roots = Roots::of_reader(&reader)?;
     let gone = outlived(roots.history(), database.clock().now());
     roots.forget(&gone);
+    roots.forget_unfinished(database.clock().now());
     let view = reader.view();
-    let mut live = roots.mark(view, database.path(), watch)?;
+    let mut live = roots.mark(view, database.path(), monitor)?;
     keep_uploads(database, view.index(), &mut live)?;
-    let survey = Survey::new(view.index(), view.source(), live, watch)?;
+    let at_once = asks_for_release(&reader)?;
+    let survey = Survey::new(view.index(), view.source(), live, tightness(at_once), monitor)?;
     let mut report = GcReport::found(&survey);
     let log = database.log();
     let waiting = database.log().held_bytes(&voids, end)?;
@@ -199,13 +225,13 @@ fn foresee(database: &Database, watch: &Watch) -> Result<GcReport> {
         report.bytes_released = waiting;
         allocated = allocated.saturating_sub(waiting);
     }
-    if report.entries_collected > 0 || !gone.is_empty() || survey.sparse() > 0 {
+    if report.entries_collected > 0 || !gone.is_empty() || at_once || survey.sparse() > 0 {
         let (live, foreseen) = survey.foreseen(end);
         let block_len = log.source().media().block_len();
         let freed = releasable(&foreseen, block_len).saturating_sub(releasable(&voids, block_len));
         report.bytes_live = live;
         report.bytes_collected = len_of(&foreseen).saturating_sub(len_of(&voids));
-        match allocated <= kept_max(live) || are_read {
+        match (allocated <= kept_max(live) && !at_once) || are_read {
             true => report.bytes_deferred += freed,
             false => report.bytes_released += freed,
         }

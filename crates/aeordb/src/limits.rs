@@ -61,8 +61,10 @@ pub const RUNS_MAX: usize = 4096;
 /// Longest name of a snapshot, in bytes.
 pub const SNAPSHOT_NAME_LEN_MAX: usize = 255;
 
-/// Entries that the index holds in memory before it is written out as a run.
-pub const RECENT_ENTRIES_MAX: usize = 256 * 1024;
+/// Entries that the index holds in memory before it is written out as a run: with those of a block
+/// of small entries they still fit a hash table of 2^17 places. Whoever reads keeps the table of
+/// before until it looks again, so there can be several.
+pub const RECENT_ENTRIES_MAX: usize = 96 * 1024;
 /// Offsets, and the numbers of commits, superblocks and collections, are below this.
 pub const NUMBER_LIMIT: u64 = i64::MAX as u64;
 /// Bytes that may be appended before a commit also writes a checkpoint.

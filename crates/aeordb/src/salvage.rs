@@ -5,7 +5,10 @@
 //! can be had: whole, or written again without what it has lost. Other files may give what is
 //! missing: an entry is the same wherever it lies.
 
+mod broken;
 mod entries;
+mod orphans;
+pub mod repair;
 mod rest;
 mod roots;
 mod scan;
@@ -15,33 +18,32 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::db::{
-    Database, FileKind, HistoryEntry, Options, Reader, Snapshot, history_key, random_id,
-};
+use crate::db::{Database, FileKind, HistoryEntry, Options, Reader, Snapshot, history_key};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::hash::{DirectoryId, Kind, VersionId};
 use crate::log::source::Source;
 use crate::media::FileMedia;
+use crate::monitor::Monitor;
 use crate::object::tree::{self, SystemMap};
 use crate::object::{Attributes, Item, Path, Version};
+use crate::random;
+pub use crate::salvage::broken::{Broken, LOST_MAX, Part};
 use crate::salvage::entries::Entries;
+pub use crate::salvage::orphans::Orphans;
 use crate::salvage::roots::Roots;
 use crate::salvage::trees::Trees;
 use crate::store::{Root, Transaction};
-use crate::watch::Watch;
 
-/// Lost paths that a report names, of all versions together.
-pub const LOST_MAX: usize = 100_000;
 /// What a snapshot says of itself that has lost something.
 const NOTE: &str = "salvaged";
 
-/// What was found and saved.
+/// The result of a salvage.
 #[derive(Debug, Default)]
 pub struct SalvageReport {
     /// HEAD of the new database.
     pub head: Option<VersionId>,
-    /// It is what HEAD was, or what is left of it. False: an earlier version stands in.
+    /// True if it is the last HEAD, or the rest of it; false if an earlier version stands in.
     pub head_is_last: bool,
     /// Blocks that were found.
     pub blocks: u64,
@@ -51,15 +53,15 @@ pub struct SalvageReport {
     pub taken: u64,
     /// Versions that were saved whole.
     pub versions: u64,
-    /// Versions that were saved in parts: what they were, and what is left.
+    /// Versions that were saved in parts: the whole one, and the rest of it.
     pub partial: Vec<(VersionId, VersionId)>,
     /// Snapshots that are kept.
     pub snapshots: u64,
     /// Entries of history that are kept.
     pub history: u64,
-    /// What is broken in the file.
+    /// Broken parts of the file.
     pub broken: Vec<Broken>,
-    /// What is lost.
+    /// Lost paths.
     pub lost: Vec<Lost>,
     /// There are more lost paths than are named.
     pub more_lost: bool,
@@ -69,6 +71,8 @@ pub struct SalvageReport {
     pub names_lacking: bool,
     /// Keys and other system data of the last commit are lost.
     pub system_lost: bool,
+    /// Directories that nothing names any more, and are kept.
+    pub orphans: Option<Orphans>,
 }
 
 impl SalvageReport {
@@ -79,15 +83,6 @@ impl SalvageReport {
     }
 }
 
-/// A place of the damaged file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Broken {
-    /// Where.
-    pub offset: u64,
-    /// What is wrong there.
-    pub what: String,
-}
-
 /// A path of a version that could not be saved.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Lost {
@@ -95,31 +90,25 @@ pub struct Lost {
     pub version: VersionId,
     /// The path.
     pub path: Path,
-    /// What of it.
+    /// The lost part of it.
     pub part: Part,
 }
 
-/// What of a path is lost.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Part {
-    /// The file or link.
-    File,
-    /// The directory with all that is in it.
-    Directory,
-    /// Names in the directory, and nobody knows which.
-    Names,
-    /// Owner, flags and extended attributes of what is there.
-    Attributes,
+impl Part {
+    /// What is lost had names in it.
+    fn has_names(self) -> bool {
+        matches!(self, Part::Directory | Part::Names)
+    }
 }
 
-/// Writes what can be saved of the file at `damaged`, with the help of `others`, to a new database
+/// Writes all that can be saved of the file at `damaged`, with the help of `others`, to a new database
 /// at `output`. [`Error::Damaged`] if there is nothing.
 pub fn salvage(
     damaged: &LocalPath,
     output: &LocalPath,
     others: &[PathBuf],
     options: &Options,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<SalvageReport> {
     let media = FileMedia::open_read(damaged)?;
     media.advise_sequential();
@@ -127,10 +116,10 @@ pub fn salvage(
     let others = others.iter().map(|path| open_other(path, options)).collect::<Result<Vec<_>>>()?;
     let readers = others.iter().map(Database::reader).collect::<Result<Vec<_>>>()?;
     let file = Arc::new(FileMedia::create(output)?);
-    let new = Database::create_media(file.clone(), output, random_id()?, options)?;
-    let report = copy(&source, readers, &new, watch)?;
+    let new = Database::create_media(file.clone(), output, random::bytes()?, options)?;
+    let report = copy(&source, readers, &new, monitor)?;
     new.close()?;
-    watch.check()?;
+    monitor.check()?;
     file.publish()?;
     Ok(report)
 }
@@ -151,14 +140,14 @@ pub fn copy(
     source: &Source,
     others: Vec<Reader>,
     new: &Database,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<SalvageReport> {
     let mut writer = new.writer()?;
     let mut entries = Entries::new(&mut writer, others);
-    let scan = scan::scan(source, watch, &mut |found| entries.take(found))?;
+    let scan = scan::scan(source, monitor, &mut |found| entries.take(found))?;
     let roots = roots::find(&scan, &mut entries)?;
     let mut rescue =
-        Rescue { entries, trees: Trees::default(), watch, done: HashMap::new(), proved: None };
+        Rescue { entries, trees: Trees::default(), monitor, done: HashMap::new(), proved: None };
     let is_database = scan.target.is_none();
     let mut report = SalvageReport {
         blocks: scan.blocks,
@@ -192,7 +181,7 @@ struct Kept {
 struct Rescue<'w, 'd, 'a> {
     entries: Entries<'w, 'd>,
     trees: Trees,
-    watch: &'a Watch,
+    monitor: &'a Monitor,
     done: HashMap<VersionId, Kept>,
     /// A version that is complete, so that what others share with it is not looked at again.
     proved: Option<VersionId>,
@@ -213,7 +202,7 @@ impl Rescue<'_, '_, '_> {
                 break;
             }
         }
-        let snapshots = self.snapshots(roots.snapshots.into_values(), report)?;
+        let mut snapshots = self.snapshots(roots.snapshots.into_values(), report)?;
         let mut history = self.history(roots.history.into_values(), report)?;
         let mut sequence = roots.sequence;
         for version in &roots.unnamed {
@@ -223,6 +212,11 @@ impl Rescue<'_, '_, '_> {
                 let what = "salvage".into();
                 history.push(HistoryEntry { sequence, time: 0, version, what, promoted: false });
             }
+        }
+        if report.has_lost_names() {
+            let orphans = self.orphans(&snapshots, report)?;
+            snapshots.extend(orphans);
+            snapshots.sort_by(|one, other| one.name.cmp(&other.name));
         }
         let Some(head) = report.head.or(self.any_version(&snapshots, &history)) else {
             return Ok(None);
@@ -325,7 +319,7 @@ impl Rescue<'_, '_, '_> {
                 }
             }
         };
-        let left = self.trees.judge(&was.root.0, was.totals, &mut self.entries, self.watch)?;
+        let left = self.trees.judge(&was.root.0, was.totals, &mut self.entries, self.monitor)?;
         let own = Item::Directory(was.root_directory());
         let attributes = match self.trees.has_set(&own, &mut self.entries)? {
             true => was.attributes,
@@ -344,8 +338,8 @@ impl Rescue<'_, '_, '_> {
         appender.append_hashed(Kind::Version, left.id().0, &left.encode())?;
         // What is proved is found where it was written.
         appender.flush()?;
-        let (written, crew) = (appender.written(), self.entries.crew());
-        match graph::prove(&written, &left.id(), self.proved.as_ref(), crew, self.watch) {
+        let (written, pool) = (appender.written(), self.entries.pool());
+        match graph::prove(&written, &left.id(), self.proved.as_ref(), pool, self.monitor) {
             Ok(_) => {
                 self.proved = Some(left.id());
                 Ok(self.proved)

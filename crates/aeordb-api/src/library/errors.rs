@@ -55,6 +55,7 @@ impl From<&Error> for Cause {
             Error::NotFound(what) => Cause::NotFound { what: what.clone(), system: None },
             Error::Invalid(_) => Cause::Invalid {},
             Error::Exists(what) => Cause::Exists { what: what.clone() },
+            Error::Held(name) => Cause::Held { name: name.clone() },
             Error::EmptySource { name, path, files } => {
                 Cause::EmptySource { name: name.clone(), path: path.clone(), files: *files }
             }
@@ -73,6 +74,9 @@ impl From<&Error> for Cause {
             }
             Error::Newer { what, needs } => {
                 Cause::Newer { file: Some(what.clone()), needs: needs.clone() }
+            }
+            Error::Encrypted { what, why } => {
+                Cause::Encrypted { file: what.clone(), why: why.clone() }
             }
             Error::Foreign { what, detail } => {
                 Cause::Foreign { file: what.clone(), why: detail.clone() }
@@ -146,6 +150,7 @@ impl Problem {
             }
             Cause::NotFound { what, system: None } => Error::NotFound(what),
             Cause::Exists { what } => Error::Exists(what),
+            Cause::Held { name } => Error::Held(name),
             Cause::EmptySource { name, path, files } => Error::EmptySource { name, path, files },
             Cause::TooManyDeletions { path, deleted, files, allowed } => {
                 Error::TooManyDeletions { path, deleted, files, allowed }
@@ -162,6 +167,7 @@ impl Problem {
             }
             Cause::StoredDamaged { offset } => Error::damaged(place, offset, detail),
             Cause::Newer { file, needs } => Error::Newer { what: or_place(file), needs },
+            Cause::Encrypted { file, why } => Error::Encrypted { what: or_place(some(file)), why },
             Cause::ReadOnly { file, why } => {
                 Error::ReadOnly { what: or_place(file), why: why.unwrap_or(detail) }
             }

@@ -5,16 +5,17 @@ use aeordb::backup::{
     VerifyReport,
 };
 use aeordb::compact::CompactReport;
-use aeordb::files::{GetReport, PutReport};
+use aeordb::files::{Did, GetReport, PutReport, Told};
 use aeordb::gc::GcReport;
-use aeordb::object::{Item, Path};
+use aeordb::monitor;
+use aeordb::object::{Item, Path, Totals};
 use aeordb::salvage::{self, SalvageReport};
-use aeordb::watch;
 use aeordb::{Error, backup, db};
 
+use super::describe::plain;
 use crate::backups::{self, FileKind, OnConflict, Side};
 use crate::versions::ChangeKind;
-use crate::{Name, command, item, jobs};
+use crate::{Name, Time, command, jobs};
 
 impl From<db::FileKind> for FileKind {
     fn from(kind: db::FileKind) -> Self {
@@ -86,11 +87,40 @@ impl From<&Info> for backups::Info {
             void_bytes: info.void_bytes,
             snapshots: info.snapshots,
             history: info.history,
+            unfinished: info.unfinished.iter().map(unfinished).collect(),
             files_added: patch.then_some(info.files_added),
             files_modified: patch.then_some(info.files_modified),
             files_deleted: patch.then_some(info.files_deleted),
+            encryption: match info.encryption {
+                backup::Encryption::None => None,
+                backup::Encryption::Opened => Some(backups::Encryption::Opened),
+                backup::Encryption::Unopened => Some(backups::Encryption::Unopened),
+            },
         }
     }
+}
+
+fn unfinished((one, stored): &(db::Unfinished, Totals)) -> backups::Unfinished {
+    let Name { text: path, b64: path_b64 } = Name::new(one.path.as_bytes());
+    backups::Unfinished {
+        path,
+        path_b64,
+        version: one.version.into(),
+        files: stored.files,
+        directories: stored.directories,
+        bytes: stored.bytes,
+        time: Time(one.time),
+        kept_until: Time(one.kept_until()),
+    }
+}
+
+/// The same of a server; `None` if what it says is no path.
+fn unfinished_there(one: backups::Unfinished) -> Option<(db::Unfinished, Totals)> {
+    let path = Name::bytes(&one.path, one.path_b64.as_deref()).ok()?;
+    let (version, time) = (one.version.into(), one.time.0);
+    let path = Path::parse(&path).ok()?;
+    let stored = Totals { files: one.files, directories: one.directories, bytes: one.bytes };
+    Some((db::Unfinished { path, version, time }, stored))
 }
 
 /// What a server has, so that it stands among files.
@@ -112,9 +142,15 @@ impl From<backups::Info> for Info {
             snapshots: info.snapshots,
             history: info.history,
             void_bytes: info.void_bytes,
+            unfinished: info.unfinished.into_iter().filter_map(unfinished_there).collect(),
             files_added: info.files_added.unwrap_or_default(),
             files_modified: info.files_modified.unwrap_or_default(),
             files_deleted: info.files_deleted.unwrap_or_default(),
+            encryption: match info.encryption {
+                None => backup::Encryption::None,
+                Some(backups::Encryption::Opened) => backup::Encryption::Opened,
+                Some(backups::Encryption::Unopened) => backup::Encryption::Unopened,
+            },
         }
     }
 }
@@ -170,7 +206,7 @@ impl From<&MergeReport> for backups::Merge {
 
 impl From<&Conflict> for backups::Conflict {
     fn from(conflict: &Conflict) -> Self {
-        let side = |item: &Option<Item>| item.as_ref().map(item::Item::from);
+        let side = |item: &Option<Item>| item.as_ref().map(super::describe::plain);
         let Name { text, b64 } = Name::new(conflict.path.as_bytes());
         backups::Conflict {
             path: text,
@@ -208,6 +244,9 @@ impl From<&VerifyReport> for jobs::Verification {
             torn_tail: report.torn_tail,
             damages: report.damages.iter().map(damage).collect(),
             newer: report.newer.iter().map(newer).collect(),
+            sample: report.sample.map(|share| share.to_string()),
+            pass: report.pass.as_ref().map(jobs::Pass::from),
+            unopened: report.unopened,
         }
     }
 }
@@ -237,6 +276,9 @@ impl TryFrom<jobs::Verification> for VerifyReport {
             torn_tail: found.torn_tail,
             damages: found.damages.into_iter().map(damage).collect::<Result<_, Error>>()?,
             newer: found.newer.into_iter().map(newer).collect(),
+            sample: found.sample.map(|share| share.parse()).transpose()?,
+            pass: found.pass.map(backup::Pass::from),
+            unopened: found.unopened,
         })
     }
 }
@@ -256,8 +298,8 @@ impl jobs::Collection {
     }
 }
 
-impl From<&watch::Progress> for jobs::Progress {
-    fn from(progress: &watch::Progress) -> Self {
+impl From<&monitor::Progress> for jobs::Progress {
+    fn from(progress: &monitor::Progress) -> Self {
         jobs::Progress {
             files: progress.files,
             bytes: progress.bytes,
@@ -279,6 +321,24 @@ impl command::Compaction {
     }
 }
 
+impl From<&Told<'_>> for command::Doing {
+    fn from(told: &Told<'_>) -> Self {
+        let Name { text, b64 } = Name::new(told.path.as_bytes());
+        let item = plain(told.item);
+        command::Doing {
+            path: text,
+            path_b64: b64,
+            change: match told.did {
+                Did::Added => ChangeKind::Added,
+                Did::Modified => ChangeKind::Modified,
+                Did::Deleted => ChangeKind::Deleted,
+            },
+            kind: item.kind,
+            size: item.size,
+        }
+    }
+}
+
 impl From<&PutReport> for command::Put {
     fn from(report: &PutReport) -> Self {
         command::Put {
@@ -294,7 +354,10 @@ impl From<&PutReport> for command::Put {
             new_bytes: report.new_bytes,
             skipped: report.skipped,
             unreadable: report.unreadable,
+            excluded: report.excluded,
+            mount_points: report.mounts,
             unsettled: report.unsettled,
+            snapshot: None,
         }
     }
 }
@@ -306,6 +369,10 @@ impl From<&GetReport> for command::Get {
             files: report.files,
             directories: report.directories,
             bytes: report.bytes,
+            unchanged: report.unchanged,
+            kept: report.kept,
+            excluded: report.excluded,
+            deleted: report.deleted,
             failed: report.failed,
             damaged: report.damaged,
             newer: report.newer,
@@ -368,7 +435,34 @@ impl command::Salvage {
                     detail: broken.what.clone(),
                 })
                 .collect(),
+            orphans: report.orphans.as_ref().map(|orphans| command::Orphans {
+                snapshot: orphans.snapshot.clone(),
+                directories: orphans.directories,
+                files: orphans.files,
+            }),
             output: output.into(),
+        }
+    }
+}
+
+impl From<&salvage::repair::RepairReport> for command::Repair {
+    fn from(report: &salvage::repair::RepairReport) -> Self {
+        let broken = report.broken.iter();
+        command::Repair {
+            complete: report.is_complete(),
+            changed: report.changed,
+            versions: report.versions,
+            taken: report.taken,
+            healed: report.healed.iter().map(Into::into).collect(),
+            lost: report.lost.iter().map(Into::into).collect(),
+            more_lost: report.more_lost,
+            parity: None,
+            broken: broken
+                .map(|broken| command::Broken {
+                    offset: broken.offset,
+                    detail: broken.what.clone(),
+                })
+                .collect(),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use aeordb::backup::{self, Combined};
-use aeordb::db::Options;
 use aeordb_api::backups::{Export, Patch};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::app::{App, Outcome};
-use crate::args::local_file;
+use crate::args::backup_file;
+use crate::encryption::{self, For};
 use crate::exit;
 use crate::output;
 use crate::render;
@@ -35,7 +35,7 @@ Examples:
 pub struct Combine {
     /// The file to create; - is standard output
     #[arg(long, short, value_name = "OUTPUT")]
-    #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
+    #[arg(value_parser = OsStringValueParser::new().try_map(backup_file))]
     pub output: PathBuf,
     /// A full export and patches, or patches alone, in order
     #[arg(required = true, num_args = 1.., value_name = "FILE")]
@@ -43,13 +43,17 @@ pub struct Combine {
     /// What the patches are for: makes the smallest patch of them
     #[arg(long, value_name = "FILE")]
     pub base: Option<PathBuf>,
+    #[command(flatten)]
+    pub readers: For,
 }
 
 pub fn run(app: &mut App, args: &Combine) -> Outcome {
-    let scratch = std::env::temp_dir();
-    let made = output::write_from(app, &args.output, exit::Subject::Backup, |out, watch| {
+    let readers = args.readers.of(&app.global)?;
+    let (scratch, options) = (std::env::temp_dir(), app.global.options(None));
+    let made = output::write_from(app, &args.output, exit::Subject::Backup, |out, monitor| {
         let base = args.base.as_deref();
-        backup::combine(&args.files, base, out, &scratch, &Options::default(), watch)
+        let readers = encryption::of(readers.as_ref());
+        backup::combine_for(&args.files, base, readers, (out, &scratch), &options, monitor)
     })?;
     let name = args.output.to_string_lossy();
     let report = match &made {

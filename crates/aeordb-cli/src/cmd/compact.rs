@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use aeordb::Error;
 use aeordb::compact;
-use aeordb::db::{Database, Options};
+use aeordb::db::Database;
 use aeordb_api::command::Compaction;
 use clap::Args;
 
 use crate::app::{App, Outcome};
 use crate::exit::{self, About, Subject};
 use crate::render;
+use crate::unattended::Level;
 
 const HELP: &str = "\
 The new file holds what HEAD, snapshots and the kept history reach, and the keys of a server; it has \
@@ -32,6 +33,8 @@ pub struct Compact {
     /// Only say how large the new file would be, about
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub level: Level,
 }
 
 pub fn run(app: &mut App, args: &Compact) -> Outcome {
@@ -41,12 +44,13 @@ pub fn run(app: &mut App, args: &Compact) -> Outcome {
         return Err(Error::invalid(why).into());
     }
     let started = Instant::now();
-    let (path, options) = (app.path().to_owned(), Options::default());
-    let report = app.watched(|_, watch| {
+    let (path, global) = (app.path().to_owned(), app.global.clone());
+    let report = app.watched(|_, monitor| {
+        let options = global.options(Some(monitor));
         let done = match args.dry_run {
             true => Database::open(&path, &options)
-                .and_then(|database| compact::foresee(&database, watch)),
-            false => compact::compact(&path, &options, watch),
+                .and_then(|database| compact::foresee(&database, monitor)),
+            false => compact::compact(&path, &options, monitor),
         };
         done.about(Subject::Database)
     })?;

@@ -1,13 +1,16 @@
 //! `completions SHELL`
 
+use aeordb::error::Context;
 use clap::Args;
-use clap::CommandFactory;
+use clap_complete::env::Shells;
 
 use crate::app::{App, Outcome};
-use crate::args::Cli;
 use crate::exit;
 
 const HELP: &str = "\
+The script asks `aeordb` itself what may come next: flags and verbs, the names of snapshots, and paths \
+of the database that --database, --server or the environment name.
+
 Examples:
   aeordb completions bash > ~/.local/share/bash-completion/completions/aeordb
   aeordb completions zsh > ~/.zfunc/_aeordb
@@ -22,9 +25,14 @@ pub struct Completions {
 }
 
 pub fn run(app: &mut App, args: &Completions) -> Outcome {
-    // Into memory first: the generator gives up where a pipe is closed.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "aeordb", &mut script);
+    let shells = Shells::builtins();
+    let name = args.shell.to_string();
+    if let Some(shell) = shells.completer(&name) {
+        let written =
+            shell.write_registration("COMPLETE", "aeordb", "aeordb", "aeordb", &mut script);
+        written.context(|| "making the script".into())?;
+    }
     app.out.bytes(&script)?;
     Ok(exit::DONE)
 }

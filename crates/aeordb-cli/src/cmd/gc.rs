@@ -12,7 +12,7 @@ use crate::render;
 const HELP: &str = "\
 Keeps what HEAD, snapshots and the kept history reach, versions that were imported but not \
 promoted among them. Readers and copies are not disturbed: what this collection frees is released by \
-the next one, or at once where it is much or the disk is full.
+the next one, or at once where it is much, the disk is full, or a `forget` came before.
 
 Examples:
   aeordb gc --dry-run

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aeordb::backup::Input;
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use aeordb::{Error, Result};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::interrupt::Pipe;
 use crate::output::is_standard;
 use crate::render;
+use crate::unattended::Level;
 
 const HELP: &str = "\
 Every entry is hashed and the version is proved complete before anything becomes visible. Several \
@@ -71,6 +72,8 @@ pub struct Import {
     #[arg(long, value_name = "OUTPUT", requires = "promote")]
     #[arg(value_parser = OsStringValueParser::new().try_map(local_file))]
     pub undo: Option<PathBuf>,
+    #[command(flatten)]
+    pub level: Level,
 }
 
 impl Import {
@@ -99,12 +102,12 @@ fn check(args: &Import) -> Result<()> {
 }
 
 /// What is imported, in order.
-pub fn inputs(files: Vec<PathBuf>, watch: &Arc<Watch>) -> Result<Vec<Input>> {
+pub fn inputs(files: Vec<PathBuf>, monitor: &Arc<Monitor>) -> Result<Vec<Input>> {
     let input = |file: PathBuf| {
         if is_standard(&file) {
-            return Ok(Input::Stream(Box::new(Pipe::stdin(watch)?)));
+            return Ok(Input::Stream(Box::new(Pipe::stdin(monitor)?)));
         }
-        Ok(match Pipe::fifo(&file, watch)? {
+        Ok(match Pipe::fifo(&file, monitor)? {
             Some(fifo) => Input::Stream(Box::new(fifo)),
             None => Input::File(file),
         })

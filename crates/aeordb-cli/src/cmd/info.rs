@@ -17,12 +17,14 @@ use crate::text;
 
 const HELP: &str = "\
 Of several files it also draws which follows which, and where a patch has nothing to stand on. \
---changes lists what a patch does to which path, without its base.
+--changes lists what a patch does to which path, without its base. --space goes through all versions of \
+a database and says what takes its space.
 
 Examples:
   aeordb info backups/*.aeordb
   aeordb info patch.aeordb --json | jq -r .base
-  aeordb info --changes patch.aeordb";
+  aeordb info --changes patch.aeordb
+  aeordb info --space --database data.aeordb";
 
 /// Say what files are: databases, exports or patches, of which version, how large
 #[derive(Args, Debug)]
@@ -34,12 +36,20 @@ pub struct Info {
     /// Also list what a patch changes
     #[arg(long)]
     pub changes: bool,
+    /// Say what takes the space of the database: what lives, what does not, by kind
+    #[arg(long, conflicts_with_all = ["files", "changes", "patches"])]
+    pub space: bool,
     #[command(flatten)]
     pub with: With,
 }
 
 /// Shows the files, or the database if none is given.
 pub fn run(app: &mut App, home: &dyn Home, args: Info) -> Outcome {
+    if args.space {
+        let found = home.space(app)?;
+        app.report(&render::space(&found))?;
+        return Ok(exit::DONE);
+    }
     let mut looked = Vec::with_capacity(args.files.len() + args.with.patches.len());
     if args.files.is_empty() {
         looked.push(home.info(app));
@@ -94,7 +104,7 @@ fn describe(
 /// The changes that a patch lists, as `diff` shows them.
 fn changes(app: &mut App, file: &Path) -> Attempt<()> {
     let listed =
-        app.watched(|_, watch| backup::listed_changes(file, watch).about(Subject::Backup))?;
+        app.watched(|_, monitor| backup::listed_changes(file, monitor).about(Subject::Backup))?;
     for change in listed {
         if app.global.json {
             app.out.json(&ListedChange::new(file.as_os_str().as_bytes(), &change))?;

@@ -1,14 +1,17 @@
 //! `key create | list | revoke`
 
+use std::ffi::OsString;
+
 use aeordb::{Error, Result};
-use aeordb_api::Time;
 use aeordb_api::keys::{CreatedKey, Key as Shown, NewKey};
+use aeordb_api::{Name, Time};
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::{App, Outcome};
 use crate::exit;
 use crate::home::Home;
+use crate::location::target;
 use crate::text;
 
 pub const HELP: &str = "\
@@ -26,7 +29,8 @@ Examples:
 const CREATE_HELP: &str = "\
 Examples:
   aeordb key create --name laptop --scope read,write --expires 90d
-  aeordb key create --name nightly --scope backup --server http://127.0.0.1:3000";
+  aeordb key create --name nightly --scope backup --server http://127.0.0.1:3000
+  aeordb key create --name a --scope read,append-only --path /hosts/a";
 
 const LIST_HELP: &str = "\
 Examples:
@@ -47,6 +51,9 @@ pub enum Key {
         /// What it may do: scopes and presets, separated by commas
         #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPE")]
         scope: Vec<String>,
+        /// Let it read and put at and below this path alone; what it replaces there stays in history
+        #[arg(long, value_name = "PATH")]
+        path: Option<OsString>,
         /// When it stops to open anything: 90d, 12h, or a time
         #[arg(long, value_name = "WHEN")]
         expires: Option<String>,
@@ -64,9 +71,14 @@ pub enum Key {
 
 pub fn run(app: &mut App, home: &dyn Home, args: Key) -> Outcome {
     match args {
-        Key::Create { name, scope, expires } => {
+        Key::Create { name, scope, path, expires } => {
             let expires_at = expires.as_deref().map(expiry).transpose()?.map(Time);
-            let key = home.create_key(app, NewKey { name, scopes: scope, expires_at })?;
+            let path = path.map(|path| target(&path)).transpose()?.map(|target| target.path);
+            let path = path.map(|path| Name::new(path.as_bytes()));
+            let path_b64 = path.as_ref().and_then(|path| path.b64.clone());
+            let path = path.map(|path| path.text);
+            let new = NewKey { name, scopes: scope, path, path_b64, expires_at };
+            let key = home.create_key(app, new)?;
             created(app, &key)?;
         }
         Key::List => {
@@ -101,7 +113,8 @@ fn listed(app: &mut App, key: &Shown) -> Result<()> {
         (None, None) => String::new(),
     };
     let (id, name) = (text::printable(&key.id), text::printable(&key.name));
-    let (created, scopes) = (key.created_at, key.scopes.join(","));
+    let path = key.path.as_ref().map(|path| format!(" at {}", text::printable(path)));
+    let (created, scopes) = (key.created_at, key.scopes.join(",") + &path.unwrap_or_default());
     app.out.line(&format!("{id}  {created}  {scopes:<24}  {name}{state}"))
 }
 

@@ -1,5 +1,6 @@
 //! `ls [PATH]`
 
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::slice;
@@ -21,9 +22,13 @@ const HELP: &str = "\
 A name with control characters stands in double quotes with the escapes of C, so that every line is \
 one name; -z gives names as they are.
 
+Owner and group are names, or numbers where the system that was put had no names. A + behind the mode \
+says that there is an access control list; a device has its two numbers where others have a size.
+
 Examples:
   aeordb ls /documents
   aeordb ls -l v1:/documents
+  aeordb ls -lt /logs                what changed last comes first
   aeordb ls -r                       everything, with absolute paths
   aeordb ls --limit 100 /photos      a page of a large directory
   aeordb ls --limit 100 --after img-0099.jpg /photos     and the next one
@@ -43,9 +48,12 @@ pub struct Ls {
     /// Everything below PATH, with absolute paths
     #[arg(long, short)]
     pub recursive: bool,
-    /// Also kind, mode, size, time and content type
+    /// Also kind, mode, owner, group, size, time and content type
     #[arg(long, short)]
     pub long: bool,
+    /// Sort by time, newest first
+    #[arg(short = 't', long, conflicts_with = "after")]
+    pub time: bool,
     #[command(flatten)]
     pub human: Human,
     #[command(flatten)]
@@ -64,18 +72,30 @@ pub fn run(app: &mut App, home: &dyn Home, args: &Ls) -> Outcome {
     let Some(place) = places.first() else { return Ok(exit::DONE) };
     let item = reading.look(place)?.entry.item;
     let (lister, path) = (Lister::new(app, args), &place.path);
-    let (out, limit) = (&mut app.out, args.limit.unwrap_or(usize::MAX));
+    let (out, most) = (&mut app.out, args.limit.unwrap_or(usize::MAX));
+    let limit = if args.time { usize::MAX } else { most };
+    let mut held = Vec::new();
+    let mut show = |shown: &[u8], path: &Path, item: Item| {
+        match args.time {
+            true => held.push((shown.to_vec(), path.clone(), item)),
+            false => lister.show(out, shown, path, item)?,
+        }
+        Ok(true)
+    };
     if !item.is_directory() {
-        lister.show(out, path.as_bytes(), path, item)?;
+        show(path.as_bytes(), path, item)?;
     } else if args.recursive {
-        reading.walk(place, limit, &mut |path, item| {
-            lister.show(out, path.as_bytes(), path, item).map(|()| true)
-        })?;
+        reading.walk(place, limit, &mut |path, item| show(path.as_bytes(), path, item))?;
     } else {
         let after = args.after.as_ref().map(|name| name.as_bytes());
         reading.list(place, after, limit, &mut |path, item| {
-            lister.show(out, path.name().unwrap_or_default(), path, item).map(|()| true)
+            show(path.name().unwrap_or_default(), path, item)
         })?;
+    }
+    // Those of one time stay in the order of names.
+    held.sort_by_key(|(_, _, item)| Reverse(item.modified));
+    for (shown, path, item) in held.into_iter().take(most) {
+        lister.show(&mut app.out, &shown, &path, item)?;
     }
     Ok(exit::DONE)
 }
@@ -115,11 +135,26 @@ impl Lister {
 /// The columns of a long listing, before the name.
 fn columns(item: &Item, human: bool) -> String {
     let kind = item.kind.name();
+    let mode = text::mode(kind, item.mode.map(|mode| mode.0));
+    let list = if item.has_list() { "+" } else { "" };
+    let size = match (item.major, item.minor) {
+        (Some(major), Some(minor)) => format!("{major}, {minor}"),
+        _ if human => text::size(item.size),
+        _ => item.size.to_string(),
+    };
     format!(
-        "{kind:<9}  {:<10}  {:>12}  {}  {:<24}  ",
-        text::mode(kind, item.mode.map(|mode| mode.0)),
-        if human { text::size(item.size) } else { item.size.to_string() },
+        "{kind:<9}  {:<11}  {:<8}  {:<8}  {size:>12}  {}  {:<24}  ",
+        mode + list,
+        owner(item.user.as_deref(), item.uid, item),
+        owner(item.group.as_deref(), item.gid, item),
         item.modified.map_or_else(|| format!("{:<20}", "-"), |time| text::time(time.0)),
         item.content_type.as_deref().map_or_else(|| "-".to_owned(), text::printable),
     )
+}
+
+/// A user or a group: the name, the number if there is none, `?` if that cannot be read.
+fn owner(name: Option<&str>, number: Option<u32>, item: &Item) -> String {
+    let name = name.map(|name| text::printable_name(name.as_bytes()));
+    let unknown = if item.unread.is_some() { "?" } else { "-" };
+    name.or_else(|| number.map(|number| number.to_string())).unwrap_or_else(|| unknown.to_owned())
 }

@@ -2,9 +2,10 @@
 
 use crate::app::{App, Outcome};
 use crate::args::{Key, Snapshot, Verb};
-use crate::home::{File, Home, Server};
+use crate::home::{self, File, Home, Server};
 
 pub mod cat;
+pub mod check;
 pub mod combine;
 pub mod compact;
 pub mod completions;
@@ -12,18 +13,24 @@ pub mod cp;
 pub mod diff;
 pub mod du;
 pub mod export;
+pub mod find;
+pub mod forget;
 pub mod gc;
 pub mod get;
 pub mod import;
 pub mod info;
+pub mod keep;
 pub mod key;
 pub mod log;
 pub mod ls;
 pub mod man;
 pub mod mv;
+pub mod parity;
 pub mod promote;
 pub mod put;
+pub mod repair;
 pub mod rm;
+pub mod run;
 pub mod salvage;
 pub mod serve;
 pub mod snapshot;
@@ -32,10 +39,23 @@ pub mod verify;
 
 /// Runs a verb.
 pub fn run(app: &mut App, verb: Verb) -> Outcome {
+    let elsewhere = app.global.server.is_some() && !is_local(&verb);
+    match &verb {
+        Verb::Export(export::Export { level, .. }) | Verb::Import(import::Import { level, .. })
+            if elsewhere =>
+        {
+            level.refuse(name(&verb))?;
+        }
+        Verb::Put(put::Put { level, .. })
+        | Verb::Export(export::Export { level, .. })
+        | Verb::Import(import::Import { level, .. })
+        | Verb::Compact(compact::Compact { level, .. }) => level.set(&mut app.global)?,
+        _ => {}
+    }
     match app.global.server.take().filter(|_| !is_local(&verb)) {
         None => run_in(app, &File, verb),
         Some(url) => {
-            let server = Server::new(&url);
+            let server = home::key::key().and_then(|key| Server::new(&url, key, &app.global));
             app.global.server = Some(url);
             run_in(app, &server?, verb)
         }
@@ -53,6 +73,7 @@ fn run_in(app: &mut App, home: &dyn Home, verb: Verb) -> Outcome {
         Verb::Cp(args) => cp::run(app, home, &args),
         Verb::Stat(args) => stat::run(app, home, &args),
         Verb::Du(args) => du::run(app, home, &args),
+        Verb::Find(args) => find::run(app, home, &args),
         Verb::Snapshot(args) => snapshot::run(app, home, args),
         Verb::Log(args) => log::run(app, home, &args),
         Verb::Export(args) => export::run(app, home, &args),
@@ -61,12 +82,18 @@ fn run_in(app: &mut App, home: &dyn Home, verb: Verb) -> Outcome {
         Verb::Promote(args) => promote::run(app, home, &args),
         Verb::Info(args) => info::run(app, home, args),
         Verb::Verify(args) => verify::run(app, home, &args),
+        Verb::Keep(args) => keep::run(app, home, args),
+        Verb::Forget(args) => forget::run(app, home, args),
         Verb::Gc(args) => gc::run(app, home, &args),
         Verb::Key(args) => key::run(app, home, args),
         // What works on files of this machine alone.
         Verb::Combine(args) => combine::run(app, &args),
         Verb::Salvage(args) => salvage::run(app, &args),
+        Verb::Repair(args) => repair::run(app, &args),
+        Verb::Parity(args) => parity::run(app, &args),
         Verb::Compact(args) => compact::run(app, &args),
+        Verb::Run(args) => run::run(app, &args),
+        Verb::Check(args) => check::run(app, &args),
         Verb::Serve(args) => serve::run(app, args),
         Verb::Completions(args) => completions::run(app, &args),
         Verb::Man(args) => man::run(app, &args),
@@ -77,6 +104,9 @@ fn run_in(app: &mut App, home: &dyn Home, verb: Verb) -> Outcome {
 fn is_local(verb: &Verb) -> bool {
     match verb {
         Verb::Combine(_) | Verb::Serve(_) | Verb::Completions(_) | Verb::Man(_) => true,
+        Verb::Parity(_) => true,
+        // The profile says which.
+        Verb::Run(_) | Verb::Check(_) => true,
         Verb::Info(args) => !args.files.is_empty(),
         Verb::Verify(args) => args.file.is_some(),
         _ => false,
@@ -96,8 +126,14 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Stat(_) => "stat",
         Verb::Du(_) => "du",
         Verb::Snapshot(Snapshot::Create { .. }) => "snapshot create",
-        Verb::Snapshot(Snapshot::List) => "snapshot list",
+        Verb::Snapshot(Snapshot::List { .. }) => "snapshot list",
+        Verb::Snapshot(Snapshot::Show { .. }) => "snapshot show",
+        Verb::Snapshot(Snapshot::Rename { .. }) => "snapshot rename",
+        Verb::Snapshot(Snapshot::Edit { .. }) => "snapshot edit",
+        Verb::Snapshot(Snapshot::Hold { .. }) => "snapshot hold",
+        Verb::Snapshot(Snapshot::Release { .. }) => "snapshot release",
         Verb::Snapshot(Snapshot::Delete { .. }) => "snapshot delete",
+        Verb::Find(_) => "find",
         Verb::Log(_) => "log",
         Verb::Export(_) => "export",
         Verb::Diff(_) => "diff",
@@ -107,8 +143,14 @@ pub fn name(verb: &Verb) -> &'static str {
         Verb::Info(_) => "info",
         Verb::Verify(_) => "verify",
         Verb::Salvage(_) => "salvage",
+        Verb::Repair(_) => "repair",
+        Verb::Parity(_) => "parity",
+        Verb::Keep(_) => "keep",
+        Verb::Forget(_) => "forget",
         Verb::Gc(_) => "gc",
         Verb::Compact(_) => "compact",
+        Verb::Run(_) => "run",
+        Verb::Check(_) => "check",
         Verb::Serve(_) => "serve",
         Verb::Key(Key::Create { .. }) => "key create",
         Verb::Key(Key::List) => "key list",

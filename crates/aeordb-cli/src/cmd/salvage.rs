@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use aeordb::db::Options;
 use aeordb::salvage::{self, LOST_MAX, SalvageReport};
 use aeordb::{Error, Result};
 use aeordb_api::command::Salvage as Shown;
@@ -24,6 +23,9 @@ What is lost is listed, a line each: LOST, the version, and the path. A director
 lost what was in it, or names that nobody knows. The exit code is 0 if nothing is lost, 3 if something \
 is, and 14 if there is nothing to save; then no new database is made. --from names files that may \
 have what is missing: an entry is the same wherever it lies.
+
+A directory that is sound, while what named it is lost, is kept with all below it in the snapshot \
+lost+found, called by its hash.
 
 Keys of a server are kept only if the last commit is sound: an earlier one would bring revoked keys \
 back.
@@ -54,9 +56,9 @@ pub fn run(app: &mut App, args: &Salvage) -> Outcome {
     if is_standard(&args.output) {
         return Err(Error::invalid("salvage makes a database, which is a file: name one").into());
     }
-    let (path, options) = (app.path().to_owned(), Options::default());
-    let report = app.watched(|_, watch| {
-        salvage::salvage(&path, &args.output, &args.others, &options, watch).map_err(|error| {
+    let (path, options) = (app.path().to_owned(), app.global.options(None));
+    let report = app.watched(|_, monitor| {
+        salvage::salvage(&path, &args.output, &args.others, &options, monitor).map_err(|error| {
             let subject = match &error {
                 Error::Exists(_) => Subject::Output,
                 Error::NotFound(_) if path.exists() => Subject::Nothing,

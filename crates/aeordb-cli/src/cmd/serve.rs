@@ -2,13 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aeordb_api::command::Listening;
-use aeordb_server::{Config, Level, Server, TlsFiles};
+use aeordb_server::{Beside, Config, Level, Server, TlsFiles};
 use clap::Args;
+use jiff::tz::TimeZone;
 
 use crate::app::{App, Outcome};
 use crate::exit::{self, About, Attempt, Subject};
+use crate::profiles::schedule::Schedule;
+use crate::profiles::scheduler;
+use crate::text;
 
 const HELP: &str = "\
 Makes the database if it is not there. If it has no key yet, one that may do everything is made \
@@ -48,6 +53,16 @@ pub struct Serve {
     #[arg(long, value_name = "COUNT", default_value = "8192",
         value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
     pub max_connections: u32,
+    /// Run this profile on its `schedule`, on the database that is served; may be repeated
+    #[arg(long = "profile", value_name = "PROFILE")]
+    pub profiles: Vec<PathBuf>,
+    /// Go on with a deep verification whenever this expression of cron is due, as in '30 3 * * *'
+    #[arg(long, value_name = "SCHEDULE")]
+    pub scrub: Option<String>,
+    /// How long such a run takes
+    #[arg(long, value_name = "DURATION", default_value = "10m", requires = "scrub",
+        value_parser = text::parse_duration)]
+    pub scrub_budget: Duration,
     /// What is logged to standard error, as JSON lines
     #[arg(long, value_enum, default_value = "changes")]
     pub log: LogLevel,
@@ -65,7 +80,12 @@ pub enum LogLevel {
 }
 
 pub fn run(app: &mut App, args: Serve) -> Outcome {
+    let profiles = scheduler::read(&args.profiles, app.path())?;
+    let scrub = args.scrub.as_deref().map(|when| Schedule::parse(when, TimeZone::system()));
+    let scrub = scrub.transpose()?;
     let mut config = Config::new(app.path(), args.listen);
+    let options = app.global.options(None);
+    (config.workers, config.lock_wait) = (options.workers, options.lock_wait);
     config.backup_directory = args.backup_dir;
     config.tls =
         args.tls_cert.zip(args.tls_key).map(|(certificates, key)| TlsFiles { certificates, key });
@@ -78,12 +98,21 @@ pub fn run(app: &mut App, args: Serve) -> Outcome {
         LogLevel::Requests => Level::Requests,
     };
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let server = Server::start(config).about(Subject::Serving)?;
+    let mut server = Server::start(config).about(Subject::Serving)?;
     let url = format!("{scheme}://{}", server.address());
     if let Err(failure) = announce(app, &server, &url) {
         // A key that nobody saw must not stay: the next start makes another.
         server.withdraw_first_key().about(Subject::Database)?;
         return Err(failure);
+    }
+    for profile in profiles {
+        let global = app.global.clone();
+        server.beside(move |beside| profile.run(&global, beside)).about(Subject::Serving)?;
+    }
+    if let Some(schedule) = scrub {
+        let budget = args.scrub_budget;
+        let work = move |beside: &Beside| scheduler::scrub(&schedule, budget, beside);
+        server.beside(work).about(Subject::Serving)?;
     }
     server.run_until_signal().about(Subject::Database)?;
     Ok(exit::DONE)

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use aeordb::Result;
 use aeordb::object::Path;
-use aeordb_api::item::Stat as Shown;
+use aeordb_api::Name;
+use aeordb_api::item::{Item, Stat as Shown};
 use clap::Args;
 
 use crate::app::{App, Outcome};
@@ -49,6 +50,49 @@ fn show(app: &mut App, path: &Path, stat: &Shown) -> Result<()> {
     app.out.bytes(report.text().as_bytes())
 }
 
+/// Adds owner, flags and extended attributes, and which other paths are the same file.
+fn kept(mut report: Report, path: &Path, item: &Item) -> Result<Report> {
+    if let Some(uid) = item.uid {
+        report = report.line("Owner", owner(item.user.as_deref(), uid));
+    }
+    if let Some(gid) = item.gid {
+        report = report.line("Group", owner(item.group.as_deref(), gid));
+    }
+    if !item.flags.is_empty() {
+        let flags: Vec<&str> = item.flags.iter().map(|flag| flag.name()).collect();
+        report = report.line("Flags", flags.join(", "));
+    }
+    for xattr in &item.xattrs {
+        let name = Name::bytes(&xattr.name, xattr.name_b64.as_deref())?;
+        let (name, size) = (text::printable_name(&name), text::exact_size(xattr.size));
+        report = report.line("Attribute", format!("{name} ({size})"));
+    }
+    if let Some(problem) = &item.unread {
+        report = report.line("Owner and attributes", format!("cannot be read: {problem}"));
+    }
+    if let (Some(major), Some(minor)) = (item.major, item.minor) {
+        report = report.line("Device", format!("{major}, {minor}"));
+    }
+    if let Some(link) = &item.hardlink {
+        let mut directory = path.parent();
+        for _ in 0..link.up {
+            directory = directory.and_then(|directory| directory.parent());
+        }
+        let directory = directory.unwrap_or_else(Path::root);
+        let directory = text::printable_name(directory.as_bytes());
+        report = report.line("Hard link", format!("group {} in {directory}", link.group));
+    }
+    Ok(report)
+}
+
+/// A user or a group: the name, if there is one, and the number.
+fn owner(name: Option<&str>, number: u32) -> String {
+    match name {
+        Some(name) => format!("{} ({number})", text::printable_name(name.as_bytes())),
+        None => number.to_string(),
+    }
+}
+
 /// What there is to say of an item.
 fn describe(path: &Path, stat: &Shown) -> Result<Report> {
     let item = &stat.entry.item;
@@ -62,8 +106,10 @@ fn describe(path: &Path, stat: &Shown) -> Result<Report> {
         report = report.line("Files", files).line("Directories", directories);
     }
     if let Some(mode) = item.mode {
-        report = report.line("Mode", mode);
+        let letters = text::mode(item.kind.name(), Some(mode.0));
+        report = report.line("Mode", format!("{mode} ({letters})"));
     }
+    report = kept(report, path, item)?;
     if let Some(content_type) = &item.content_type {
         report = report.line("Content type", content_type);
     }

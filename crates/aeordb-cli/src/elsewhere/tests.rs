@@ -15,8 +15,8 @@ fn verbs_of_other_tools_are_answered_with_the_command_that_does_it() {
         ("aeordb restore latest", "aeordb get"),
         ("aeordb backup /home", "aeordb put"),
         ("aeordb mount /mnt", "aeordb serve"),
-        ("aeordb check", "aeordb verify"),
-        ("aeordb forget --keep-last 3", "aeordb gc"),
+        ("aeordb fsck", "aeordb verify"),
+        ("aeordb prune --keep-last 3", "aeordb gc"),
         ("aeordb Snapshots", "aeordb snapshot list"),
     ] {
         let refusal = refusal(line);

@@ -43,6 +43,7 @@ pub fn all() -> Vec<(Error, u8)> {
         (Error::HeadMoved { head: id(1), expected: id(2) }, 13),
         (Error::damaged("d", 7, "bad checksum"), 14),
         (Error::Exists("o".into()), 15),
+        (Error::Held("v1".into()), 1),
         (Error::Incomplete { version: id(1), missing: 2, supplier: Some(id(2)) }, 16),
         (Error::Incomplete { version: id(1), missing: 2, supplier: None }, 16),
         (Error::newer("d", "frames of kind 12"), 20),

@@ -1,29 +1,38 @@
 //! A database that is a file of this machine.
 
+mod open;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
 
 use aeordb::backup::{self, ImportOptions, OnConflict, VerifyReport};
-use aeordb::db::{Database, Options, Reader};
-use aeordb::files::{GetReport, PutReport};
+use aeordb::db::{self, Database, Reader, SnapshotEdit};
+use aeordb::files::{Part, PutReport};
 use aeordb::gc;
 use aeordb::hash::VersionId;
-use aeordb::object::{Item, Path};
+use aeordb::object::Path;
 use aeordb::{Error, Result};
 use aeordb_api::backups::{Export, Import, Patch};
 use aeordb_api::files::Edit;
-use aeordb_api::item::{PathEntry, Stat};
-use aeordb_api::jobs::Collection;
+use aeordb_api::jobs::{Collection, Forget, Forgotten};
 use aeordb_api::keys::{CreatedKey, Key, NewKey};
-use aeordb_api::versions::{Change, HistoryEntry, NewSnapshot, Promotion, Snapshot};
+use aeordb_api::library::Describe;
+use aeordb_api::retention::{Keep, Kept, Policies, Policy};
+use aeordb_api::space::Space;
+use aeordb_api::versions::{
+    Change, EditSnapshot, HistoryEntry, NewSnapshot, PathVersion, Promotion, Snapshot,
+};
 use aeordb_server::keys::{self, Rights};
+use jiff::tz::TimeZone;
 
-use super::{Each, EachItem, Home, Reading};
-use crate::app::{App, Opened, version};
+use self::open::Open;
+use super::{Each, Home, Into, Reading, Trees};
+use crate::app::{App, Held, Opened, version};
 use crate::args::{self, At, With};
 use crate::cmd;
 use crate::cmd::put::Plan;
+use crate::encryption::of;
 use crate::exit::{About, Attempt, Failure, Subject};
 use crate::location::{self, Location, Target};
 use crate::output;
@@ -32,76 +41,9 @@ use crate::text;
 /// The file that `--database` names.
 pub struct File;
 
-/// The file, opened.
-struct Open {
-    opened: Opened,
-    at: Option<String>,
-}
-
-impl Open {
-    fn version(&self, place: &Location) -> Attempt<VersionId> {
-        self.opened.version_of(place, self.at.as_deref())
-    }
-}
-
-impl Reading for Open {
-    fn look(&self, place: &Location) -> Attempt<Stat> {
-        let (version, item) = self.opened.item(place, self.at.as_deref())?;
-        let entry = PathEntry::new(place.path.as_bytes(), (&item).into());
-        Ok(Stat { entry, version: version.into() })
-    }
-
-    fn list(
-        &self,
-        place: &Location,
-        after: Option<&[u8]>,
-        limit: usize,
-        each: EachItem<'_>,
-    ) -> Attempt<()> {
-        let version = self.version(place)?;
-        let found = self.opened.reader.list(&version, &place.path, after);
-        for found in found.about(Subject::Database)?.take(limit) {
-            let (name, item) = found.about(Subject::Database)?;
-            if !each(&place.path.join(&name)?, (&item).into())? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn walk(&self, place: &Location, limit: usize, each: EachItem<'_>) -> Attempt<()> {
-        let version = self.version(place)?;
-        let found = self.opened.reader.walk(&version, &place.path);
-        for found in found.about(Subject::Database)?.take(limit) {
-            let (path, item) = found.about(Subject::Database)?;
-            if !each(&path, (&item).into())? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn print(&self, app: &mut App, places: &[Location]) -> Attempt<()> {
-        for place in places {
-            let (_, Item::File(record)) = self.opened.item(place, self.at.as_deref())? else {
-                continue;
-            };
-            let mut file = self.opened.reader.file(&record);
-            loop {
-                let bytes = file.next_bytes().about(Subject::Database)?;
-                if bytes.is_empty() {
-                    break;
-                }
-                app.out.bytes(&bytes)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Changes the database and closes it.
 fn change<T>(
-    database: Database,
+    database: Held,
     subject: Subject,
     work: impl FnOnce(&Database) -> Result<T>,
 ) -> Attempt<T> {
@@ -124,11 +66,18 @@ fn part<const N: usize>(
 }
 
 /// The version that is called exactly so.
-fn snapshot(opened: &Opened, name: &str) -> Attempt<VersionId> {
-    let kept = opened.reader.snapshots().about(Subject::Database)?;
-    let kept = kept.into_iter().find(|snapshot| snapshot.name == name);
+fn snapshot(opened: &Opened, name: &str) -> Attempt<db::Snapshot> {
+    let kept = opened.reader.snapshot(name).about(Subject::Database)?;
     let missing = || Error::not_found(format!("snapshot '{}'", text::printable(name)));
-    Ok(kept.ok_or_else(missing).about(Subject::Snapshot)?.version)
+    kept.ok_or_else(missing).about(Subject::Snapshot)
+}
+
+/// Bytes of the files of these versions.
+fn bytes_of(reader: &Reader, versions: &[VersionId]) -> Attempt<u64> {
+    let bytes = |id| reader.version(id).map(|version| version.totals.bytes);
+    let sum =
+        versions.iter().map(bytes).try_fold(0_u64, |sum, bytes| Ok(sum.saturating_add(bytes?)));
+    sum.about(Subject::Database)
 }
 
 /// The two versions of a difference, and who reads them.
@@ -164,21 +113,43 @@ impl Home for File {
     }
 
     fn put(&self, app: &mut App, args: &args::Put, plan: Plan) -> Attempt<PutReport> {
-        let database = app.open_or_create()?;
-        let options = cmd::put::options(args, None);
-        let report = app.watched(|_, watch| cmd::put::load(&plan, &database, &options, watch))?;
+        let path = app.path().to_owned();
+        let options = cmd::put::options(args, &plan, None);
+        let global = app.global.clone();
+        let (json, told) = (global.json, global.verbose > 0);
+        let within = app.within.clone();
+        // Its threads begin when signals are taken already.
+        let (database, report) = app.watched(|out, monitor| {
+            let open = || Database::open_or_create(&path, &global.options(Some(monitor)));
+            let database = Held::or_open(within.as_ref(), open)?;
+            let out = told.then_some((out, json));
+            let report = cmd::put::load(&plan, &database, &options, monitor, out)?;
+            Ok((database, report))
+        })?;
         database.close().about(Subject::Database)?;
         Ok(report)
     }
 
-    fn get(&self, app: &mut App, args: &args::Get) -> Attempt<GetReport> {
-        let places = std::slice::from_ref(&args.path);
-        let (opened, places) = app.open_for(places, &args.at, &args.with)?;
-        let place = places.first().ok_or_else(|| Error::invalid("no PATH"))?;
-        let (version, _) = opened.item(place, args.at.at.as_deref())?;
-        app.watched(|_, watch| {
-            cmd::get::restore(args, &opened.reader, &version, &place.path, watch)
-        })
+    fn trees(
+        &self,
+        app: &mut App,
+        places: &[OsString],
+        at: &At,
+        with: &With,
+        _: Into<'_>,
+    ) -> Attempt<Trees> {
+        let (opened, places) = app.open_for(places, at, with)?;
+        let mut parts = Vec::with_capacity(places.len());
+        let mut common = None;
+        for place in places {
+            let (version, _) = opened.item(&place, at.at.as_deref())?;
+            if *common.get_or_insert(version) != version {
+                return Err(super::of_two_versions().into());
+            }
+            parts.push(Part { reader: opened.reader.clone(), version, path: place.path });
+        }
+        let version = common.unwrap_or_else(|| opened.reader.head());
+        Ok(Trees { parts, version, _opened: vec![opened] })
     }
 
     fn remove(&self, app: &App, paths: &[Path], recursive: bool) -> Attempt<Edit> {
@@ -224,6 +195,17 @@ impl Home for File {
         Ok(((&made).into(), was_there))
     }
 
+    fn snapshot(&self, app: &App, name: &str) -> Attempt<Snapshot> {
+        Ok((&snapshot(&app.open()?, name)?).into())
+    }
+
+    fn edit_snapshot(&self, app: &App, name: &str, edit: EditSnapshot) -> Attempt<Snapshot> {
+        let EditSnapshot { name: to, metadata, held } = edit;
+        let edit = SnapshotEdit { name: to, metadata, held };
+        let edit = |database: &Database| database.edit_snapshot(name, &edit);
+        Ok((&change(app.open_writer()?, Subject::Snapshot, edit)?).into())
+    }
+
     fn snapshots(&self, app: &mut App, each: Each<'_, Snapshot>) -> Attempt<()> {
         let opened = app.open()?;
         for snapshot in opened.reader.snapshots().about(Subject::Database)? {
@@ -234,7 +216,7 @@ impl Home for File {
         Ok(())
     }
 
-    fn delete_snapshot(&self, app: &mut App, name: &str) -> Attempt<Snapshot> {
+    fn delete_snapshot(&self, app: &App, name: &str) -> Attempt<Snapshot> {
         let delete = |database: &Database| database.delete_snapshot(name);
         Ok((&change(app.open_writer()?, Subject::Snapshot, delete)?).into())
     }
@@ -243,6 +225,32 @@ impl Home for File {
         let opened = app.open()?;
         for entry in opened.reader.history().about(Subject::Database)?.take(limit) {
             if !each(app, (&entry.about(Subject::Database)?).into())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn trace(
+        &self,
+        app: &mut App,
+        path: &Path,
+        limit: usize,
+        each: Each<'_, PathVersion>,
+    ) -> Attempt<()> {
+        let opened = app.open()?;
+        let reader = &opened.reader;
+        let traced =
+            app.watched(|_, monitor| reader.trace(path, monitor).about(Subject::Database))?;
+        if traced.is_empty() {
+            let path = text::printable_name(path.as_bytes());
+            let error = Error::not_found(path);
+            return Err(Failure { error, subject: Subject::Path });
+        }
+        let mut describe = Describe::new(reader);
+        for traced in traced.into_iter().take(limit) {
+            let Some(version) = describe.traced(path, traced) else { continue };
+            if !each(app, version)? {
                 break;
             }
         }
@@ -259,30 +267,36 @@ impl Home for File {
     }
 
     fn export(&self, app: &mut App, args: &args::Export) -> Attempt<Export> {
+        let readers = args.readers.of(&app.global)?;
         let opened = app.open_with(&args.with)?;
         let version = match (&args.snapshot, args.given()) {
-            (Some(name), _) => snapshot(&opened, name)?,
+            (Some(name), _) => snapshot(&opened, name)?.version,
             (None, Some(hash)) => opened.version(hash)?,
             (None, None) => opened.reader.head(),
         };
         let (reader, [version]) = part(&opened, [version], args.path.as_ref())?;
-        let report = output::write(app, &args.output, |out, watch| {
-            backup::export(&reader, &version, out, watch)
+        let expected = bytes_of(&reader, &[version])?;
+        let report = output::write(app, &args.output, expected, |out, monitor| {
+            backup::export_for(&reader, &version, of(readers.as_ref()), out, monitor)
         })?;
         Ok(Export::new(&report, &args.output.to_string_lossy()))
     }
 
     fn patch(&self, app: &mut App, args: &args::Diff, output: &LocalPath) -> Attempt<Patch> {
+        let readers = args.readers.of(&app.global)?;
         let (_opened, reader, [from, to]) = ends(app, args)?;
-        let report =
-            output::write(app, output, |out, watch| backup::diff(&reader, &from, &to, out, watch))?;
+        let expected = bytes_of(&reader, &[from, to])?;
+        let report = output::write(app, output, expected, |out, monitor| {
+            backup::diff_for(&reader, (&from, &to), of(readers.as_ref()), out, monitor)
+        })?;
         Ok(Patch::new(&report, &output.to_string_lossy()))
     }
 
     fn changes(&self, app: &mut App, args: &args::Diff, each: Each<'_, Change>) -> Attempt<()> {
         let (_opened, reader, [from, to]) = ends(app, args)?;
+        let mut describe = Describe::new(&reader);
         let changes = backup::changes(&reader, &from, &to, &mut |change| {
-            each(app, (&change).into()).map(drop)
+            each(app, describe.change(&change)).map(drop)
         });
         changes.about(Subject::Database).map(drop)
     }
@@ -306,9 +320,9 @@ impl Home for File {
             undo: args.undo.clone(),
         };
         let database = app.open_or_create()?;
-        let report = app.watched(|_, watch| {
-            let inputs = cmd::import::inputs(files, watch)?;
-            backup::import(&database, inputs, &options, watch).about(Subject::Backup)
+        let report = app.watched(|_, monitor| {
+            let inputs = cmd::import::inputs(files, monitor)?;
+            backup::import(&database, inputs, &options, monitor).about(Subject::Backup)
         })?;
         database.close().about(Subject::Database)?;
         Ok((&report).into())
@@ -323,32 +337,82 @@ impl Home for File {
     fn verify(&self, app: &mut App, args: &args::Verify) -> Attempt<VerifyReport> {
         let path = app.path().to_owned();
         let scratch = std::env::temp_dir();
-        app.watched(|_, watch| {
-            let verified = match args.with.as_slice() {
-                [] => backup::verify(&path, args.deep, watch),
-                with => backup::verify_with(&path, with, args.deep, &scratch, watch),
+        app.watched(|_, monitor| {
+            let verified = match (args.with.as_slice(), args.portion()) {
+                (_, Some(portion)) => backup::verify_part(&path, &portion, monitor),
+                ([], None) => backup::verify(&path, args.deep, monitor),
+                (with, None) => backup::verify_with(&path, with, args.deep, &scratch, monitor),
             };
             verified.about(Subject::Database)
         })
     }
 
+    fn keep(&self, app: &mut App, asked: Keep) -> Attempt<Kept> {
+        let Keep { policy, dry_run } = asked;
+        let database = match dry_run {
+            true => app.open()?.into_database(),
+            false => app.open_writer()?,
+        };
+        let policies: Vec<db::Policy> = policy.map(db::Policy::from).into_iter().collect();
+        let keep = |database: &Database| database.keep(&policies, &TimeZone::system(), dry_run);
+        Ok(Kept::new(&change(database, Subject::Nothing, keep)?, dry_run))
+    }
+
+    fn policies(&self, app: &App) -> Attempt<Policies> {
+        let stored = app.open()?.reader.policies().about(Subject::Database)?;
+        Ok(Policies { items: stored.into_iter().map(Policy::from).collect() })
+    }
+
+    fn set_policy(&self, app: &App, policy: Policy) -> Attempt<Policies> {
+        let policy = policy.into();
+        let set = |database: &Database| database.set_policy(&policy);
+        change(app.open_writer()?, Subject::Nothing, set)?;
+        self.policies(app)
+    }
+
+    fn remove_policy(&self, app: &App, name: Option<&str>) -> Attempt<Policies> {
+        let remove = |database: &Database| database.remove_policy(name);
+        change(app.open_writer()?, Subject::Nothing, remove)?;
+        self.policies(app)
+    }
+
+    fn forget(&self, app: &mut App, asked: Forget) -> Attempt<Forgotten> {
+        let dry_run = asked.dry_run;
+        let database = match dry_run {
+            true => app.open()?.into_database(),
+            false => app.open_writer()?,
+        };
+        let asked = asked.into();
+        let forget = |database: &Database| database.forget(&asked, dry_run);
+        Ok(Forgotten::new(&change(database, Subject::Version, forget)?, dry_run))
+    }
+
+    fn space(&self, app: &mut App) -> Attempt<Space> {
+        let database = app.open()?.into_database();
+        let found =
+            app.watched(|_, on| aeordb::space::space(&database, on).about(Subject::Database))?;
+        Ok((&found).into())
+    }
+
     fn collect(&self, app: &mut App, dry_run: bool) -> Attempt<Collection> {
         // To say what would be collected takes no writer.
         let database = match dry_run {
-            true => Database::open(app.path(), &Options::default()).about(Subject::Database)?,
+            true => app.open()?.into_database(),
             false => app.open_writer()?,
         };
-        let report = app
-            .watched(|_, watch| gc::collect(&database, dry_run, watch).about(Subject::Database))?;
+        let report = app.watched(|_, monitor| {
+            gc::collect(&database, dry_run, monitor).about(Subject::Database)
+        })?;
         database.close().about(Subject::Database)?;
         Ok(Collection::new(&report, dry_run))
     }
 
     fn create_key(&self, app: &App, new: NewKey) -> Attempt<CreatedKey> {
-        let NewKey { name, scopes, expires_at } = new;
+        let within = keys::within(&new)?;
+        let NewKey { name, scopes, expires_at, .. } = new;
         let rights = Rights::parse(scopes.iter().map(String::as_str))?;
         let expires_at = expires_at.map(|time| time.0);
-        let new = keys::NewKey { name, rights, expires_at };
+        let new = keys::NewKey { name, rights, within, expires_at };
         let create = |database: &Database| keys::create(database, new);
         let (key, text) = change(app.open_or_create()?, Subject::Database, create)?;
         Ok(CreatedKey { of: key.shown(), key: text })

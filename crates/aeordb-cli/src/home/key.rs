@@ -2,13 +2,22 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use aeordb::error::Context;
 use aeordb::{Error, Result};
-use aeordb_client::denied;
+use aeordb_client::{Client, denied};
+
+use crate::args::Global;
 
 /// Longest file with a key, in bytes.
 const KEY_LEN_MAX: u64 = 4096;
+
+/// The server at `url`, asked and waited for as all verbs are.
+pub fn client(url: &str, key: String, global: &Global) -> Result<Client> {
+    let client = Client::new(url, key)?.opening(global.options(None));
+    Ok(client.sending(global.unattended.limit_upload))
+}
 
 /// The key.
 pub fn key() -> Result<String> {
@@ -20,9 +29,14 @@ pub fn key() -> Result<String> {
         let why = "AEORDB_API_KEY is not set, nor AEORDB_API_KEY_FILE: a server asks for a key";
         return Err(denied(why));
     };
+    key_in(path.as_ref())
+}
+
+/// The key in a file.
+pub fn key_in(path: &Path) -> Result<String> {
     let what = || format!("reading the key in {}", path.display());
     let mut text = String::new();
-    let file = File::open(&path).context(what)?;
+    let file = File::open(path).context(what)?;
     file.take(KEY_LEN_MAX).read_to_string(&mut text).context(what)?;
     match text.trim() {
         "" => Err(denied(&format!("there is no key in {}", path.display()))),

@@ -2,6 +2,7 @@
 
 mod import;
 mod put;
+mod reading;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -9,30 +10,36 @@ use std::path::{Path as LocalPath, PathBuf};
 
 use aeordb::Error;
 use aeordb::backup::{self, VerifyReport};
-use aeordb::files::{GetReport, PutReport};
+use aeordb::files::{Part, PutReport};
+use aeordb::hash::VersionId;
 use aeordb::media::NewFile;
 use aeordb::object::{Name as PathName, Path};
 use aeordb_api::backups::{Export, Import, Patch};
 use aeordb_api::files::{Batch, BatchChange, Edit};
-use aeordb_api::item::Stat;
-use aeordb_api::jobs::Collection;
+use aeordb_api::jobs::{Collection, Forget, Forgotten, Verify};
 use aeordb_api::keys::{CreatedKey, Key, NewKey};
-use aeordb_api::parameter::{LIMIT_MAX, Limit, NameBytes, PathBytes, Token, Word};
+use aeordb_api::parameter::{LIMIT_MAX, Limit, PathBytes, Token, Word};
+use aeordb_api::retention::{Keep, Kept, Policies, Policy};
+use aeordb_api::space::Space;
 use aeordb_api::table::{
-    ChangesQuery, CreateKey, CreateSnapshot, DeleteSnapshot, DiffQuery, ExportQuery, GetInfo,
-    ListChanges, ListHistory, ListKeys, ListSnapshots, MoveFiles, MoveQuery, NoQuery, PageQuery,
-    PostBatch, ReadFiles, ReadQuery, RevokeKey, StreamExport, StreamPatch,
+    ChangeSnapshot, ChangesQuery, CreateKey, CreateSnapshot, DeleteSnapshot, DiffQuery,
+    ExportQuery, GetInfo, ListChanges, ListHistory, ListKeys, ListPolicies, ListSnapshots,
+    MoveFiles, MoveQuery, NoQuery, PageQuery, PolicyQuery, PostBatch, PutPolicy, ReadFiles,
+    ReadQuery, ReadSnapshot, RemovePolicy, RevokeKey, StreamExport, StreamPatch,
 };
-use aeordb_api::versions::{Change, Changes, HistoryEntry, NewSnapshot, Promotion, Snapshot};
+use aeordb_api::versions::{
+    Change, Changes, EditSnapshot, HistoryEntry, NewSnapshot, PathVersion, Promotion, Snapshot,
+};
 use aeordb_api::{Digest, Name, Page};
 use aeordb_client::import::promote;
 use aeordb_client::place::place_of;
-use aeordb_client::stream::{copy, fetch};
+use aeordb_client::stream::fetch;
 use aeordb_client::{Client, Overlay, Payload, jobs, json, place, tree};
 
-use super::{Each, EachItem, Home, Reading};
+use self::reading::{Remote, about_path, look};
+use super::{Each, Home, Into, Reading, Trees};
 use crate::app::{App, Opened};
-use crate::args::{self, At, With};
+use crate::args::{self, At, Global, With};
 use crate::cmd;
 use crate::cmd::put::Plan;
 use crate::exit::{self, About, Attempt, Failure, Subject};
@@ -48,14 +55,35 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server at `url`; the key comes from the environment.
-    pub fn new(url: &str) -> aeordb::Result<Self> {
-        Ok(Server { client: Client::new(url, super::key::key()?)? })
+    /// The server at `url`, and the key to it.
+    pub fn new(url: &str, key: String, global: &Global) -> aeordb::Result<Self> {
+        Ok(Server { client: super::key::client(url, key, global)? })
     }
 
     /// Lays patches on what is read.
     fn with(&self, app: &mut App, patches: &[PathBuf]) -> Attempt<Overlay<'_>> {
         app.watched(|_, _| Overlay::lay(&self.client, patches).about(Subject::Backup))
+    }
+
+    /// The one version that all these names are of.
+    fn one_version<'n>(
+        &self,
+        names: impl Iterator<Item = Option<&'n str>>,
+        remote: &Remote<'_>,
+    ) -> Attempt<VersionId> {
+        let mut known: Vec<(Option<&str>, VersionId)> = Vec::new();
+        for name in names {
+            if known.iter().any(|(other, _)| *other == name) {
+                continue;
+            }
+            let place = Location { version: name.map(str::to_owned), path: Path::root() };
+            let found = look(&self.client, &place.path, &remote.query(&place))?;
+            known.push((name, found.version.into()));
+        }
+        match known.as_slice() {
+            [(_, first), rest @ ..] if rest.iter().all(|(_, other)| other == first) => Ok(*first),
+            _ => Err(super::of_two_versions().into()),
+        }
     }
 
     /// Whether a directory is at a target, or must be. Who may not read cannot know better.
@@ -85,23 +113,8 @@ impl Server {
     }
 }
 
-/// What is recorded of what is at a path.
-fn look(client: &Client, path: &Path, query: &ReadQuery) -> Attempt<Stat> {
-    place::stat(client, path, query).about(Subject::Version).map_err(about_path)
-}
-
-/// A path that is not there is told apart from a version by what is named.
-fn about_path(failure: Failure) -> Failure {
-    match &failure.error {
-        Error::NotFound(what) if what.starts_with('/') => {
-            Failure { subject: Subject::Path, ..failure }
-        }
-        _ => failure,
-    }
-}
-
 /// A file without a name, in the first of these directories that takes it.
-fn create(directories: &[PathBuf]) -> aeordb::Result<NewFile> {
+pub fn create(directories: &[PathBuf]) -> aeordb::Result<NewFile> {
     let name = format!(".aeordb-{}", std::process::id());
     let mut last = Err(Error::invalid("there is no directory for what the server sends"));
     for directory in directories {
@@ -116,83 +129,6 @@ fn create(directories: &[PathBuf]) -> aeordb::Result<NewFile> {
 /// The parameter that names a path.
 fn part(path: Option<&OsStr>) -> Option<PathBytes> {
     path.map(|path| PathBytes(path.as_bytes().to_vec()))
-}
-
-/// The database of a server, read with patches on top.
-struct Remote<'h> {
-    client: &'h Client,
-    overlay: Overlay<'h>,
-    at: Option<String>,
-}
-
-impl Remote<'_> {
-    fn query(&self, place: &Location) -> ReadQuery {
-        let version = place.version.as_deref().or(self.at.as_deref());
-        let with = self.overlay.parameter().cloned();
-        let version = version.map(|name| Word(name.into()));
-        ReadQuery { version, with, ..ReadQuery::default() }
-    }
-}
-
-impl Reading for Remote<'_> {
-    fn look(&self, place: &Location) -> Attempt<Stat> {
-        let is_version = || {
-            let name = place.maybe_version();
-            name.is_some_and(|name| place::version(self.client, name).is_ok())
-        };
-        look(self.client, &place.path, &self.query(place)).map_err(|failure| {
-            match failure.subject {
-                Subject::Path if is_version() => {
-                    Failure { subject: Subject::VersionAsPath, ..failure }
-                }
-                _ => failure,
-            }
-        })
-    }
-
-    fn list(
-        &self,
-        place: &Location,
-        after: Option<&[u8]>,
-        limit: usize,
-        each: EachItem<'_>,
-    ) -> Attempt<()> {
-        let after = after.map(|name| NameBytes(name.to_vec()));
-        let query = self.query(place);
-        let mut left = limit;
-        if left == 0 {
-            return Ok(());
-        }
-        let listed = place::list(self.client, &place.path, &query, after, limit, |path, item| {
-            left -= 1;
-            Ok(each(path, item)? && left > 0)
-        });
-        listed.about(Subject::Database)
-    }
-
-    fn walk(&self, place: &Location, limit: usize, each: EachItem<'_>) -> Attempt<()> {
-        let query = self.query(place);
-        let mut left = limit;
-        if left == 0 {
-            return Ok(());
-        }
-        let walked = place::walk(self.client, &place.path, &query, limit, |path, item| {
-            left -= 1;
-            Ok(each(path, item)? && left > 0)
-        });
-        walked.about(Subject::Database)
-    }
-
-    fn print(&self, app: &mut App, places: &[Location]) -> Attempt<()> {
-        app.watched(|out, watch| {
-            for place in places {
-                let (bytes, query) = (place_of(&place.path), self.query(place));
-                let reply = self.client.open::<ReadFiles>(&bytes, &query, &[], Payload::Empty);
-                copy(reply.about(Subject::Path)?, out.data(), watch)?;
-            }
-            Ok(())
-        })
-    }
 }
 
 impl Home for Server {
@@ -212,47 +148,77 @@ impl Home for Server {
 
     fn outline(&self, app: &mut App, plan: Plan) -> Attempt<(Plan, Opened, Vec<u8>)> {
         let plan = self.place(plan)?;
-        let opened = app.watched(|_, watch| {
-            let outline = tree::outline(&self.client, &plan.changes).about(Subject::Path)?;
+        let opened = app.watched(|_, monitor| {
+            let outline = tree::outline(&self.client, &plan.changes, &ReadQuery::default())
+                .about(Subject::Path)?;
             let file = create(&[std::env::temp_dir()]).about(Subject::Local)?;
-            Ok(Opened::of(outline.open(&self.client, file, watch)?)?)
+            Ok(Opened::of(outline.open(&self.client, file, monitor)?)?)
         })?;
         Ok((plan, opened, self.client.base().as_bytes().to_vec()))
     }
 
     fn put(&self, app: &mut App, args: &args::Put, plan: Plan) -> Attempt<PutReport> {
         let plan = self.place(plan)?;
-        let options = cmd::put::options(args, Some(self.client.base().as_bytes().to_vec()));
-        app.watched(|_, watch| {
+        let options = cmd::put::options(args, &plan, Some(self.client.base().as_bytes().to_vec()));
+        if let Some(naming) = &options.snapshot {
+            cmd::put::check_name(app, self, &naming.name)?;
+        }
+        let (json, told) = (app.global.json, app.global.verbose > 0);
+        app.watched(|out, monitor| {
             for _ in 1..ATTEMPTS {
-                match self.attempt(&plan, &options, watch) {
+                match self.attempt(&plan, &options, monitor, told.then_some((&mut *out, json))) {
                     Err(Failure { error: Error::Changed { .. }, .. })
                         if plan.can_be_read_again() => {}
                     done => return done,
                 }
             }
-            self.attempt(&plan, &options, watch)
+            self.attempt(&plan, &options, monitor, told.then_some((out, json)))
         })
     }
 
-    fn get(&self, app: &mut App, args: &args::Get) -> Attempt<GetReport> {
-        let overlay = self.with(app, &args.with.patches)?;
-        let place = location(&args.path)?;
-        let remote = Remote { client: &self.client, overlay, at: args.at.at.clone() };
-        app.watched(|_, watch| {
+    fn trees(
+        &self,
+        app: &mut App,
+        places: &[OsString],
+        at: &At,
+        with: &With,
+        into: Into<'_>,
+    ) -> Attempt<Trees> {
+        let overlay = self.with(app, &with.patches)?;
+        let places = places.iter().map(|place| location(place));
+        let places = places.collect::<aeordb::Result<Vec<_>>>()?;
+        let mut remote = Remote { client: &self.client, overlay, at: at.at.clone() };
+        let names = places.iter().map(|place| place.version.as_deref().or(at.at.as_deref()));
+        if places.len() > 1 {
+            // What is taken one by one is to be of one version, whatever others change meanwhile.
+            remote.at = Some(self.one_version(names, &remote)?.to_string());
+        }
+        app.watched(|_, monitor| {
             // Beside what is to be written there is most likely as much space again.
-            let mut near: Vec<PathBuf> =
-                args.local.ancestors().skip(1).map(PathBuf::from).collect();
-            near.push(std::env::temp_dir());
-            let coming = tree::export(&self.client, &place.path, &remote.query(&place));
-            let coming = coming.about(Subject::Path)?;
-            let from = coming.from;
-            let file = create(&near).about(Subject::Local)?;
-            let opened = Opened::of(coming.open(&self.client, file, watch)?)?;
-            let part = opened.reader.head();
-            let mut report = cmd::get::restore(args, &opened.reader, &part, &place.path, watch)?;
-            report.version = from;
-            Ok(report)
+            let near = into.local().into_iter().flat_map(|local| local.ancestors().skip(1));
+            let near: Vec<_> = near.map(PathBuf::from).chain([std::env::temp_dir()]).collect();
+            let (mut parts, mut opened, mut from) = (Vec::new(), Vec::new(), None);
+            for place in places {
+                let alone =
+                    Location { version: place.version.filter(|_| parts.is_empty()), ..place };
+                let query = remote.query(&alone);
+                let coming = match into {
+                    Into::Tree(_) => tree::export(&self.client, &alone.path, &query),
+                    Into::Comparison => {
+                        remote.look(&alone)?;
+                        tree::outline(&self.client, &alone.path, &query)
+                    }
+                };
+                let coming = coming.about(Subject::Path)?;
+                from = from.or(Some(coming.from));
+                let file = create(&near).about(Subject::Local)?;
+                let found = Opened::of(coming.open(&self.client, file, monitor)?)?;
+                let (reader, version) = (found.reader.clone(), found.reader.head());
+                parts.push(Part { reader, version, path: alone.path });
+                opened.push(found);
+            }
+            let version = from.ok_or_else(|| Error::invalid("no PATH"))?;
+            Ok(Trees { parts, version, _opened: opened })
         })
     }
 
@@ -297,8 +263,19 @@ impl Home for Server {
         Ok(self.client.pages::<ListSnapshots, Page<Snapshot>>(b"", query, pages)?)
     }
 
-    fn delete_snapshot(&self, app: &mut App, name: &str) -> Attempt<Snapshot> {
-        let kept = cmd::snapshot::find(app, self, name)?;
+    fn snapshot(&self, _: &App, name: &str) -> Attempt<Snapshot> {
+        let found = self.client.ask::<ReadSnapshot>(name.as_bytes(), &NoQuery {});
+        found.about(Subject::Snapshot)
+    }
+
+    fn edit_snapshot(&self, _: &App, name: &str, edit: EditSnapshot) -> Attempt<Snapshot> {
+        let (place, query) = (name.as_bytes(), NoQuery {});
+        let reply = self.client.open::<ChangeSnapshot>(place, &query, &[], json(&edit)?);
+        Ok(self.client.read(reply.about(Subject::Snapshot)?)?)
+    }
+
+    fn delete_snapshot(&self, app: &App, name: &str) -> Attempt<Snapshot> {
+        let kept = self.snapshot(app, name)?;
         let (place, query) = (name.as_bytes(), NoQuery {});
         let deleted = self.client.open::<DeleteSnapshot>(place, &query, &[], Payload::Empty);
         deleted.about(Subject::Snapshot)?;
@@ -318,6 +295,27 @@ impl Home for Server {
         Ok(())
     }
 
+    fn trace(
+        &self,
+        app: &mut App,
+        path: &Path,
+        limit: usize,
+        each: Each<'_, PathVersion>,
+    ) -> Attempt<()> {
+        let mut left = limit;
+        if left == 0 {
+            return Ok(());
+        }
+        let limit = Some(Limit::up_to(left.min(1000)));
+        let query = ReadQuery { log: true, limit, ..ReadQuery::default() };
+        let place = place_of(path);
+        let traced = self.client.pages::<ReadFiles, Page<PathVersion>>(&place, query, |version| {
+            left -= 1;
+            Ok(each(app, version)? && left > 0)
+        });
+        traced.about(Subject::Path).map(drop)
+    }
+
     fn promote(&self, _: &App, name: &str, expect: Option<&str>) -> Attempt<Promotion> {
         // The header takes a whole hash; the server knows which one is meant.
         let expect = expect.map(|name| place::version(&self.client, name)).transpose();
@@ -326,14 +324,15 @@ impl Home for Server {
     }
 
     fn export(&self, app: &mut App, args: &args::Export) -> Attempt<Export> {
+        args.readers.refuse()?;
         let overlay = self.with(app, &args.with.patches)?;
         let snapshot = args.snapshot.clone().map(Word);
         let hash = args.given().filter(|_| snapshot.is_none()).map(|hash| Word(hash.into()));
         let (path, with) = (part(args.path.as_deref()), overlay.parameter().cloned());
         let query = ExportQuery { snapshot, hash, path, with };
         let subject = args.snapshot.as_ref().map_or(Subject::Version, |_| Subject::Snapshot);
-        let (closing, bytes) = output::write_from(app, &args.output, subject, |out, watch| {
-            fetch::<StreamExport>(&self.client, &query, out, watch)
+        let (closing, bytes) = output::write_from(app, &args.output, subject, |out, monitor| {
+            fetch::<StreamExport>(&self.client, &query, out, monitor)
         })
         .map_err(about_path)?;
         Ok(Export {
@@ -347,10 +346,11 @@ impl Home for Server {
     }
 
     fn patch(&self, app: &mut App, args: &args::Diff, output: &LocalPath) -> Attempt<Patch> {
+        args.readers.refuse()?;
         let overlay = self.with(app, &args.with.patches)?;
         let query = ends(args, overlay.parameter())?;
-        let (closing, bytes) = output::write_from(app, output, Subject::Version, |out, watch| {
-            fetch::<StreamPatch>(&self.client, &query, out, watch)
+        let (closing, bytes) = output::write_from(app, output, Subject::Version, |out, monitor| {
+            fetch::<StreamPatch>(&self.client, &query, out, monitor)
         })
         .map_err(about_path)?;
         Ok(Patch {
@@ -378,7 +378,7 @@ impl Home for Server {
 
     fn import(&self, app: &mut App, args: &args::Import) -> Attempt<Import> {
         match &args.undo {
-            None => app.watched(|_, watch| self.send(args, args.promote, None, watch)),
+            None => app.watched(|_, monitor| self.send(args, args.promote, None, monitor)),
             Some(undo) => self.import_with_undo(app, args, undo),
         }
     }
@@ -391,17 +391,16 @@ impl Home for Server {
     }
 
     fn verify(&self, app: &mut App, args: &args::Verify) -> Attempt<VerifyReport> {
-        let found = app.watched(|_, watch| {
-            jobs::verify(&self.client, args.deep, watch).about(Subject::Database)
-        })?;
+        let asked = Verify::new(args.deep, args.portion());
+        let found = app.watched(|_, on| Ok(jobs::verify_part(&self.client, &asked, on)?))?;
         let mut report = VerifyReport::try_from(found)?;
         if args.with.is_empty() {
             return Ok(report);
         }
         // The patches are looked at here, and whether they lead on is proved where the database is.
-        app.watched(|_, watch| {
+        app.watched(|_, monitor| {
             for file in &args.with {
-                let other = backup::verify(file, args.deep, watch).about(Subject::Database)?;
+                let other = backup::verify(file, args.deep, monitor).about(Subject::Database)?;
                 report.count_in(file, other);
             }
             Ok(())
@@ -414,8 +413,34 @@ impl Home for Server {
         Ok(report)
     }
 
+    fn keep(&self, app: &mut App, asked: Keep) -> Attempt<Kept> {
+        app.watched(|_, monitor| Ok(jobs::keep(&self.client, &asked, monitor)?))
+    }
+
+    fn policies(&self, _: &App) -> Attempt<Policies> {
+        Ok(self.client.ask::<ListPolicies>(b"", &NoQuery {})?)
+    }
+
+    fn set_policy(&self, _: &App, policy: Policy) -> Attempt<Policies> {
+        Ok(self.client.call::<PutPolicy>(&policy, &[])?)
+    }
+
+    fn remove_policy(&self, _: &App, name: Option<&str>) -> Attempt<Policies> {
+        let query = PolicyQuery { name: name.map(|name| Word(name.into())) };
+        Ok(self.client.ask::<RemovePolicy>(b"", &query)?)
+    }
+
+    fn forget(&self, app: &mut App, asked: Forget) -> Attempt<Forgotten> {
+        let forget = |monitor: &_| jobs::forget(&self.client, &asked, monitor);
+        app.watched(|_, monitor| forget(monitor).about(Subject::Version))
+    }
+
     fn collect(&self, app: &mut App, dry_run: bool) -> Attempt<Collection> {
-        app.watched(|_, watch| jobs::collect(&self.client, dry_run, watch).about(Subject::Database))
+        app.watched(|_, on| Ok(jobs::collect(&self.client, dry_run, on)?))
+    }
+
+    fn space(&self, app: &mut App) -> Attempt<Space> {
+        app.watched(|_, on| Ok(jobs::space(&self.client, on)?))
     }
 
     fn create_key(&self, _: &App, new: NewKey) -> Attempt<CreatedKey> {

@@ -39,7 +39,7 @@ fn every_kind_of_error_has_the_same_type_and_exit_code_through_a_server() {
         assert_eq!(exit::code(&remote), exit::code(&local), "{local:?}");
         kinds.insert(here.kind().to_owned());
     }
-    assert_eq!(kinds.len(), 20, "{kinds:?}");
+    assert_eq!(kinds.len(), 21, "{kinds:?}");
 }
 
 #[test]

@@ -29,6 +29,25 @@ fn a_version_may_have_colons_of_its_own_before_an_absolute_path() {
 }
 
 #[test]
+fn a_version_may_have_slashes_of_its_own_before_an_absolute_path() {
+    assert_eq!(read("host/daily:/etc/a"), in_version("host/daily", "/etc/a"));
+    assert_eq!(read("host/daily:"), in_version("host/daily", "/"));
+    assert_eq!(read("2026-11-01T12:00:/a:b/c:/d"), in_version("2026-11-01T12:00", "/a:b/c:/d"));
+    assert_eq!(read("2026-11-01T12:00:"), in_version("2026-11-01T12:00", "/"));
+    // Without the slash the first colon ends the name, and none behind a slash does.
+    assert_eq!(read("v1:a:b"), in_version("v1", "/a:b"));
+    assert_eq!(read("host/daily:etc"), in_head("/host/daily:etc"));
+}
+
+#[test]
+fn a_time_may_have_colons_and_slashes_of_its_own() {
+    let noon = "@{2026-11-01T12:00[Europe/Berlin]}";
+    assert_eq!(read(&format!("{noon}:a")), in_version(noon, "/a"));
+    assert_eq!(read(&format!("{noon}:/a:/b")), in_version(noon, "/a:/b"));
+    assert_eq!(read(&format!("HEAD{noon}:")), in_version(&format!("HEAD{noon}"), "/"));
+}
+
+#[test]
 fn colons_behind_the_first_slash_belong_to_the_path() {
     assert_eq!(read("/v1:/docs"), in_head("/v1:/docs"));
     assert_eq!(read("/a:b"), in_head("/a:b"));

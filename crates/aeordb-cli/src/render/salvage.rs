@@ -1,6 +1,6 @@
 //! What was saved of a damaged file.
 
-use aeordb_api::command::Salvage;
+use aeordb_api::command::{Orphans, Salvage};
 
 use super::Report;
 
@@ -21,6 +21,11 @@ pub fn salvage(report: &Salvage) -> Report {
         .line("Entries", report.entries)
         .line("Taken from other files", report.taken)
         .line("Paths lost", report.lost.len());
+    if let Some(orphans) = &report.orphans {
+        let Orphans { snapshot, directories, files } = orphans;
+        let what = format!("{directories} directories with {files} files in {snapshot}:/");
+        rendered = rendered.line("Without a name", what);
+    }
     if let Some(head) = report.version {
         rendered = rendered.line("Version", head);
     }

@@ -175,8 +175,11 @@ fn damage_is_reported_with_the_files_that_it_hits() {
         deep: true,
         damages: Vec::new(),
         newer: Vec::new(),
+        unopened: false,
         torn_tail: 0,
         unproved: 0,
+        sample: None,
+        pass: None,
     };
     assert!(verify(&report).text().starts_with("No damage found.\n"));
     assert!(!verify(&report).text().contains("Not proved"));
@@ -201,7 +204,8 @@ fn damage_is_reported_with_the_files_that_it_hits() {
 #[test]
 fn a_snapshot_is_shown_with_its_metadata() {
     let metadata = BTreeMap::from([("reason".to_owned(), "a\x1bb".to_owned())]);
-    let kept = Snapshot { name: "v1".into(), version: digest(1), created_at: Time(0), metadata };
+    let (name, version, created_at) = ("v1".into(), digest(1), Time(0));
+    let kept = Snapshot { name, version, created_at, metadata, held: false };
     let report = snapshot("Snapshot created.", &kept);
     assert!(report.text().starts_with("Snapshot created.\n  Name: v1\n  Version: 01"));
     assert!(report.text().contains("  Metadata: reason=a\\u{1b}b\n"));

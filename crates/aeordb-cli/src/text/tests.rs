@@ -34,6 +34,25 @@ fn durations_have_the_digits_that_matter() {
 }
 
 #[test]
+fn a_duration_is_a_number_and_a_unit() {
+    for (text, milliseconds) in [
+        ("250ms", 250),
+        ("5", 5000),
+        ("5s", 5000),
+        ("10m", 600_000),
+        ("2h", 7_200_000),
+        ("1w", 604_800_000),
+    ] {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+    }
+    for text in
+        ["", "m", "-1s", "1.5h", "1y", "10 m", "99999999999999999999s", "9999999999999999999w"]
+    {
+        assert!(parse_duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn digits_are_grouped_in_threes() {
     assert_eq!(
         [0, 999, 1000, 78_611, 1_000_000].map(count),
@@ -84,5 +103,12 @@ fn modes_look_as_ls_shows_them() {
         ("symlink", None, "-"),
     ] {
         assert_eq!(mode(kind, bits), shown);
+    }
+}
+
+#[test]
+fn an_age_is_told_in_its_two_largest_units() {
+    for (seconds, shown) in [(59, "59s"), (3599, "59m"), (93_600, "26h00m"), (190_000, "2d04h")] {
+        assert_eq!(age(Duration::from_secs(seconds)), shown);
     }
 }

@@ -1,11 +1,11 @@
 //! Flags in every position, the environment, help, completions, manual pages.
 
-use crate::desk::{Desk, Run};
+use crate::sandbox::{Run, Sandbox};
 
 #[test]
 fn flags_stand_before_or_after_anything() {
-    let desk = Desk::with_v1();
-    let listed = desk.ok(&["ls", "/docs"]);
+    let sandbox = Sandbox::with_v1();
+    let listed = sandbox.ok(&["ls", "/docs"]);
     for arguments in [
         &["--database", "data.aeordb", "ls", "/docs"][..],
         &["ls", "--database", "data.aeordb", "/docs"],
@@ -14,113 +14,127 @@ fn flags_stand_before_or_after_anything() {
         &["-d", "data.aeordb", "ls", "/docs", "--at", "v1"],
         &["ls", "--at", "v1", "/docs", "-d", "data.aeordb", "--no-progress"],
     ] {
-        assert_eq!(desk.ok(arguments), listed, "{arguments:?}");
+        assert_eq!(sandbox.ok(arguments), listed, "{arguments:?}");
     }
-    desk.ok(&["snapshot", "create", "s1", "--database", "data.aeordb"]);
-    desk.ok(&["--database", "data.aeordb", "snapshot", "create", "s2"]);
-    desk.ok(&["snapshot", "--database", "data.aeordb", "create", "s3"]);
-    assert_eq!(desk.ok(&["snapshot", "list"]).lines().count(), 4);
+    sandbox.ok(&["snapshot", "create", "s1", "--database", "data.aeordb"]);
+    sandbox.ok(&["--database", "data.aeordb", "snapshot", "create", "s2"]);
+    sandbox.ok(&["snapshot", "--database", "data.aeordb", "create", "s3"]);
+    assert_eq!(sandbox.ok(&["snapshot", "list"]).lines().count(), 4);
+    for (number, arguments) in [
+        &["get", "-q", "/docs"][..],
+        &["get", "/docs", "-q"],
+        &["get", "/docs", "--exclude", "nothing", "--at", "v1"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let out = format!("out{number}");
+        sandbox.ok(&[*arguments, &[&out, "--no-progress"]].concat());
+        assert!(sandbox.path(&out).is_dir(), "{arguments:?}");
+    }
+    let alone = sandbox.run(&["get", "/docs", "-q"]);
+    assert!(alone.code == 2 && alone.err.contains("PATH... LOCAL"), "{alone:?}");
 }
 
 #[test]
 fn the_environment_names_the_database_unless_a_flag_does() {
-    let desk = Desk::with_v1();
-    std::fs::rename(desk.path("data.aeordb"), desk.path("x.aeordb")).unwrap();
-    let mut ls = desk.command(&["ls"]);
+    let sandbox = Sandbox::with_v1();
+    std::fs::rename(sandbox.path("data.aeordb"), sandbox.path("x.aeordb")).unwrap();
+    let mut ls = sandbox.command(&["ls"]);
     let output = ls.env("AEORDB_DATABASE", "x.aeordb").output().unwrap();
     assert_eq!(output.stdout, b"docs\ntop.txt\n");
-    let mut ls = desk.command(&["ls", "-d", "x.aeordb"]);
+    let mut ls = sandbox.command(&["ls", "-d", "x.aeordb"]);
     let output = ls.env("AEORDB_DATABASE", "none.aeordb").output().unwrap();
     assert_eq!(output.stdout, b"docs\ntop.txt\n");
 }
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let desk = Desk::new();
-    let help = desk.ok(&["--help"]);
+    let sandbox = Sandbox::new();
+    let help = sandbox.ok(&["--help"]);
     assert!(help.contains("Exit codes:") && help.contains("Usage: aeordb"), "{help}");
-    assert!(desk.ok(&["--version"]).starts_with("aeordb "));
-    let help = desk.ok(&["import", "--help"]);
+    assert!(sandbox.ok(&["--version"]).starts_with("aeordb "));
+    let help = sandbox.ok(&["import", "--help"]);
     assert!(help.contains("--promote") && help.contains("Examples:"), "{help}");
     assert_eq!(
-        desk.ok(&["help", "snapshot", "create"]),
-        desk.ok(&["snapshot", "create", "--help"])
+        sandbox.ok(&["help", "snapshot", "create"]),
+        sandbox.ok(&["snapshot", "create", "--help"])
     );
 }
 
 #[test]
 fn an_unknown_flag_is_explained_on_standard_error() {
-    let desk = Desk::new();
-    let run = desk.run(&["import", "--promot"]).expect(2);
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["import", "--promot"]).expect(2);
     assert!(run.err.contains("--promote") && run.out().is_empty(), "{}", run.err);
 }
 
 #[test]
 fn versions_and_files_stand_beside_the_flags_that_name_them() {
-    let desk = Desk::with_v1();
-    desk.write("tree/later", "later");
-    desk.ok(&["put", "tree", "/", "-q"]);
-    desk.ok(&["snapshot", "create", "v2", "-q"]);
-    let listed = desk.ok(&["diff", "--from", "v1", "--to", "v2"]);
+    let sandbox = Sandbox::with_v1();
+    sandbox.write("tree/later", "later");
+    sandbox.ok(&["put", "tree", "/", "-q"]);
+    sandbox.ok(&["snapshot", "create", "v2", "-q"]);
+    let listed = sandbox.ok(&["diff", "--from", "v1", "--to", "v2"]);
     assert!(!listed.is_empty());
     for spelled in [&["v1", "v2"][..], &["v1..v2"], &["v1"], &["v1.."]] {
-        assert_eq!(desk.ok(&[&["diff"], spelled].concat()), listed, "{spelled:?}");
+        assert_eq!(sandbox.ok(&[&["diff"], spelled].concat()), listed, "{spelled:?}");
     }
-    let back = desk.ok(&["diff", "--from", "HEAD", "--to", "v1"]);
-    assert_eq!(desk.ok(&["diff", "..v1"]), back);
-    desk.run(&["diff", "v1", "--from", "v1"]).expect(2);
-    desk.run(&["diff"]).expect(2);
+    let back = sandbox.ok(&["diff", "--from", "HEAD", "--to", "v1"]);
+    assert_eq!(sandbox.ok(&["diff", "..v1"]), back);
+    sandbox.run(&["diff", "v1", "--from", "v1"]).expect(2);
+    sandbox.run(&["diff"]).expect(2);
 
-    desk.ok(&["export", "v1", "-o", "full.aeordb"]);
-    desk.ok(&["export", "--snapshot", "v1", "-o", "same.aeordb"]);
-    assert_eq!(desk.read("full.aeordb"), desk.read("same.aeordb"));
-    desk.run(&["export", "v1", "--hash", "v2", "-o", "never.aeordb"]).expect(2);
-    desk.ok(&["diff", "v1..v2", "-o", "patch.aeordb"]);
-    desk.ok(&["verify", "full.aeordb", "--deep"]);
-    desk.run(&["verify", "nothing.aeordb"]).expect(10);
+    sandbox.ok(&["export", "v1", "-o", "full.aeordb"]);
+    sandbox.ok(&["export", "--snapshot", "v1", "-o", "same.aeordb"]);
+    assert_eq!(sandbox.read("full.aeordb"), sandbox.read("same.aeordb"));
+    sandbox.run(&["export", "v1", "--hash", "v2", "-o", "never.aeordb"]).expect(2);
+    sandbox.ok(&["diff", "v1..v2", "-o", "patch.aeordb"]);
+    sandbox.ok(&["verify", "full.aeordb", "--deep"]);
+    sandbox.run(&["verify", "nothing.aeordb"]).expect(10);
 
-    desk.ok(&["import", "full.aeordb", "patch.aeordb", "-d", "other.aeordb", "--promote"]);
-    assert_eq!(desk.head_of("other.aeordb"), desk.version("v2"));
-    desk.run(&["import", "full.aeordb", "--file", "patch.aeordb", "-d", "x.aeordb"]).expect(2);
-    desk.run(&["import", "-d", "x.aeordb"]).expect(2);
+    sandbox.ok(&["import", "full.aeordb", "patch.aeordb", "-d", "other.aeordb", "--promote"]);
+    assert_eq!(sandbox.head_of("other.aeordb"), sandbox.version("v2"));
+    sandbox.run(&["import", "full.aeordb", "--file", "patch.aeordb", "-d", "x.aeordb"]).expect(2);
+    sandbox.run(&["import", "-d", "x.aeordb"]).expect(2);
 
-    desk.ok(&["promote", "v1", "-q"]);
-    assert_eq!(desk.version("HEAD"), desk.version("v1"));
-    desk.run(&["promote"]).expect(2);
+    sandbox.ok(&["promote", "v1", "-q"]);
+    assert_eq!(sandbox.version("HEAD"), sandbox.version("v1"));
+    sandbox.run(&["promote"]).expect(2);
 }
 
 #[test]
 fn h_means_sizes_for_people_where_ls_and_du_have_it() {
-    let desk = Desk::new();
-    desk.write("tree/big", vec![7; 3000]);
-    desk.ok(&["put", "tree", "/", "-q"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/big", vec![7; 3000]);
+    sandbox.ok(&["put", "tree", "/", "-q"]);
     for spelled in [&["du", "-sh"][..], &["du", "-sH"], &["du", "-s", "--human-readable"]] {
-        assert_eq!(desk.ok(spelled), "2.9 KiB\t/\n", "{spelled:?}");
+        assert_eq!(sandbox.ok(spelled), "2.9 KiB\t/\n", "{spelled:?}");
     }
     for spelled in [&["ls", "-lh"][..], &["ls", "-lH"]] {
-        let listed = desk.ok(spelled);
+        let listed = sandbox.ok(spelled);
         assert!(listed.contains("-rw-r--r--") && listed.contains("2.9 KiB"), "{listed}");
     }
-    assert!(desk.ok(&["ls", "-l"]).contains(" 3000 "));
+    assert!(sandbox.ok(&["ls", "-l"]).contains(" 3000 "));
     for verb in ["ls", "du"] {
-        assert!(desk.ok(&[verb, "--help"]).contains("--human-readable"));
+        assert!(sandbox.ok(&[verb, "--help"]).contains("--human-readable"));
     }
 }
 
 #[test]
 fn a_version_where_a_path_belongs_is_told_how_to_look_into_it() {
-    let desk = Desk::with_v1();
+    let sandbox = Sandbox::with_v1();
     for verb in ["ls", "cat", "stat", "du"] {
-        desk.run(&[verb, "v1"]).refused(10, "/v1 in version", "VERSION:/");
+        sandbox.run(&[verb, "v1"]).refused(10, "/v1 in version", "VERSION:/");
     }
-    desk.run(&["ls", "v2"]).refused(10, "/v2 in version", "aeordb ls -r");
+    sandbox.run(&["ls", "v2"]).refused(10, "/v2 in version", "aeordb ls -r");
 }
 
 #[test]
 fn a_database_on_the_command_line_comes_before_a_server_in_the_environment() {
-    let desk = Desk::with_v1();
+    let sandbox = Sandbox::with_v1();
     let run = |arguments: &[&str], server: &str| {
-        let output = desk.command(arguments).env("AEORDB_SERVER", server).output().unwrap();
+        let output = sandbox.command(arguments).env("AEORDB_SERVER", server).output().unwrap();
         Run::new(arguments, output)
     };
     // Nobody listens on port 1, and no key is set.
@@ -135,39 +149,68 @@ fn a_database_on_the_command_line_comes_before_a_server_in_the_environment() {
 
 #[test]
 fn every_shell_gets_its_completions() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = desk.ok(&["completions", shell]);
-        assert!(script.contains("aeordb") && script.contains("promote"), "{shell}");
+        let script = sandbox.ok(&["completions", shell]);
+        assert!(script.contains("aeordb") && script.contains("COMPLETE"), "{shell}");
     }
 }
 
 #[test]
 fn every_verb_has_a_manual_page() {
-    let desk = Desk::new();
-    let program = desk.ok(&["man"]);
+    let sandbox = Sandbox::new();
+    let program = sandbox.ok(&["man"]);
     assert!(program.contains(".TH aeordb 1"), "{program}");
     for verb in ["put", "import", "gc"] {
-        assert!(desk.ok(&["man", verb]).contains(&format!(".TH aeordb-{verb} 1")));
+        assert!(sandbox.ok(&["man", verb]).contains(&format!(".TH aeordb-{verb} 1")));
     }
-    assert!(desk.ok(&["man", "snapshot", "create"]).contains(".TH aeordb-snapshot-create 1"));
+    assert!(sandbox.ok(&["man", "snapshot", "create"]).contains(".TH aeordb-snapshot-create 1"));
     let title = program.lines().find(|line| line.starts_with(".TH")).unwrap();
     assert!(title.contains(" 2026-") && title.contains(env!("CARGO_PKG_VERSION")), "{title}");
-    desk.run(&["man", "nothing"]).refused(2, "nothing", "aeordb man --help");
+    sandbox.run(&["man", "nothing"]).refused(2, "nothing", "aeordb man --help");
+}
+
+#[test]
+fn the_pages_of_all_commands_go_into_a_directory() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["man", "--directory", "pages"]).refused(10, "pages/aeordb.1", "");
+    std::fs::create_dir(sandbox.path("pages")).unwrap();
+    assert_eq!(sandbox.ok(&["man", "--directory", "pages"]), "");
+    for (page, words) in [
+        ("aeordb.1", &["man"][..]),
+        ("aeordb-put.1", &["man", "put"]),
+        ("aeordb-snapshot-create.1", &["man", "snapshot", "create"]),
+    ] {
+        assert_eq!(
+            String::from_utf8(sandbox.read(&format!("pages/{page}"))).unwrap(),
+            sandbox.ok(words)
+        );
+    }
+    assert!(!sandbox.exists("pages/aeordb-help.1"));
+}
+
+#[test]
+fn manual_pages_have_the_day_that_the_changelog_has_for_this_version() {
+    let changes = include_str!("../../../../CHANGELOG.md");
+    let heading = format!("## {} - ", env!("CARGO_PKG_VERSION"));
+    let day = changes.lines().find_map(|line| line.strip_prefix(&heading)).unwrap();
+    let page = Sandbox::new().ok(&["man"]);
+    let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
+    assert!(title.contains(day), "{title} is not of {day}");
 }
 
 #[test]
 fn verbose_says_how_long_it_took_beside_the_data() {
-    let desk = Desk::with_v1();
-    let run = desk.run(&["cat", "/top.txt", "-v"]).expect(0);
+    let sandbox = Sandbox::with_v1();
+    let run = sandbox.run(&["cat", "/top.txt", "-v"]).expect(0);
     assert_eq!(run.out(), "top\n");
     assert!(run.err.starts_with("aeordb: 0.") && run.err.ends_with(" s\n"), "{}", run.err);
 }
 
 #[test]
 fn no_progress_is_drawn_where_nobody_looks() {
-    let desk = Desk::with_v1();
+    let sandbox = Sandbox::with_v1();
     for verb in [&["put", "tree", "/"][..], &["verify", "--deep"], &["export", "--output", "e"]] {
-        assert_eq!(desk.run(verb).expect(0).err, "", "{verb:?}");
+        assert_eq!(sandbox.run(verb).expect(0).err, "", "{verb:?}");
     }
 }

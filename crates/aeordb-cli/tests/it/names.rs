@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::desk::Desk;
+use crate::sandbox::Sandbox;
 use crate::trees;
 
 const NAMES: [&[u8]; 9] = [
@@ -19,15 +19,15 @@ const NAMES: [&[u8]; 9] = [
     "grüße 世界".as_bytes(),
 ];
 
-fn with_names() -> Desk {
-    let desk = Desk::new();
+fn with_names() -> Sandbox {
+    let sandbox = Sandbox::new();
     for name in NAMES {
         let path = OsStr::from_bytes(b"tree").to_owned();
         let path = [path.as_bytes(), b"/", name].concat();
-        desk.write(OsStr::from_bytes(&path), name);
+        sandbox.write(OsStr::from_bytes(&path), name);
     }
-    desk.ok(&["put", "tree", "/n"]);
-    desk
+    sandbox.ok(&["put", "tree", "/n"]);
+    sandbox
 }
 
 fn at(name: &[u8]) -> OsString {
@@ -36,41 +36,41 @@ fn at(name: &[u8]) -> OsString {
 
 #[test]
 fn any_name_goes_in_and_comes_out() {
-    let desk = with_names();
-    desk.ok(&["get", "/n", "out"]);
-    trees::assert_same(&desk.path("tree"), &desk.path("out"));
-    desk.ok(&["export", "--output", "e.aeordb"]);
-    desk.ok(&["import", "-d", "i.aeordb", "--file", "e.aeordb", "--promote"]);
-    desk.ok(&["get", "/n", "again", "-d", "i.aeordb"]);
-    trees::assert_same(&desk.path("tree"), &desk.path("again"));
+    let sandbox = with_names();
+    sandbox.ok(&["get", "/n", "out"]);
+    trees::assert_same(&sandbox.path("tree"), &sandbox.path("out"));
+    sandbox.ok(&["export", "--output", "e.aeordb"]);
+    sandbox.ok(&["import", "-d", "i.aeordb", "--file", "e.aeordb", "--promote"]);
+    sandbox.ok(&["get", "/n", "again", "-d", "i.aeordb"]);
+    trees::assert_same(&sandbox.path("tree"), &sandbox.path("again"));
 }
 
 #[test]
 fn any_name_can_be_given_as_an_argument() {
-    let desk = with_names();
+    let sandbox = with_names();
     for name in NAMES {
         let path = at(name);
-        let run = desk.run(&[OsStr::new("cat"), &path]).expect(0);
+        let run = sandbox.run(&[OsStr::new("cat"), &path]).expect(0);
         assert_eq!(run.bytes, name);
-        desk.run(&[OsStr::new("stat"), &path]).expect(0);
+        sandbox.run(&[OsStr::new("stat"), &path]).expect(0);
     }
     for name in NAMES {
-        desk.run(&[OsStr::new("rm"), &at(name)]).expect(0);
+        sandbox.run(&[OsStr::new("rm"), &at(name)]).expect(0);
     }
-    assert_eq!(desk.ok(&["ls", "/n"]), "");
+    assert_eq!(sandbox.ok(&["ls", "/n"]), "");
 }
 
 #[test]
 fn every_line_of_a_listing_is_one_name() {
-    let desk = with_names();
-    let lines = desk.run(&["ls", "/n"]).expect(0).bytes;
+    let sandbox = with_names();
+    let lines = sandbox.run(&["ls", "/n"]).expect(0).bytes;
     let mut lines: Vec<_> = lines.split(|byte| *byte == b'\n').collect();
     assert_eq!(lines.pop(), Some(&b""[..]));
     assert_eq!(lines.len(), NAMES.len());
     assert!(lines.contains(&&b"\"line\\nbreak\""[..]) && lines.contains(&&b"caf\xe9 latin"[..]));
     for listing in [&["ls", "-r", "/n"][..], &["du", "-a", "/n"], &["rm", "-r", "--dry-run", "/n"]]
     {
-        let listed = desk.run(listing).expect(0).bytes;
+        let listed = sandbox.run(listing).expect(0).bytes;
         assert!(!listed.contains(&b'\x1b'), "{listing:?}");
         // What is below the directory, and itself but for `ls`.
         let lines = listed.iter().filter(|byte| **byte == b'\n').count();
@@ -80,26 +80,26 @@ fn every_line_of_a_listing_is_one_name() {
 
 #[test]
 fn a_program_gets_names_as_they_are_up_to_a_nul_byte() {
-    let desk = with_names();
+    let sandbox = with_names();
     let mut sorted = NAMES;
     sorted.sort();
     let expected = sorted.map(|name| [name, b"\0"].concat()).concat();
-    assert_eq!(desk.run(&["ls", "-z", "/n"]).expect(0).bytes, expected);
+    assert_eq!(sandbox.run(&["ls", "-z", "/n"]).expect(0).bytes, expected);
     let deleted = sorted.map(|name| [b"D /n/", name, b"\0"].concat()).concat();
-    let listed = desk.run(&["rm", "-r", "--dry-run", "--null", "/n"]).expect(0).bytes;
+    let listed = sandbox.run(&["rm", "-r", "--dry-run", "--null", "/n"]).expect(0).bytes;
     assert_eq!(listed, [&deleted[..], b"D /n\0"].concat());
-    desk.ok(&["mv", "/n/line\nbreak", "/n/tab\tagain"]);
-    let moved = desk.run(&["diff", "HEAD~1", "-z"]).expect(0).bytes;
+    sandbox.ok(&["mv", "/n/line\nbreak", "/n/tab\tagain"]);
+    let moved = sandbox.run(&["diff", "HEAD~1", "-z"]).expect(0).bytes;
     assert_eq!(moved, b"R /n/line\nbreak\0/n/tab\tagain\0");
-    let moved = desk.ok(&["diff", "HEAD~1"]);
+    let moved = sandbox.ok(&["diff", "HEAD~1"]);
     assert_eq!(moved, "R \"/n/line\\nbreak\"\t\"/n/tab\\tagain\"\n");
-    desk.run(&["ls", "-z", "--json", "/n"]).expect(2);
+    sandbox.run(&["ls", "-z", "--json", "/n"]).expect(2);
 }
 
 #[test]
 fn json_has_names_that_are_not_text_in_base64_too() {
-    let desk = with_names();
-    let listed = desk.json_lines(&["ls", "/n"]);
+    let sandbox = with_names();
+    let listed = sandbox.json_lines(&["ls", "/n"]);
     assert_eq!(listed.len(), NAMES.len());
     for item in &listed {
         let text = item["path"].as_str().unwrap();
@@ -115,27 +115,27 @@ fn json_has_names_that_are_not_text_in_base64_too() {
 
 #[test]
 fn an_error_does_not_carry_what_commands_a_terminal() {
-    let desk = with_names();
-    let run = desk.run(&["cat", "/n/\x1b[2J"]).expect(10);
+    let sandbox = with_names();
+    let run = sandbox.run(&["cat", "/n/\x1b[2J"]).expect(10);
     assert!(!run.err.contains('\x1b'), "{:?}", run.err);
 }
 
 #[test]
 fn a_local_name_that_starts_with_a_dash_stands_behind_two() {
-    let desk = Desk::new();
-    desk.write("-x", "dash\n");
-    desk.ok(&["put", "-q", "--", "-x", "/-y"]);
-    assert_eq!(desk.ok(&["cat", "--", "/-y"]), "dash\n");
+    let sandbox = Sandbox::new();
+    sandbox.write("-x", "dash\n");
+    sandbox.ok(&["put", "-q", "--", "-x", "/-y"]);
+    assert_eq!(sandbox.ok(&["cat", "--", "/-y"]), "dash\n");
 }
 
 #[test]
 fn a_database_may_be_called_anything() {
-    let desk = Desk::new();
-    desk.write("tree/a", "a");
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/a", "a");
     let name = OsStr::from_bytes(b"d\xff ata");
     let put = ["put", "tree", "/", "-d"].map(OsStr::new);
-    desk.run(&[&put[..], &[name]].concat()).expect(0);
-    assert!(fs::metadata(desk.path(name)).is_ok());
+    sandbox.run(&[&put[..], &[name]].concat()).expect(0);
+    assert!(fs::metadata(sandbox.path(name)).is_ok());
     let ls = ["ls", "-d"].map(OsStr::new);
-    assert_eq!(desk.run(&[&ls[..], &[name]].concat()).expect(0).out(), "a\n");
+    assert_eq!(sandbox.run(&[&ls[..], &[name]].concat()).expect(0).out(), "a\n");
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use aeordb::db::{Database, Options};
 use aeordb::hash::{DirectoryId, Hash, Kind, VersionId};
+use aeordb::internals::store::AppendEntries;
 use aeordb::object::{Totals, Version};
-use aeordb::store::AppendEntries;
 use serde_json::Value;
 
-use crate::desk::{Desk, Run};
+use crate::sandbox::{Run, Sandbox};
 use crate::server::Served;
 
 /// A directory with one name, `a`, and this item.
@@ -23,11 +23,11 @@ fn roots() -> Vec<(&'static str, Vec<u8>)> {
     vec![("type", leaf(&[9, 0])), ("field", field), ("level", vec![16, 1, 2, 3])]
 }
 
-/// A desk whose database has such a tree as its HEAD, and as a snapshot.
-fn with_root(root: &[u8]) -> Desk {
-    let desk = Desk::with_v1();
+/// A sandbox whose database has such a tree as its HEAD, and as a snapshot.
+fn with_root(root: &[u8]) -> Sandbox {
+    let sandbox = Sandbox::with_v1();
     let options = Options { workers: 1, ..Options::default() };
-    let database = Database::open_or_create(&desk.path("data.aeordb"), &options).unwrap();
+    let database = Database::open_or_create(sandbox.path("data.aeordb"), &options).unwrap();
     let mut writer = database.writer().unwrap();
     let root = DirectoryId(writer.entries().append(Kind::Directory, root).unwrap());
     let totals = Totals { files: 1, directories: 1, bytes: 0 };
@@ -37,7 +37,7 @@ fn with_root(root: &[u8]) -> Desk {
     writer.commit().unwrap();
     database.create_snapshot("newer", &version, BTreeMap::new()).unwrap();
     database.close().unwrap();
-    desk
+    sandbox
 }
 
 /// The file with a required feature that nobody knows in each of its superblocks.
@@ -63,8 +63,8 @@ fn assert_newer(run: Run, what: &str) {
 #[test]
 fn a_tree_of_a_newer_program_ends_every_verb_alike_here_and_through_a_server() {
     for (what, root) in roots() {
-        let desk = with_root(&root);
-        let served = Served::start(&desk, "");
+        let sandbox = with_root(&root);
+        let served = Served::start(&sandbox, "");
         for verb in [
             vec!["ls", "-r", "/"],
             vec!["cat", "/a"],
@@ -76,15 +76,15 @@ fn a_tree_of_a_newer_program_ends_every_verb_alike_here_and_through_a_server() {
             vec!["gc", "--dry-run"],
         ] {
             let verb = [verb.as_slice(), &["--json"]].concat();
-            let before = desk.entries();
-            assert_newer(desk.run(&verb), &format!("{what}: {verb:?}"));
+            let before = sandbox.entries();
+            assert_newer(sandbox.run(&verb), &format!("{what}: {verb:?}"));
             assert_newer(served.run(&verb), &format!("{what}, through a server: {verb:?}"));
-            assert_eq!(desk.entries(), before, "{what}: {verb:?}");
+            assert_eq!(sandbox.entries(), before, "{what}: {verb:?}");
         }
         // What this program reads is still read.
-        assert_eq!(desk.ok(&["cat", "v1:/top.txt"]), "top\n");
+        assert_eq!(sandbox.ok(&["cat", "v1:/top.txt"]), "top\n");
         assert_eq!(served.ok(&["cat", "v1:/top.txt"]), "top\n");
-        for run in [desk.run(&["verify", "--deep"]), served.run(&["verify", "--deep"])] {
+        for run in [sandbox.run(&["verify", "--deep"]), served.run(&["verify", "--deep"])] {
             let out = run.expect(20).out();
             assert!(out.starts_with("No damage found, but not all can be read.\n"), "{out}");
             assert!(out.contains("was made by a newer aeordb: it needs "), "{out}");
@@ -94,10 +94,10 @@ fn a_tree_of_a_newer_program_ends_every_verb_alike_here_and_through_a_server() {
 
 #[test]
 fn a_database_of_a_newer_program_is_opened_by_no_verb() {
-    let desk = Desk::with_v1();
-    desk.write("new.txt", "new\n");
-    let database = with_feature(&desk.read("data.aeordb"), &[0, 4096]);
-    desk.write("data.aeordb", &database);
+    let sandbox = Sandbox::with_v1();
+    sandbox.write("new.txt", "new\n");
+    let database = with_feature(&sandbox.read("data.aeordb"), &[0, 4096]);
+    sandbox.write("data.aeordb", &database);
     for verb in [
         &["ls", "/"][..],
         &["cat", "/top.txt"],
@@ -111,19 +111,19 @@ fn a_database_of_a_newer_program_is_opened_by_no_verb() {
         &["salvage", "--output", "rescued.aeordb"],
         &["serve", "--listen", "127.0.0.1:0"],
     ] {
-        assert_newer(desk.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));
-        assert_eq!(desk.read("data.aeordb"), database, "{verb:?}");
+        assert_newer(sandbox.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));
+        assert_eq!(sandbox.read("data.aeordb"), database, "{verb:?}");
     }
-    desk.run(&["ls", "/"]).refused(20, "made by a newer aeordb", "install a newer aeordb");
+    sandbox.run(&["ls", "/"]).refused(20, "made by a newer aeordb", "install a newer aeordb");
 }
 
 #[test]
 fn an_export_of_a_newer_program_is_taken_by_no_verb_here_and_through_a_server() {
-    let desk = Desk::with_v1();
-    desk.ok(&["export", "--output", "e.aeordb"]);
-    let export = with_feature(&desk.read("e.aeordb"), &[0]);
-    desk.write("e.aeordb", export);
-    assert_newer(desk.run(&["import", "--file", "e.aeordb", "--json"]), "import");
+    let sandbox = Sandbox::with_v1();
+    sandbox.ok(&["export", "--output", "e.aeordb"]);
+    let export = with_feature(&sandbox.read("e.aeordb"), &[0]);
+    sandbox.write("e.aeordb", export);
+    assert_newer(sandbox.run(&["import", "--file", "e.aeordb", "--json"]), "import");
     for verb in [
         &["import", "-d", "o.aeordb", "--file", "e.aeordb"][..],
         &["verify", "e.aeordb"],
@@ -131,9 +131,9 @@ fn an_export_of_a_newer_program_is_taken_by_no_verb_here_and_through_a_server() 
         &["combine", "e.aeordb", "--output", "c.aeordb"],
         &["ls", "-d", "e.aeordb"],
     ] {
-        assert_newer(desk.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));
+        assert_newer(sandbox.run(&[verb, &["--json"]].concat()), &format!("{verb:?}"));
     }
-    assert!(!desk.exists("o.aeordb") && !desk.exists("c.aeordb"));
-    let served = Served::start(&desk, "");
+    assert!(!sandbox.exists("o.aeordb") && !sandbox.exists("c.aeordb"));
+    let served = Served::start(&sandbox, "");
     assert_newer(served.run(&["import", "--file", "e.aeordb", "--json"]), "through a server");
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 
-use crate::desk::Desk;
+use crate::sandbox::Sandbox;
 use crate::trees;
 
 #[test]
 fn a_missing_database_is_named_with_the_way_to_make_one() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     for verb in [
         &["ls"][..],
         &["cat", "/a"],
@@ -34,69 +34,69 @@ fn a_missing_database_is_named_with_the_way_to_make_one() {
         &["compact", "--dry-run"],
         &["salvage", "--output", "r.aeordb"],
     ] {
-        desk.run(verb).refused(10, "data.aeordb", "aeordb put LOCAL /");
-        assert!(desk.entries().is_empty(), "{verb:?} left {:?}", desk.entries());
+        sandbox.run(verb).refused(10, "data.aeordb", "aeordb put LOCAL /");
+        assert!(sandbox.entries().is_empty(), "{verb:?} left {:?}", sandbox.entries());
     }
 }
 
 #[test]
 fn a_failed_put_or_import_leaves_no_database() {
-    let desk = Desk::new();
-    desk.run(&["put", "missing", "/"]).expect(10);
-    desk.run(&["import", "--file", "missing.aeordb"]).expect(10);
-    desk.write("text", "no backup at all. ".repeat(1000));
-    desk.run(&["import", "--file", "text"]).expect(1);
-    assert_eq!(desk.entries(), ["text"]);
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "missing", "/"]).expect(10);
+    sandbox.run(&["import", "--file", "missing.aeordb"]).expect(10);
+    sandbox.write("text", "no backup at all. ".repeat(1000));
+    sandbox.run(&["import", "--file", "text"]).expect(1);
+    assert_eq!(sandbox.entries(), ["text"]);
 }
 
 #[test]
 fn an_existing_output_is_never_overwritten() {
-    let desk = Desk::with_v2();
-    desk.write("file", "mine");
-    fs::create_dir(desk.path("directory")).unwrap();
-    symlink("nowhere", desk.path("dangling")).unwrap();
-    symlink("file", desk.path("link")).unwrap();
-    fs::hard_link(desk.path("data.aeordb"), desk.path("hard")).unwrap();
-    let database = desk.read("data.aeordb");
-    let before = desk.entries();
+    let sandbox = Sandbox::with_v2();
+    sandbox.write("file", "mine");
+    fs::create_dir(sandbox.path("directory")).unwrap();
+    symlink("nowhere", sandbox.path("dangling")).unwrap();
+    symlink("file", sandbox.path("link")).unwrap();
+    fs::hard_link(sandbox.path("data.aeordb"), sandbox.path("hard")).unwrap();
+    let database = sandbox.read("data.aeordb");
+    let before = sandbox.entries();
     for output in ["file", "directory", "dangling", "link", "hard", "data.aeordb"] {
         for verb in [&["export"][..], &["diff", "--from", "v1"], &["salvage"]] {
-            let run = desk.run(&[verb, &["--output", output]].concat());
+            let run = sandbox.run(&[verb, &["--output", output]].concat());
             run.refused(15, output, "--output");
         }
     }
-    assert_eq!(desk.entries(), before);
-    assert_eq!(desk.read("file"), b"mine");
-    assert_eq!(desk.read("data.aeordb"), database);
+    assert_eq!(sandbox.entries(), before);
+    assert_eq!(sandbox.read("file"), b"mine");
+    assert_eq!(sandbox.read("data.aeordb"), database);
 }
 
 #[test]
 fn a_failed_export_leaves_no_output() {
-    let desk = Desk::with_v1();
-    let before = desk.entries();
-    desk.run(&["export", "--output", "e.aeordb", "--snapshot", "none"]).expect(10);
-    desk.run(&["export", "--output", "e.aeordb", "--hash", "12345678"]).expect(10);
-    desk.run(&["diff", "--output", "e.aeordb", "--from", "none"]).expect(10);
-    desk.run(&["export", "--output", "no/such/directory/e.aeordb"]).expect(10);
-    assert_eq!(desk.entries(), before);
+    let sandbox = Sandbox::with_v1();
+    let before = sandbox.entries();
+    sandbox.run(&["export", "--output", "e.aeordb", "--snapshot", "none"]).expect(10);
+    sandbox.run(&["export", "--output", "e.aeordb", "--hash", "12345678"]).expect(10);
+    sandbox.run(&["diff", "--output", "e.aeordb", "--from", "none"]).expect(10);
+    sandbox.run(&["export", "--output", "no/such/directory/e.aeordb"]).expect(10);
+    assert_eq!(sandbox.entries(), before);
 }
 
 #[test]
 fn the_database_is_not_imported_into_itself() {
-    let desk = Desk::with_v1();
-    symlink("data.aeordb", desk.path("link")).unwrap();
+    let sandbox = Sandbox::with_v1();
+    symlink("data.aeordb", sandbox.path("link")).unwrap();
     for file in ["data.aeordb", "link"] {
-        desk.run(&["import", "--file", file]).refused(2, file, "aeordb import --help");
+        sandbox.run(&["import", "--file", file]).refused(2, file, "aeordb import --help");
     }
 }
 
 #[test]
 fn sealed_files_are_not_written_to() {
-    let desk = Desk::with_v2();
-    desk.ok(&["export", "--output", "full.aeordb"]);
-    desk.ok(&["diff", "--from", "v1", "--output", "patch.aeordb"]);
+    let sandbox = Sandbox::with_v2();
+    sandbox.ok(&["export", "--output", "full.aeordb"]);
+    sandbox.ok(&["diff", "--from", "v1", "--output", "patch.aeordb"]);
     for sealed in ["full.aeordb", "patch.aeordb"] {
-        let before = desk.read(sealed);
+        let before = sandbox.read(sealed);
         for verb in [
             &["put", "tree", "/"][..],
             &["rm", "/docs/a.txt"],
@@ -109,21 +109,21 @@ fn sealed_files_are_not_written_to() {
             &["compact"],
             &["compact", "--dry-run"],
         ] {
-            let run = desk.run(&[verb, &["-d", sealed]].concat());
+            let run = sandbox.run(&[verb, &["-d", sealed]].concat());
             let import = format!("aeordb import --database NEW.aeordb --file {sealed} --promote");
             run.refused(1, sealed, &import);
         }
-        assert_eq!(desk.read(sealed), before);
+        assert_eq!(sandbox.read(sealed), before);
     }
 }
 
 #[test]
 fn files_of_others_are_never_written_to() {
-    let desk = Desk::with_v1();
-    desk.ok(&["export", "--output", "full.aeordb"]);
+    let sandbox = Sandbox::with_v1();
+    sandbox.ok(&["export", "--output", "full.aeordb"]);
     let text = "something that somebody wrote. ".repeat(1000);
     for (name, content) in [("text", text.as_str()), ("short", "x")] {
-        desk.write(name, content);
+        sandbox.write(name, content);
         for verb in [
             &["put", "tree", "/"][..],
             &["rm", "/a"],
@@ -134,17 +134,17 @@ fn files_of_others_are_never_written_to() {
             &["ls"],
             &["verify"],
         ] {
-            let run = desk.run(&[verb, &["-d", name]].concat());
+            let run = sandbox.run(&[verb, &["-d", name]].concat());
             run.refused(1, name, "aeordb info");
-            assert_eq!(desk.read(name), content.as_bytes());
+            assert_eq!(sandbox.read(name), content.as_bytes());
         }
     }
 }
 
 #[test]
 fn bad_arguments_are_exit_code_2_and_touch_nothing() {
-    let desk = Desk::with_v1();
-    let before = desk.read("data.aeordb");
+    let sandbox = Sandbox::with_v1();
+    let before = sandbox.read("data.aeordb");
     for arguments in [
         &["ls", "/a/../b"][..],
         &["ls", "/a//b"],
@@ -160,7 +160,7 @@ fn bad_arguments_are_exit_code_2_and_touch_nothing() {
         &["ls", "--at", "HEAD~x"],
         &["snapshot", "create", ""],
     ] {
-        let run = desk.run(arguments).expect(2);
+        let run = sandbox.run(arguments).expect(2);
         assert!(run.err.starts_with("aeordb: ") && run.err.contains("\nhint: "), "{}", run.err);
     }
     for arguments in [
@@ -174,45 +174,45 @@ fn bad_arguments_are_exit_code_2_and_touch_nothing() {
         &["gc", "--dry-runn"],
         &[],
     ] {
-        desk.run(arguments).expect(2);
+        sandbox.run(arguments).expect(2);
     }
-    assert_eq!(desk.read("data.aeordb"), before);
-    assert_eq!(desk.entries(), ["data.aeordb", "tree"]);
+    assert_eq!(sandbox.read("data.aeordb"), before);
+    assert_eq!(sandbox.entries(), ["data.aeordb", "tree"]);
 }
 
 #[test]
 fn a_second_writer_is_told_who_writes_and_readers_go_on() {
-    let desk = Desk::with_v1();
-    let mut first = desk.command(&["put", "-", "/slow"]);
+    let sandbox = Sandbox::with_v1();
+    let mut first = sandbox.command(&["put", "-", "/slow"]);
     let mut first = first.stdin(std::process::Stdio::piped()).spawn().unwrap();
     // More than a pipe holds: once this is written, the verb is reading and has the lock.
     let slow = trees::noise(4, 1_000_000);
     first.stdin.as_mut().unwrap().write_all(&slow).unwrap();
-    let run = desk.run(&["snapshot", "create", "x"]);
+    let run = sandbox.run(&["snapshot", "create", "x"]);
     run.refused(11, "data.aeordb", "readers work meanwhile");
-    desk.run(&["compact"]).refused(11, "data.aeordb", "aeordb gc --server URL");
-    assert_eq!(desk.ok(&["cat", "/top.txt"]), "top\n");
-    desk.ok(&["export", "--output", "e.aeordb"]);
+    sandbox.run(&["compact"]).refused(11, "data.aeordb", "aeordb gc --server URL");
+    assert_eq!(sandbox.ok(&["cat", "/top.txt"]), "top\n");
+    sandbox.ok(&["export", "--output", "e.aeordb"]);
     drop(first.stdin.take());
     assert!(first.wait().unwrap().success());
-    assert_eq!(desk.run(&["cat", "/slow"]).expect(0).bytes, slow);
-    desk.ok(&["snapshot", "create", "x"]);
+    assert_eq!(sandbox.run(&["cat", "/slow"]).expect(0).bytes, slow);
+    sandbox.ok(&["snapshot", "create", "x"]);
 }
 
 #[test]
 fn a_limit_on_the_size_of_files_is_an_error_that_leaves_nothing_behind() {
-    let desk = Desk::with_v1();
-    let before = desk.read("data.aeordb");
+    let sandbox = Sandbox::with_v1();
+    let before = sandbox.read("data.aeordb");
     // Bytes that do not compress.
     let noise: Vec<u8> =
         (0..100_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    desk.write("large", noise);
+    sandbox.write("large", noise);
     let limited = |verb: &str| {
         let script = format!("ulimit -f 64; exec {} {verb}", env!("CARGO_BIN_EXE_aeordb"));
         let output = std::process::Command::new("sh")
             .args(["-c", &script])
-            .current_dir(desk.path("."))
-            .env("XDG_CACHE_HOME", desk.path("cache"))
+            .current_dir(sandbox.path("."))
+            .env("XDG_CACHE_HOME", sandbox.path("cache"))
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -221,10 +221,10 @@ fn a_limit_on_the_size_of_files_is_an_error_that_leaves_nothing_behind() {
         error
     };
     limited("put large /large");
-    assert_eq!(desk.read("data.aeordb"), before);
-    desk.ok(&["verify", "--deep"]);
-    desk.ok(&["put", "large", "/large"]);
-    let before = (desk.read("data.aeordb"), desk.entries());
+    assert_eq!(sandbox.read("data.aeordb"), before);
+    sandbox.ok(&["verify", "--deep"]);
+    sandbox.ok(&["put", "large", "/large"]);
+    let before = (sandbox.read("data.aeordb"), sandbox.entries());
     assert!(limited("compact").contains("hint: the new file needs room beside the old one"));
-    assert_eq!((desk.read("data.aeordb"), desk.entries()), before);
+    assert_eq!((sandbox.read("data.aeordb"), sandbox.entries()), before);
 }

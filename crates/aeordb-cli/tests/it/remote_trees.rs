@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
 
-use crate::desk::{Desk, Run, line};
+use crate::sandbox::{Run, Sandbox, line};
 use crate::server::Served;
 use crate::trees;
 
@@ -26,20 +26,20 @@ fn dress(path: &Path, mode: u32, before_1970: bool, nanoseconds: u64) {
 
 /// A tree of everything that is kept: odd modes, names that are not text, times before 1970 and
 /// between seconds, links, empty directories, files of several chunks.
-fn odd_tree(desk: &Desk) {
-    desk.write("tree/a/b/small", "small\n");
-    desk.write("tree/a/empty", "");
-    desk.write("tree/large", trees::noise(3, 2_000_000));
-    desk.write(Path::new("tree").join(OsStr::from_bytes(b"n\xff\nme")), "not text\n");
-    fs::create_dir_all(desk.path("tree/void/within")).unwrap();
-    symlink("../nowhere", desk.path("tree/a/link")).unwrap();
-    dress(&desk.path("tree/a/b/small"), 0o4755, false, 1_600_000_000_123_456_789);
-    dress(&desk.path("tree/large"), 0o600, true, 1_500_000_001);
-    dress(&desk.path("tree/void/within"), 0o1777, true, 86_400_000_000_000);
-    dress(&desk.path("tree/void"), 0o700, false, 1);
-    dress(&desk.path("tree/a/b"), 0o2750, false, 1_700_000_000_000_000_001);
-    dress(&desk.path("tree/a"), 0o755, false, 999_999_999);
-    dress(&desk.path("tree"), 0o711, true, 1);
+fn odd_tree(sandbox: &Sandbox) {
+    sandbox.write("tree/a/b/small", "small\n");
+    sandbox.write("tree/a/empty", "");
+    sandbox.write("tree/large", trees::noise(3, 2_000_000));
+    sandbox.write(Path::new("tree").join(OsStr::from_bytes(b"n\xff\nme")), "not text\n");
+    fs::create_dir_all(sandbox.path("tree/void/within")).unwrap();
+    symlink("../nowhere", sandbox.path("tree/a/link")).unwrap();
+    dress(&sandbox.path("tree/a/b/small"), 0o4755, false, 1_600_000_000_123_456_789);
+    dress(&sandbox.path("tree/large"), 0o600, true, 1_500_000_001);
+    dress(&sandbox.path("tree/void/within"), 0o1777, true, 86_400_000_000_000);
+    dress(&sandbox.path("tree/void"), 0o700, false, 1);
+    dress(&sandbox.path("tree/a/b"), 0o2750, false, 1_700_000_000_000_000_001);
+    dress(&sandbox.path("tree/a"), 0o755, false, 999_999_999);
+    dress(&sandbox.path("tree"), 0o711, true, 1);
 }
 
 /// A report without what differs from one database to the other.
@@ -48,14 +48,14 @@ fn comparable(report: &str) -> Vec<&str> {
 }
 
 /// Two databases that are given the same files, one of them through its server.
-struct Pair<'d> {
-    local: &'d Desk,
-    served: Served<'d>,
+pub struct Pair<'d> {
+    pub local: &'d Sandbox,
+    pub served: Served<'d>,
 }
 
 impl Pair<'_> {
     /// Runs a verb on both, which must come to the same; what is named `tree/...` is one tree.
-    fn run(&self, code: i32, arguments: &[&str]) -> Run {
+    pub fn run(&self, code: i32, arguments: &[&str]) -> Run {
         let tree = self.local.path("tree").to_str().unwrap().to_owned();
         let whole = |word: &&str| match word.strip_prefix("tree") {
             Some(rest) => format!("{tree}{rest}"),
@@ -70,14 +70,14 @@ impl Pair<'_> {
         there
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         self.run(0, arguments).out()
     }
 }
 
 #[test]
 fn a_tree_that_is_put_through_a_server_is_the_same_version_with_the_same_report() {
-    let (local, remote) = (Desk::new(), Desk::new());
+    let (local, remote) = (Sandbox::new(), Sandbox::new());
     odd_tree(&local);
     let pair = Pair { local: &local, served: Served::start(&remote, "") };
     pair.ok(&["put", "tree", "/t"]);
@@ -118,46 +118,46 @@ fn a_tree_that_is_put_through_a_server_is_the_same_version_with_the_same_report(
 
 #[test]
 fn a_tree_that_is_got_through_a_server_is_the_same_to_the_last_bit() {
-    let desk = Desk::new();
-    odd_tree(&desk);
-    let served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    odd_tree(&sandbox);
+    let served = Served::start(&sandbox, "");
     served.ok(&["put", "tree", "/t"]);
     served.ok(&["snapshot", "create", "v1"]);
     for verb in [vec!["get", "/t"], vec!["get", "--no-owner", "/t"], vec!["get", "v1:/t"]] {
         let here = [&verb[..], &["here"]].concat();
         let there = [&verb[..], &["there"]].concat();
-        assert_eq!(served.ok(&there), desk.ok(&here), "{verb:?}");
-        trees::assert_same(&desk.path("here"), &desk.path("there"));
-        let mode = fs::metadata(desk.path("there/a/b/small")).unwrap().permissions().mode();
+        assert_eq!(served.ok(&there), sandbox.ok(&here), "{verb:?}");
+        trees::assert_same(&sandbox.path("here"), &sandbox.path("there"));
+        let mode = fs::metadata(sandbox.path("there/a/b/small")).unwrap().permissions().mode();
         let kept = if verb.contains(&"--no-owner") { 0o755 } else { 0o4755 };
         assert_eq!(mode & 0o7777, kept, "{verb:?}");
         let top = |name| {
-            let found = fs::metadata(desk.path(name)).unwrap();
+            let found = fs::metadata(sandbox.path(name)).unwrap();
             (found.permissions().mode(), found.modified().unwrap())
         };
         assert_eq!(top("there"), top("here"));
         assert_eq!(top("there/void"), top("tree/void"));
-        fs::remove_dir_all(desk.path("here")).unwrap();
-        fs::remove_dir_all(desk.path("there")).unwrap();
+        fs::remove_dir_all(sandbox.path("here")).unwrap();
+        fs::remove_dir_all(sandbox.path("there")).unwrap();
     }
     served.ok(&["get", "/t/a/link", "link"]);
-    assert_eq!(fs::read_link(desk.path("link")).unwrap(), Path::new("../nowhere"));
+    assert_eq!(fs::read_link(sandbox.path("link")).unwrap(), Path::new("../nowhere"));
     served.ok(&["get", "/t/large", "large"]);
-    assert_eq!(desk.read("large"), desk.read("tree/large"));
+    assert_eq!(sandbox.read("large"), sandbox.read("tree/large"));
     served.run(&["get", "/t/large", "large"]).refused(15, "large", "--force");
     served.ok(&["get", "--force", "/t/void", "tree"]);
     // What is in the way is left alone.
-    desk.write("taken/a", "mine");
+    sandbox.write("taken/a", "mine");
     served.run(&["get", "/t", "taken"]).refused(15, "taken", "--force");
-    assert_eq!(desk.read("taken/a"), b"mine");
+    assert_eq!(sandbox.read("taken/a"), b"mine");
     served.run(&["get", "/nothing", "nothing"]).refused(10, "/nothing", "aeordb ls");
-    assert!(!desk.exists("nothing"));
+    assert!(!sandbox.exists("nothing"));
     served.run(&["cat", "/t/large", "/t/a/link"]).refused(2, "symbolic link", "aeordb cat --help");
 }
 
 #[test]
 fn what_cannot_be_read_is_told_and_stays_through_a_server_too() {
-    let (local, remote) = (Desk::new(), Desk::new());
+    let (local, remote) = (Sandbox::new(), Sandbox::new());
     let pair = Pair { local: &local, served: Served::start(&remote, "") };
     local.write("tree/pipe", "a file at first\n");
     local.write("tree/other", "other\n");
@@ -181,38 +181,38 @@ fn what_cannot_be_read_is_told_and_stays_through_a_server_too() {
 
 #[test]
 fn stored_damage_ends_a_get_through_a_server_and_nothing_is_written() {
-    let desk = Desk::new();
-    desk.write("tree/noise", trees::noise(11, 6_000_000));
-    desk.ok(&["put", "tree", "/"]);
-    let file = File::options().read(true).write(true).open(desk.path("data.aeordb")).unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/noise", trees::noise(11, 6_000_000));
+    sandbox.ok(&["put", "tree", "/"]);
+    let file = File::options().read(true).write(true).open(sandbox.path("data.aeordb")).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, 4_000_000).unwrap();
     file.write_all_at(&[!byte[0]], 4_000_000).unwrap();
-    let served = Served::start(&desk, "");
+    let served = Served::start(&sandbox, "");
     for verb in [["get", "/", "out"], ["get", "/noise", "out"]] {
         let run = served.run(&verb).expect(14);
         assert!(run.err.contains("damaged"), "{}", run.err);
-        assert!(!desk.exists("out"));
+        assert!(!sandbox.exists("out"));
     }
     let run = served.run(&["cat", "/noise"]).expect(14);
-    assert!(desk.read("tree/noise").starts_with(&run.bytes));
+    assert!(sandbox.read("tree/noise").starts_with(&run.bytes));
 }
 
 #[test]
 fn a_key_that_may_only_append_puts_what_is_new_and_nothing_else() {
-    let desk = Desk::new();
-    desk.write("tree/a", "a\n");
-    let served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/a", "a\n");
+    let served = Served::start(&sandbox, "");
     let key = served.ok(&["key", "create", "--name", "agent", "--scope", "append-only"]);
     let with = |arguments: &[&str]| {
         let mut all = arguments.to_vec();
         all.extend(["--server", &served.url]);
-        let output = desk.command(&all).env("AEORDB_API_KEY", key.trim()).output().unwrap();
+        let output = sandbox.command(&all).env("AEORDB_API_KEY", key.trim()).output().unwrap();
         Run::new(&all, output)
     };
     with(&["put", "tree", "/day1"]).expect(0);
     with(&["put", "tree/a", "/day2/a"]).expect(0);
-    desk.write("tree/a", "changed\n");
+    sandbox.write("tree/a", "changed\n");
     with(&["put", "tree", "/day1"]).refused(12, "something is there", "AEORDB_API_KEY");
     with(&["put", "tree", "/day3"]).expect(0);
     assert_eq!(served.ok(&["cat", "/day1/a", "/day2/a", "/day3/a"]), "a\na\nchanged\n");
@@ -220,11 +220,11 @@ fn a_key_that_may_only_append_puts_what_is_new_and_nothing_else() {
 
 #[test]
 fn puts_into_one_place_at_once_all_arrive() {
-    let desk = Desk::new();
-    let served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    let served = Served::start(&sandbox, "");
     let names: Vec<String> = (0..4).map(|n| format!("part{n}")).collect();
     for name in &names {
-        desk.write(format!("{name}/{name}"), name);
+        sandbox.write(format!("{name}/{name}"), name);
     }
     std::thread::scope(|scope| {
         for name in &names {
@@ -236,7 +236,7 @@ fn puts_into_one_place_at_once_all_arrive() {
 
 #[test]
 fn what_a_put_refuses_here_it_refuses_through_a_server() {
-    let (local, remote) = (Desk::new(), Desk::new());
+    let (local, remote) = (Sandbox::new(), Sandbox::new());
     for number in 0..12 {
         local.write(format!("tree/{number:02}"), "x");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::desk::{Desk, Run, number};
+use crate::sandbox::{Run, Sandbox, number};
 use crate::{stale, trees};
 
 const SALVAGE: [&str; 5] = ["salvage", "-d", "damaged.aeordb", "--output", "rescued.aeordb"];
@@ -10,32 +10,32 @@ const SALVAGE: [&str; 5] = ["salvage", "-d", "damaged.aeordb", "--output", "resc
 /// What a version holds: content by path.
 type Tree = BTreeMap<String, Vec<u8>>;
 
-/// A desk with a database of several blocks, of bytes that compress and of such that do not, and
+/// A sandbox with a database of several blocks, of bytes that compress and of such that do not, and
 /// with two snapshots.
-fn filled() -> Desk {
-    let desk = Desk::new();
+fn filled() -> Sandbox {
+    let sandbox = Sandbox::new();
     for n in 0..24 {
-        desk.write(format!("tree/noise/{n}"), trees::noise(n, 150_000));
-        desk.write(format!("tree/text/{n}"), format!("line {n} of a text\n").repeat(9_000));
+        sandbox.write(format!("tree/noise/{n}"), trees::noise(n, 150_000));
+        sandbox.write(format!("tree/text/{n}"), format!("line {n} of a text\n").repeat(9_000));
     }
-    desk.ok(&["put", "tree", "/"]);
-    desk.ok(&["snapshot", "create", "v1"]);
+    sandbox.ok(&["put", "tree", "/"]);
+    sandbox.ok(&["snapshot", "create", "v1"]);
     for n in 20..44 {
-        desk.write(format!("tree/noise/{n}"), trees::noise(n + 100, 150_000));
+        sandbox.write(format!("tree/noise/{n}"), trees::noise(n + 100, 150_000));
     }
-    desk.write("tree/deep/er/note", "a note\n");
-    desk.ok(&["put", "tree", "/"]);
-    desk.ok(&["snapshot", "create", "v2"]);
-    desk
+    sandbox.write("tree/deep/er/note", "a note\n");
+    sandbox.ok(&["put", "tree", "/"]);
+    sandbox.ok(&["snapshot", "create", "v2"]);
+    sandbox
 }
 
 /// The files of a version.
-fn tree(desk: &Desk, database: &str, version: &str) -> Tree {
-    let listed = desk.json_lines(&["ls", "-r", &format!("{version}:/"), "-d", database]);
+fn tree(sandbox: &Sandbox, database: &str, version: &str) -> Tree {
+    let listed = sandbox.json_lines(&["ls", "-r", &format!("{version}:/"), "-d", database]);
     let paths = listed.iter().filter(|item| item["kind"] == "file");
     let paths = paths.map(|item| item["path"].as_str().unwrap().to_owned());
-    let out = desk.path("out");
-    desk.ok(&["get", &format!("{version}:/"), "out", "-d", database, "--quiet"]);
+    let out = sandbox.path("out");
+    sandbox.ok(&["get", &format!("{version}:/"), "out", "-d", database, "--quiet"]);
     let tree = paths.map(|path| {
         let bytes = std::fs::read(out.join(&path[1..])).unwrap();
         (path, bytes)
@@ -46,15 +46,15 @@ fn tree(desk: &Desk, database: &str, version: &str) -> Tree {
 }
 
 /// Salvages `bytes`, which must stay as they are; the new database must be sound.
-fn salvage(desk: &Desk, bytes: &[u8], more: &[&str]) -> Run {
-    let _ = std::fs::remove_file(desk.path("rescued.aeordb"));
-    desk.write("damaged.aeordb", bytes);
-    let run = desk.run(&[&SALVAGE, more].concat());
-    assert!(desk.read("damaged.aeordb") == bytes, "the damaged file was written to");
+fn salvage(sandbox: &Sandbox, bytes: &[u8], more: &[&str]) -> Run {
+    let _ = std::fs::remove_file(sandbox.path("rescued.aeordb"));
+    sandbox.write("damaged.aeordb", bytes);
+    let run = sandbox.run(&[&SALVAGE, more].concat());
+    assert!(sandbox.read("damaged.aeordb") == bytes, "the damaged file was written to");
     assert!([0, 3, 14].contains(&run.code), "{run:?}");
-    assert_eq!(desk.exists("rescued.aeordb"), run.code != 14, "{run:?}");
+    assert_eq!(sandbox.exists("rescued.aeordb"), run.code != 14, "{run:?}");
     if run.code != 14 {
-        desk.run(&["verify", "--deep", "rescued.aeordb"]).expect(0);
+        sandbox.run(&["verify", "--deep", "rescued.aeordb"]).expect(0);
     }
     run
 }
@@ -69,17 +69,17 @@ fn lost(run: &Run) -> BTreeMap<String, BTreeSet<String>> {
     lost
 }
 
-fn assert_nothing_lost(desk: &Desk, run: Run, what: &str) {
+fn assert_nothing_lost(sandbox: &Sandbox, run: Run, what: &str) {
     let run = run.expect(0);
     assert!(run.out().starts_with("Salvage complete.\n"), "{what}: {run:?}");
     assert_eq!(lost(&run), BTreeMap::new(), "{what}");
     assert_eq!(run.err, "", "{what}");
-    assert_eq!(desk.head_of("rescued.aeordb"), desk.version("HEAD"), "{what}");
-    let snapshots = |database| desk.ok(&["snapshot", "list", "-d", database]);
+    assert_eq!(sandbox.head_of("rescued.aeordb"), sandbox.version("HEAD"), "{what}");
+    let snapshots = |database| sandbox.ok(&["snapshot", "list", "-d", database]);
     assert_eq!(snapshots("rescued.aeordb"), snapshots("data.aeordb"), "{what}");
-    let log = |database| desk.ok(&["log", "-d", database]);
+    let log = |database| sandbox.ok(&["log", "-d", database]);
     assert_eq!(log("rescued.aeordb"), log("data.aeordb"), "{what}");
-    let tree = |database| tree(desk, database, "HEAD");
+    let tree = |database| tree(sandbox, database, "HEAD");
     assert!(tree("rescued.aeordb") == tree("data.aeordb"), "{what}");
 }
 
@@ -103,34 +103,34 @@ fn assert_lost_are_named(left: &Tree, was: &Tree, lost: &BTreeSet<String>, what:
 
 #[test]
 fn a_flipped_bit_in_the_last_commit_costs_nothing() {
-    for (what, desk) in stale::desks() {
-        let whole = desk.read("data.aeordb");
+    for (what, sandbox) in stale::sandboxes() {
+        let whole = sandbox.read("data.aeordb");
         let commit = whole.len() - 328;
         assert_eq!(whole[commit + 4], 4, "a commit is last");
         for at in [0, 4, 9, 26, 40, 64, 100, 228, 327] {
             let mut bytes = whole.clone();
             bytes[commit + at] ^= 16;
-            let run = salvage(&desk, &bytes, &[]);
-            assert_nothing_lost(&desk, run, &format!("{what}, byte {at}"));
+            let run = salvage(&sandbox, &bytes, &[]);
+            assert_nothing_lost(&sandbox, run, &format!("{what}, byte {at}"));
         }
     }
 }
 
 #[test]
 fn zeros_in_the_place_of_superblocks_cost_nothing() {
-    let desk = filled();
-    let mut bytes = desk.read("data.aeordb");
+    let sandbox = filled();
+    let mut bytes = sandbox.read("data.aeordb");
     bytes[..8192].fill(0);
-    let run = salvage(&desk, &bytes, &[]);
-    assert_nothing_lost(&desk, run, "zeros");
+    let run = salvage(&sandbox, &bytes, &[]);
+    assert_nothing_lost(&sandbox, run, "zeros");
 }
 
 #[test]
 fn flipped_bits_in_blocks_cost_what_is_listed_and_nothing_else() {
-    let desk = filled();
-    let whole = desk.read("data.aeordb");
+    let sandbox = filled();
+    let whole = sandbox.read("data.aeordb");
     let names =
-        ["v1", "v2"].map(|name| (name, desk.version(name), tree(&desk, "data.aeordb", name)));
+        ["v1", "v2"].map(|name| (name, sandbox.version(name), tree(&sandbox, "data.aeordb", name)));
     let mut losses = 0;
     for seed in 0..8 {
         let mut bytes = whole.clone();
@@ -138,14 +138,14 @@ fn flipped_bits_in_blocks_cost_what_is_listed_and_nothing_else() {
             let place = usize::from_le_bytes(place.try_into().unwrap());
             bytes[8192 + place % (whole.len() - 8192)] ^= 1 << (place % 8);
         }
-        let run = salvage(&desk, &bytes, &[]);
+        let run = salvage(&sandbox, &bytes, &[]);
         let lost = lost(&run);
         assert_eq!(run.code == 0, lost.is_empty(), "seed {seed}: {run:?}");
         losses += lost.len();
-        let kept = desk.ok(&["snapshot", "list", "-d", "rescued.aeordb"]);
+        let kept = sandbox.ok(&["snapshot", "list", "-d", "rescued.aeordb"]);
         for (name, version, was) in &names {
             let left = match kept.contains(name) {
-                true => tree(&desk, "rescued.aeordb", name),
+                true => tree(&sandbox, "rescued.aeordb", name),
                 false => Tree::new(),
             };
             let lost = lost.get(version).cloned().unwrap_or_default();
@@ -157,50 +157,51 @@ fn flipped_bits_in_blocks_cost_what_is_listed_and_nothing_else() {
 
 #[test]
 fn of_half_a_database_what_was_stored_first_is_saved_and_the_rest_is_not_kept_silent() {
-    let desk = Desk::new();
-    desk.write("tree/first", trees::noise(1, 100_000));
-    desk.ok(&["put", "tree", "/"]);
-    desk.ok(&["snapshot", "create", "v1"]);
-    let (v1, first) = (desk.version("v1"), desk.read("data.aeordb").len());
-    desk.write("tree/second", trees::noise(2, 900_000));
-    desk.ok(&["put", "tree", "/"]);
-    let whole = desk.read("data.aeordb");
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/first", trees::noise(1, 100_000));
+    sandbox.ok(&["put", "tree", "/"]);
+    sandbox.ok(&["snapshot", "create", "v1"]);
+    let (v1, first) = (sandbox.version("v1"), sandbox.read("data.aeordb").len());
+    sandbox.write("tree/second", trees::noise(2, 900_000));
+    sandbox.ok(&["put", "tree", "/"]);
+    let whole = sandbox.read("data.aeordb");
     // Also where a commit ends, so that nothing looks broken.
     for len in [whole.len() / 2, first] {
-        let run = salvage(&desk, &whole[..len], &[]).expect(3);
+        let run = salvage(&sandbox, &whole[..len], &[]).expect(3);
         assert!(run.out().starts_with("Salvage incomplete.\n"), "{run:?}");
         assert!(run.err.contains("warning: ") && run.err.contains("later versions"), "{run:?}");
         // The root may have the time of the later one.
-        assert!(tree(&desk, "rescued.aeordb", "HEAD") == tree(&desk, "data.aeordb", "v1"));
-        assert!(desk.ok(&["-d", "rescued.aeordb", "snapshot", "list"]).contains(&v1[..8]));
-        assert!(tree(&desk, "rescued.aeordb", "v1") == tree(&desk, "data.aeordb", "v1"));
+        assert!(tree(&sandbox, "rescued.aeordb", "HEAD") == tree(&sandbox, "data.aeordb", "v1"));
+        assert!(sandbox.ok(&["-d", "rescued.aeordb", "snapshot", "list"]).contains(&v1[..8]));
+        assert!(tree(&sandbox, "rescued.aeordb", "v1") == tree(&sandbox, "data.aeordb", "v1"));
     }
 }
 
 #[test]
 fn what_is_lost_is_taken_from_a_full_backup() {
-    let desk = filled();
-    desk.ok(&["export", "--output", "full.aeordb"]);
-    desk.ok(&["export", "v1", "--output", "v1.aeordb"]);
-    let mut bytes = desk.read("data.aeordb");
+    let sandbox = filled();
+    sandbox.ok(&["export", "--output", "full.aeordb"]);
+    sandbox.ok(&["export", "v1", "--output", "v1.aeordb"]);
+    let mut bytes = sandbox.read("data.aeordb");
     let middle = bytes.len() / 2;
     bytes[middle..middle + 300_000].fill(0);
-    let run = salvage(&desk, &bytes, &[]).expect(3);
+    let run = salvage(&sandbox, &bytes, &[]).expect(3);
     assert!(!lost(&run).is_empty());
-    let run = salvage(&desk, &bytes, &["--from", "v1.aeordb", "--from", "full.aeordb"]).expect(0);
+    let run =
+        salvage(&sandbox, &bytes, &["--from", "v1.aeordb", "--from", "full.aeordb"]).expect(0);
     assert!(number(&run.out(), "Taken from other files") > 0, "{run:?}");
     for name in ["v1", "v2", "HEAD"] {
-        let tree = |database| tree(&desk, database, name);
+        let tree = |database| tree(&sandbox, database, name);
         assert!(tree("rescued.aeordb") == tree("data.aeordb"), "{name}");
     }
     // The other file may be damaged as well, elsewhere.
-    let mut full = desk.read("full.aeordb");
+    let mut full = sandbox.read("full.aeordb");
     let late = full.len() - 200_000;
     full[late] ^= 1;
-    desk.write("full.aeordb", full);
-    let run = salvage(&desk, &bytes, &["--from", "full.aeordb", "v1.aeordb"]);
+    sandbox.write("full.aeordb", full);
+    let run = salvage(&sandbox, &bytes, &["--from", "full.aeordb", "v1.aeordb"]);
     assert!(run.code == 0 || !lost(&run).is_empty(), "{run:?}");
-    desk.run(&[&SALVAGE[..3], &["--output", "o", "--from", "none.aeordb"]].concat()).refused(
+    sandbox.run(&[&SALVAGE[..3], &["--output", "o", "--from", "none.aeordb"]].concat()).refused(
         10,
         "none.aeordb",
         "check the name",
@@ -209,32 +210,32 @@ fn what_is_lost_is_taken_from_a_full_backup() {
 
 #[test]
 fn keys_come_from_a_sound_last_commit_alone() {
-    let desk = Desk::with_v1();
-    desk.ok(&["key", "create", "--name", "k", "--scope", "read"]);
-    let whole = desk.read("data.aeordb");
-    let keys = |database| desk.ok(&["key", "list", "-d", database]);
+    let sandbox = Sandbox::with_v1();
+    sandbox.ok(&["key", "create", "--name", "k", "--scope", "read"]);
+    let whole = sandbox.read("data.aeordb");
+    let keys = |database| sandbox.ok(&["key", "list", "-d", database]);
     let mut bytes = whole.clone();
     bytes[..8192].fill(0);
-    salvage(&desk, &bytes, &[]).expect(0);
+    salvage(&sandbox, &bytes, &[]).expect(0);
     assert_eq!(keys("rescued.aeordb"), keys("data.aeordb"));
     // An earlier commit may have keys that were revoked since.
     let mut bytes = whole;
     let at = bytes.len() - 100;
     bytes[at] ^= 1;
-    let run = salvage(&desk, &bytes, &[]).expect(3);
+    let run = salvage(&sandbox, &bytes, &[]).expect(3);
     assert!(lost(&run).is_empty() && run.err.contains("keys of a server are lost"), "{run:?}");
     assert_eq!(keys("rescued.aeordb"), "");
-    assert!(tree(&desk, "rescued.aeordb", "v1") == tree(&desk, "data.aeordb", "v1"));
+    assert!(tree(&sandbox, "rescued.aeordb", "v1") == tree(&sandbox, "data.aeordb", "v1"));
 }
 
 #[test]
 fn programs_read_what_is_lost_from_one_object() {
-    let desk = filled();
-    let mut bytes = desk.read("data.aeordb");
+    let sandbox = filled();
+    let mut bytes = sandbox.read("data.aeordb");
     let middle = bytes.len() / 2;
     bytes[middle..middle + 100_000].fill(0);
-    let listed = lost(&salvage(&desk, &bytes, &["--quiet"]).expect(3));
-    let run = salvage(&desk, &bytes, &["--json"]).expect(3);
+    let listed = lost(&salvage(&sandbox, &bytes, &["--quiet"]).expect(3));
+    let run = salvage(&sandbox, &bytes, &["--json"]).expect(3);
     let report: serde_json::Value = serde_json::from_str(&run.out()).unwrap();
     let mut lost: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for one in report["lost"].as_array().unwrap() {
@@ -248,21 +249,21 @@ fn programs_read_what_is_lost_from_one_object() {
 
 #[test]
 fn where_nothing_can_be_saved_nothing_is_made() {
-    let desk = Desk::with_v2();
-    desk.ok(&["diff", "v1", "v2", "--output", "patch.aeordb"]);
-    desk.write("text", "something that somebody wrote. ".repeat(1000));
-    desk.write("zeros", vec![0; 100_000]);
-    let before = desk.entries();
+    let sandbox = Sandbox::with_v2();
+    sandbox.ok(&["diff", "v1", "v2", "--output", "patch.aeordb"]);
+    sandbox.write("text", "something that somebody wrote. ".repeat(1000));
+    sandbox.write("zeros", vec![0; 100_000]);
+    let before = sandbox.entries();
     for name in ["text", "zeros"] {
-        desk.run(&["salvage", "-d", name, "--output", "r"]).refused(14, name, "aeordb import");
+        sandbox.run(&["salvage", "-d", name, "--output", "r"]).refused(14, name, "aeordb import");
     }
     let patch = ["salvage", "-d", "patch.aeordb", "--output", "r"];
-    desk.run(&patch).refused(2, "is a patch", "aeordb salvage --help");
+    sandbox.run(&patch).refused(2, "is a patch", "aeordb salvage --help");
     let from = ["salvage", "--output", "r", "--from", "patch.aeordb"];
-    desk.run(&from).refused(2, "is a patch", "aeordb salvage --help");
-    desk.run(&["salvage", "--output", "-"]).refused(2, "name one", "aeordb salvage --help");
+    sandbox.run(&from).refused(2, "is a patch", "aeordb salvage --help");
+    sandbox.run(&["salvage", "--output", "-"]).refused(2, "name one", "aeordb salvage --help");
     let server = ["salvage", "--output", "r", "--server", "http://127.0.0.1:1"];
-    let run = desk.command(&server).env("AEORDB_API_KEY", "aeor_a_b").output().unwrap();
+    let run = sandbox.command(&server).env("AEORDB_API_KEY", "aeor_a_b").output().unwrap();
     Run::new(&server, run).refused(2, "--database FILE", "aeordb salvage --help");
-    assert_eq!(desk.entries(), before);
+    assert_eq!(sandbox.entries(), before);
 }

@@ -8,11 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::desk::{Desk, Run, line};
+use crate::sandbox::{Run, Sandbox, line};
 
-/// A server on the database of a desk. Dropping it kills it.
+/// A server on the database of a sandbox. Dropping it kills it.
 pub struct Served<'d> {
-    desk: &'d Desk,
+    sandbox: &'d Sandbox,
     child: Child,
     pub url: String,
     pub key: String,
@@ -20,32 +20,32 @@ pub struct Served<'d> {
 
 impl<'d> Served<'d> {
     /// Starts the server; `key` is used if the database has one already.
-    pub fn start(desk: &'d Desk, key: &str) -> Self {
-        Served::start_with(desk, key, &[])
+    pub fn start(sandbox: &'d Sandbox, key: &str) -> Self {
+        Served::start_with(sandbox, key, &[])
     }
 
     /// The same with more arguments.
-    pub fn start_with(desk: &'d Desk, key: &str, more: &[&str]) -> Self {
+    pub fn start_with(sandbox: &'d Sandbox, key: &str, more: &[&str]) -> Self {
         let more = [more, &["--log", "errors"]].concat();
-        Served::start_logging(desk, key, &more, Stdio::null())
+        Served::start_logging(sandbox, key, &more, Stdio::null())
     }
 
     /// The same with what goes to standard error.
-    pub fn start_logging(desk: &'d Desk, key: &str, more: &[&str], log: Stdio) -> Self {
+    pub fn start_logging(sandbox: &'d Sandbox, key: &str, more: &[&str], log: Stdio) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat();
-        let mut child = desk.at_a_terminal(&arguments).stderr(log).spawn().unwrap();
+        let mut child = sandbox.at_a_terminal(&arguments).stderr(log).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let started: Value = serde_json::from_str(&first).unwrap();
         let key = started["key"].as_str().unwrap_or(key).to_owned();
-        Served { desk, child, url: started["url"].as_str().unwrap().to_owned(), key }
+        Served { sandbox, child, url: started["url"].as_str().unwrap().to_owned(), key }
     }
 
     pub fn run(&self, arguments: &[&str]) -> Run {
         let mut all = arguments.to_vec();
         let end = all.iter().position(|word| *word == "--").unwrap_or(all.len());
         all.splice(end..end, ["--server", self.url.as_str()]);
-        let output = self.desk.command(&all).env("AEORDB_API_KEY", &self.key).output().unwrap();
+        let output = self.sandbox.command(&all).env("AEORDB_API_KEY", &self.key).output().unwrap();
         Run::new(&all, output)
     }
 
@@ -55,6 +55,26 @@ impl<'d> Served<'d> {
 
     pub fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// What the server has at a path.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        write!(stream, "{request}Authorization: Bearer {}\r\n\r\n", self.key).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// The jobs that the server remembers: their numbers and states.
+    pub fn jobs(&self) -> Vec<(u64, String)> {
+        let page: Value = serde_json::from_str(&self.get("/admin/jobs")).unwrap();
+        let of = |job: &Value| {
+            let id = job["id"].as_str().unwrap().parse().unwrap();
+            (id, job["state"].as_str().unwrap().to_owned())
+        };
+        page["items"].as_array().unwrap().iter().map(of).collect()
     }
 
     pub fn signal(&mut self, signal: Signal) -> Option<i32> {
@@ -72,16 +92,16 @@ impl Drop for Served<'_> {
 
 #[test]
 fn a_server_makes_the_database_and_a_key_once_and_ends_by_sigterm() {
-    let desk = Desk::new();
-    let mut served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    let mut served = Served::start(&sandbox, "");
     assert!(served.key.starts_with("aeor_"));
-    desk.write("a.txt", "through the server\n");
+    sandbox.write("a.txt", "through the server\n");
     assert!(served.ok(&["put", "a.txt", "/a.txt"]).starts_with("Put complete.\n"));
     assert_eq!(served.ok(&["cat", "/a.txt"]), "through the server\n");
     assert_eq!(served.signal(Signal::SIGTERM), Some(0));
-    assert_eq!(desk.ok(&["cat", "/a.txt"]), "through the server\n");
+    assert_eq!(sandbox.ok(&["cat", "/a.txt"]), "through the server\n");
     let key = served.key.clone();
-    let mut again = Served::start(&desk, &key);
+    let mut again = Served::start(&sandbox, &key);
     assert_eq!(again.key, key);
     again.ok(&["ls", "/"]);
     assert_eq!(again.signal(Signal::SIGHUP), Some(0));
@@ -89,21 +109,21 @@ fn a_server_makes_the_database_and_a_key_once_and_ends_by_sigterm() {
 
 #[test]
 fn a_tree_travels_through_a_server_and_back() {
-    let desk = Desk::new();
-    desk.write("tree/docs/a.txt", "alpha\n");
-    desk.write("tree/b.txt", "beta\n");
-    std::os::unix::fs::symlink("b.txt", desk.path("tree/link")).unwrap();
-    let served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/docs/a.txt", "alpha\n");
+    sandbox.write("tree/b.txt", "beta\n");
+    std::os::unix::fs::symlink("b.txt", sandbox.path("tree/link")).unwrap();
+    let served = Served::start(&sandbox, "");
     let put = served.ok(&["put", "tree", "/t"]);
     assert_eq!(line(&put, "Files"), "3");
     served.ok(&["get", "/t", "back"]);
-    assert_eq!(desk.read("back/docs/a.txt"), b"alpha\n");
-    assert_eq!(std::fs::read_link(desk.path("back/link")).unwrap().to_str(), Some("b.txt"));
+    assert_eq!(sandbox.read("back/docs/a.txt"), b"alpha\n");
+    assert_eq!(std::fs::read_link(sandbox.path("back/link")).unwrap().to_str(), Some("b.txt"));
     served.ok(&["get", "/t/b.txt", "single"]);
-    assert_eq!(desk.read("single"), b"beta\n");
+    assert_eq!(sandbox.read("single"), b"beta\n");
     served.run(&["get", "/t/b.txt", "single"]).expect(15);
 
-    std::fs::remove_file(desk.path("tree/b.txt")).unwrap();
+    std::fs::remove_file(sandbox.path("tree/b.txt")).unwrap();
     served.ok(&["put", "--mirror", "tree", "/t"]);
     served.run(&["cat", "/t/b.txt"]).expect(10);
     served.ok(&["mv", "/t/docs", "/moved"]);
@@ -111,7 +131,7 @@ fn a_tree_travels_through_a_server_and_back() {
     assert_eq!(served.ok(&["cat", "/t/a.txt"]), "alpha\n");
     served.ok(&["rm", "-r", "/moved", "/t/link"]);
     assert_eq!(served.ok(&["ls", "-r", "/"]), "/t\n/t/a.txt\n");
-    let fed = served.desk.command(&["put", "-", "/piped", "--server", &served.url]);
+    let fed = served.sandbox.command(&["put", "-", "/piped", "--server", &served.url]);
     let mut fed = { fed }.env("AEORDB_API_KEY", &served.key).stdin(Stdio::piped()).spawn().unwrap();
     fed.stdin.take().unwrap().write_all(b"from a pipe").unwrap();
     assert!(fed.wait().unwrap().success());
@@ -120,7 +140,7 @@ fn a_tree_travels_through_a_server_and_back() {
 
 #[test]
 fn backups_travel_between_servers() {
-    let (a, b) = (Desk::with_v2(), Desk::new());
+    let (a, b) = (Sandbox::with_v2(), Sandbox::new());
     let (source, target) = (Served::start(&a, ""), Served::start(&b, ""));
     let full = b.path("full.aeordb");
     let patch = b.path("patch.aeordb");
@@ -149,13 +169,13 @@ fn backups_travel_between_servers() {
 
 #[test]
 fn keys_are_made_on_the_file_and_through_the_server_that_holds_it() {
-    let desk = Desk::new();
-    let key = desk.ok(&["key", "create", "--name", "ops", "--scope", "keys,read"]);
+    let sandbox = Sandbox::new();
+    let key = sandbox.ok(&["key", "create", "--name", "ops", "--scope", "keys,read"]);
     let key = key.trim().to_owned();
-    let served = Served::start(&desk, &key);
+    let served = Served::start(&sandbox, &key);
     assert_eq!(served.key, key);
     // The file is held, and the error says what helps.
-    let held = desk.run(&["key", "create", "--name", "x", "--scope", "read"]);
+    let held = sandbox.run(&["key", "create", "--name", "x", "--scope", "read"]);
     held.refused(11, "is being written by", "--server URL");
     let made =
         served.run(&["key", "create", "--name", "reader", "--scope", "read", "--expires", "90d"]);
@@ -166,7 +186,7 @@ fn keys_are_made_on_the_file_and_through_the_server_that_holds_it() {
     assert!(list.contains(id) && !list.contains(&reader), "{list}");
     let with = |key: &str| {
         let arguments = ["ls", "/", "--server", served.url.as_str()];
-        let output = desk.command(&arguments).env("AEORDB_API_KEY", key).output().unwrap();
+        let output = sandbox.command(&arguments).env("AEORDB_API_KEY", key).output().unwrap();
         Run::new(&arguments, output)
     };
     with(&reader).expect(0);
@@ -179,11 +199,11 @@ fn keys_are_made_on_the_file_and_through_the_server_that_holds_it() {
 /// Every put that was acknowledged is there after the server was killed, whatever it was doing.
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let mut key = String::new();
     let mut acknowledged: Vec<(String, String)> = Vec::new();
     for round in 0..5 {
-        let mut served = Served::start(&desk, &key);
+        let mut served = Served::start(&sandbox, &key);
         key = served.key.clone();
         let address = served.address().to_owned();
         let clients: Vec<_> = (0..4)
@@ -201,9 +221,9 @@ fn what_was_acknowledged_survives_a_kill() {
         }
     }
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
-    assert!(desk.ok(&["verify", "--deep"]).starts_with("No damage found.\n"));
+    assert!(sandbox.ok(&["verify", "--deep"]).starts_with("No damage found.\n"));
     for (path, content) in &acknowledged {
-        assert_eq!(&desk.ok(&["cat", path]), content, "{path}");
+        assert_eq!(&sandbox.ok(&["cat", path]), content, "{path}");
     }
 }
 
@@ -232,8 +252,8 @@ fn put_until_cut(address: &str, key: &str, round: usize, client: usize) -> Vec<(
 
 #[test]
 fn a_server_with_a_certificate_speaks_tls_and_reads_a_new_one_on_sighup() {
-    let desk = Desk::new();
-    desk.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "tls.conf",
         "[req]\ndistinguished_name = name\nx509_extensions = v3\n[name]\n\
          [v3]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = DNS:localhost\n",
@@ -243,7 +263,7 @@ fn a_server_with_a_certificate_speaks_tls_and_reads_a_new_one_on_sighup() {
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
             .args(["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"])
             .args(["-subj", &format!("/CN={name}"), "-config", "tls.conf"])
-            .current_dir(desk.path(""))
+            .current_dir(sandbox.path(""))
             .stderr(Stdio::null())
             .status()
             .unwrap();
@@ -262,24 +282,24 @@ fn a_server_with_a_certificate_speaks_tls_and_reads_a_new_one_on_sighup() {
         "errors",
         "--json",
     ];
-    let mut child = desk.at_a_terminal(&arguments).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = sandbox.at_a_terminal(&arguments).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let started: Value = serde_json::from_str(&line).unwrap();
     let url = started["url"].as_str().unwrap().replace("127.0.0.1", "localhost");
     assert!(url.starts_with("https://"), "{url}");
     let key = started["key"].as_str().unwrap().to_owned();
-    let served = Served { desk: &desk, child, url, key };
+    let served = Served { sandbox: &sandbox, child, url, key };
     let trusting = |arguments: &[&str]| {
         let mut all = arguments.to_vec();
         all.extend(["--server", &served.url]);
-        let mut command = desk.command(&all);
-        command.env("AEORDB_API_KEY", &served.key).env("SSL_CERT_FILE", desk.path("cert.pem"));
+        let mut command = sandbox.command(&all);
+        command.env("AEORDB_API_KEY", &served.key).env("SSL_CERT_FILE", sandbox.path("cert.pem"));
         Run::new(&all, command.output().unwrap())
     };
     trusting(&["ls", "/"]).expect(0);
     // Nobody else signed it.
-    let other = served.desk.command(&["ls", "/", "--server", &served.url]);
+    let other = served.sandbox.command(&["ls", "/", "--server", &served.url]);
     let output = { other }.env("AEORDB_API_KEY", &served.key).output().unwrap();
     assert_ne!(output.status.code(), Some(0));
     make("second");

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::desk::Desk;
+use crate::sandbox::Sandbox;
 use crate::server::Served;
 
 const CHAPTER: &str = include_str!("../../../../docs/manual/server.md");
@@ -44,15 +44,15 @@ fn fits(expected: &str, found: &str) -> bool {
 
 #[test]
 fn the_examples_of_the_chapter_do_what_it_shows() {
-    let desk = Desk::new();
-    let served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    let served = Served::start(&sandbox, "");
     let examples = examples();
     assert!(examples.len() > 20, "{}", examples.len());
     for (command, expected) in examples {
         let typed = command.replace("http://localhost:3000", &served.url);
         let output = Command::new("bash")
             .args(["-c", &typed])
-            .current_dir(desk.path(""))
+            .current_dir(sandbox.path(""))
             .env("API_KEY", &served.key)
             .stdin(Stdio::null())
             .output()

@@ -9,61 +9,61 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::desk::{Desk, Run};
+use crate::sandbox::{Run, Sandbox};
 use crate::server::Served;
 
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--log", "errors"];
 
-fn serve(desk: &Desk, more: &[&str]) -> Run {
+fn serve(sandbox: &Sandbox, more: &[&str]) -> Run {
     let arguments = [&SERVE[..], more].concat();
-    Run::new(&arguments, desk.command(&arguments).output().unwrap())
+    Run::new(&arguments, sandbox.command(&arguments).output().unwrap())
 }
 
 #[test]
 fn a_first_key_that_could_not_be_shown_does_not_stay() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = desk.command(&SERVE).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let output = sandbox.command(&SERVE).stdout(full).stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(desk.ok(&["key", "list"]), "");
+    assert_eq!(sandbox.ok(&["key", "list"]), "");
     // The next start makes one that works.
-    Served::start(&desk, "").ok(&["ls", "/"]);
+    Served::start(&sandbox, "").ok(&["ls", "/"]);
 }
 
 #[test]
 fn a_first_key_goes_to_a_new_file_that_nobody_else_reads_and_from_there_to_clients() {
-    let desk = Desk::new();
-    desk.write("taken", "something else");
-    let refused = serve(&desk, &["--first-key-file", "taken"]);
+    let sandbox = Sandbox::new();
+    sandbox.write("taken", "something else");
+    let refused = serve(&sandbox, &["--first-key-file", "taken"]);
     refused.refused(15, "taken", "--first-key-file");
-    assert_eq!(desk.read("taken"), b"something else");
-    assert!(!desk.exists("data.aeordb"));
-    let served = Served::start_with(&desk, "", &["--first-key-file", "first-key"]);
-    let mode = fs::metadata(desk.path("first-key")).unwrap().permissions().mode();
+    assert_eq!(sandbox.read("taken"), b"something else");
+    assert!(!sandbox.exists("data.aeordb"));
+    let served = Served::start_with(&sandbox, "", &["--first-key-file", "first-key"]);
+    let mode = fs::metadata(sandbox.path("first-key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let arguments = ["ls", "/", "--server", served.url.as_str()];
     let with_file = |file: &str| {
-        let mut command = desk.command(&arguments);
-        command.env_remove("AEORDB_API_KEY").env("AEORDB_API_KEY_FILE", desk.path(file));
+        let mut command = sandbox.command(&arguments);
+        command.env_remove("AEORDB_API_KEY").env("AEORDB_API_KEY_FILE", sandbox.path(file));
         Run::new(&arguments, command.output().unwrap())
     };
     with_file("first-key").expect(0);
     with_file("taken").refused(12, "a valid key is needed", "AEORDB_API_KEY_FILE");
-    desk.write("empty", "\n");
+    sandbox.write("empty", "\n");
     with_file("empty").refused(12, "there is no key in", "AEORDB_API_KEY_FILE");
 }
 
 #[test]
 fn whoever_may_not_send_a_large_body_is_told_so_every_time() {
-    let desk = Desk::new();
-    desk.write("large", vec![b'x'; 8_000_000]);
-    let served = Served::start(&desk, "");
+    let sandbox = Sandbox::new();
+    sandbox.write("large", vec![b'x'; 8_000_000]);
+    let served = Served::start(&sandbox, "");
     let key = served.ok(&["key", "create", "--name", "reader", "--scope", "read"]);
     for _ in 0..15 {
         for verb in [&["put", "large", "/large"][..], &["import", "--file", "large"]] {
             let mut all = verb.to_vec();
             all.extend(["--server", &served.url]);
-            let output = desk.command(&all).env("AEORDB_API_KEY", key.trim()).output().unwrap();
+            let output = sandbox.command(&all).env("AEORDB_API_KEY", key.trim()).output().unwrap();
             Run::new(&all, output).refused(12, "this needs the scope", "AEORDB_API_KEY");
         }
     }
@@ -71,9 +71,9 @@ fn whoever_may_not_send_a_large_body_is_told_so_every_time() {
 
 #[test]
 fn a_server_that_cannot_start_and_one_that_cannot_be_reached_say_what_helps() {
-    let desk = Desk::new();
-    let served = Served::start(&desk, "");
-    let other = Desk::new();
+    let sandbox = Sandbox::new();
+    let served = Served::start(&sandbox, "");
+    let other = Sandbox::new();
     let address = served.url.strip_prefix("http://").unwrap();
     let taken = other.run(&["serve", "--listen", address]);
     taken.refused(1, "listening on", "choose another --listen");
@@ -83,16 +83,16 @@ fn a_server_that_cannot_start_and_one_that_cannot_be_reached_say_what_helps() {
     serve(&other, &tls).refused(2, "not.pem", "in PEM");
     other.run(&["serve", "--listen", "0.0.0.0:0"]).refused(2, "plain text", "--tls-cert");
     let https = served.url.replace("http://", "https://");
-    let mixed = desk.command(&["ls", "/", "--server", &https]);
+    let mixed = sandbox.command(&["ls", "/", "--server", &https]);
     let output = { mixed }.env("AEORDB_API_KEY", &served.key).output().unwrap();
     Run::new(&["ls"], output).refused(1, "asking", "http:// instead of https://");
 }
 
 #[test]
 fn the_log_names_who_fetched_a_backup_and_is_not_flooded_by_wrong_keys() {
-    let desk = Desk::new();
-    let log = File::create(desk.path("log")).unwrap();
-    let mut served = Served::start_logging(&desk, "", &["--log", "changes"], log.into());
+    let sandbox = Sandbox::new();
+    let log = File::create(sandbox.path("log")).unwrap();
+    let mut served = Served::start_logging(&sandbox, "", &["--log", "changes"], log.into());
     for _ in 0..200 {
         let mut stream = TcpStream::connect(served.address()).unwrap();
         stream.write_all(b"GET /files/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
@@ -101,7 +101,7 @@ fn the_log_names_who_fetched_a_backup_and_is_not_flooded_by_wrong_keys() {
     served.ok(&["ls", "/"]);
     served.ok(&["export", "--output", "fetched.aeordb"]);
     assert_eq!(served.signal(Signal::SIGTERM), Some(0));
-    let log = String::from_utf8(desk.read("log")).unwrap();
+    let log = String::from_utf8(sandbox.read("log")).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let refused = lines.iter().filter(|line| line["key"].is_null() && line["path"] == "/files/");
     let refused = refused.count();
@@ -116,9 +116,9 @@ fn the_log_names_who_fetched_a_backup_and_is_not_flooded_by_wrong_keys() {
 
 #[test]
 fn the_log_tells_of_every_backup_that_leaves_and_calls_no_head_aborted() {
-    let desk = Desk::with_v2();
-    let log = File::create(desk.path("log")).unwrap();
-    let mut served = Served::start_logging(&desk, "", &["--log", "changes"], log.into());
+    let sandbox = Sandbox::with_v2();
+    let log = File::create(sandbox.path("log")).unwrap();
+    let mut served = Served::start_logging(&sandbox, "", &["--log", "changes"], log.into());
     let key = served.ok(&["key", "create", "--name", "reader", "--scope", "read,export"]);
     let told = [
         "GET /files/?archive=aeordb",
@@ -137,7 +137,7 @@ fn the_log_tells_of_every_backup_that_leaves_and_calls_no_head_aborted() {
         assert!(reply.starts_with(b"HTTP/1.1 200 "), "{request}");
     }
     assert_eq!(served.signal(Signal::SIGTERM), Some(0));
-    let log = String::from_utf8(desk.read("log")).unwrap();
+    let log = String::from_utf8(sandbox.read("log")).unwrap();
     let id = key.split('_').nth(1).unwrap();
     let lines: Vec<String> = log
         .lines()

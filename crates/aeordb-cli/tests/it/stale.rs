@@ -1,24 +1,24 @@
 //! A database whose last commit is cut off or damaged: every verb says so, none shows an older or
 //! an empty state.
 
-use crate::desk::Desk;
+use crate::sandbox::Sandbox;
 
-/// A desk with a database after a first load, or after that and more loads, and where its bytes
+/// A sandbox with a database after a first load, or after that and more loads, and where its bytes
 /// can be damaged so that the last commit is lost.
-pub fn desks() -> Vec<(&'static str, Desk)> {
-    let first = Desk::new();
+pub fn sandboxes() -> Vec<(&'static str, Sandbox)> {
+    let first = Sandbox::new();
     first.write("tree/x", "hi\n");
     first.ok(&["put", "tree", "/"]);
-    let four = Desk::new();
+    let four = Sandbox::new();
     for content in ["one", "two", "three", "four"] {
         four.write("tree/x", content);
         four.ok(&["put", "tree", "/"]);
     }
-    let compacted = Desk::with_v2();
+    let compacted = Sandbox::with_v2();
     compacted.write("tree/x", "hi\n");
     compacted.ok(&["put", "tree", "/"]);
     compacted.ok(&["compact"]);
-    let collected = Desk::with_v2();
+    let collected = Sandbox::with_v2();
     collected.write("tree/x", "hi\n");
     collected.ok(&["put", "tree", "/"]);
     collected.ok(&["rm", "/docs/a.txt"]);
@@ -59,28 +59,28 @@ const VERBS: &[&str] = &[
     "serve --listen 127.0.0.1:0",
 ];
 
-fn assert_refused(desk: &Desk, what: &str) {
-    let damaged = desk.read("data.aeordb");
-    let before = desk.entries();
+fn assert_refused(sandbox: &Sandbox, what: &str) {
+    let damaged = sandbox.read("data.aeordb");
+    let before = sandbox.entries();
     for verb in VERBS {
         let arguments: Vec<&str> = verb.split(' ').collect();
-        let run = desk.run(&arguments);
+        let run = sandbox.run(&arguments);
         assert_eq!((run.code, run.out().as_str()), (14, ""), "{what}: {verb}: {run:?}");
         assert!(run.err.contains("damaged at offset"), "{what}: {verb}: {run:?}");
-        assert_eq!(desk.entries(), before, "{what}: {verb}");
-        assert!(desk.read("data.aeordb") == damaged, "{what}: {verb} wrote to it");
+        assert_eq!(sandbox.entries(), before, "{what}: {verb}");
+        assert!(sandbox.read("data.aeordb") == damaged, "{what}: {verb} wrote to it");
     }
-    let run = desk.run(&["verify"]).expect(14);
+    let run = sandbox.run(&["verify"]).expect(14);
     assert!(run.out().starts_with("Damage found.\n"), "{what}: {run:?}");
 }
 
 #[test]
 fn every_verb_refuses_a_database_that_is_cut_off() {
-    for (what, desk) in desks() {
-        let whole = desk.read("data.aeordb");
+    for (what, sandbox) in sandboxes() {
+        let whole = sandbox.read("data.aeordb");
         let verbs = |len: usize| {
-            desk.write("data.aeordb", &whole[..len]);
-            assert_refused(&desk, &format!("{what}, {len} of {} bytes", whole.len()));
+            sandbox.write("data.aeordb", &whole[..len]);
+            assert_refused(&sandbox, &format!("{what}, {len} of {} bytes", whole.len()));
         };
         verbs(whole.len() - 1);
         verbs(whole.len() / 2 + 4096);
@@ -89,31 +89,31 @@ fn every_verb_refuses_a_database_that_is_cut_off() {
 
 #[test]
 fn every_verb_refuses_a_database_whose_last_commit_is_damaged() {
-    for (what, desk) in desks() {
-        let mut damaged = desk.read("data.aeordb");
+    for (what, sandbox) in sandboxes() {
+        let mut damaged = sandbox.read("data.aeordb");
         let at = damaged.len() - 100;
         damaged[at] ^= 1;
-        desk.write("data.aeordb", &damaged);
-        assert_refused(&desk, &format!("{what}, byte {at}"));
+        sandbox.write("data.aeordb", &damaged);
+        assert_refused(&sandbox, &format!("{what}, byte {at}"));
     }
 }
 
 #[test]
 fn an_older_version_of_a_damaged_database_is_read_by_its_hash_alone() {
-    let desk = Desk::with_v1();
-    let v1 = desk.version("v1");
-    desk.write("tree/docs/a.txt", "newer\n");
-    desk.ok(&["put", "tree", "/"]);
-    let whole = desk.read("data.aeordb");
-    desk.write("data.aeordb", &whole[..whole.len() - 1]);
+    let sandbox = Sandbox::with_v1();
+    let v1 = sandbox.version("v1");
+    sandbox.write("tree/docs/a.txt", "newer\n");
+    sandbox.ok(&["put", "tree", "/"]);
+    let whole = sandbox.read("data.aeordb");
+    sandbox.write("data.aeordb", &whole[..whole.len() - 1]);
     for version in ["v1", "HEAD", &v1[..12]] {
-        desk.run(&["cat", "/docs/a.txt", "--at", version]).expect(14);
+        sandbox.run(&["cat", "/docs/a.txt", "--at", version]).expect(14);
     }
-    let run = desk.run(&["cat", "/docs/a.txt", "--at", &v1]).expect(0);
+    let run = sandbox.run(&["cat", "/docs/a.txt", "--at", &v1]).expect(0);
     assert_eq!(run.out(), "alpha\n");
     assert!(run.err.contains("warning: ") && run.err.contains("damaged"), "{}", run.err);
-    desk.run(&["ls", &format!("{v1}:/docs")]).expect(0);
-    desk.run(&["get", "/docs", "out", "--at", &v1]).expect(0);
-    assert_eq!(desk.read("out/a.txt"), b"alpha\n");
-    desk.run(&["cat", "/docs/a.txt", "--at", &"0".repeat(64)]).expect(14);
+    sandbox.run(&["ls", &format!("{v1}:/docs")]).expect(0);
+    sandbox.run(&["get", "/docs", "out", "--at", &v1]).expect(0);
+    assert_eq!(sandbox.read("out/a.txt"), b"alpha\n");
+    sandbox.run(&["cat", "/docs/a.txt", "--at", &"0".repeat(64)]).expect(14);
 }

@@ -6,12 +6,13 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use hyper::service::Service;
+use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
 
 use super::*;
 use crate::routes::router;
+use crate::service::WRITERS_MAX;
 
 /// What all requests to a new database share, and a key that may do everything.
 fn app() -> (TempDir, Arc<App>, String) {
@@ -34,7 +35,7 @@ fn app_with(options: &Options) -> (TempDir, Arc<App>, String) {
 }
 
 fn new(name: &str) -> NewKey {
-    NewKey { name: name.into(), rights: Rights::admin(), expires_at: None }
+    NewKey { name: name.into(), rights: Rights::admin(), within: None, expires_at: None }
 }
 
 async fn send(router: Router, key: String, method: Method, path: String, body: String) -> Response {
@@ -56,7 +57,7 @@ fn whoever_makes_and_revokes_keys_at_once_finds_every_one_as_it_was_committed() 
             scope.spawn(|| {
                 for _ in 0..10 {
                     let (key, text) = app.create_key(new("short")).unwrap();
-                    let now = app.database.clock().now();
+                    let now = app.service.database.clock().now();
                     assert!(app.keys().open(&text, now).is_some());
                     app.revoke_key(&key.id, &Rights::admin()).unwrap().unwrap();
                     assert!(app.keys().open(&text, now).is_none());
@@ -64,7 +65,7 @@ fn whoever_makes_and_revokes_keys_at_once_finds_every_one_as_it_was_committed() 
             });
         }
     });
-    assert!(app.keys().open(&first, app.database.clock().now()).is_some());
+    assert!(app.keys().open(&first, app.service.database.clock().now()).is_some());
 }
 
 /// As many requests as there are threads, and more, wait for a writer that is not given up before
@@ -79,7 +80,7 @@ fn a_reader_never_waits_for_those_who_wait_for_the_writer() {
         .enable_all()
         .build()
         .unwrap();
-    let writer = app.database.writer().unwrap();
+    let writer = app.service.database.writer().unwrap();
     runtime.block_on(async {
         let mut waiting = tokio::task::JoinSet::new();
         for n in 0..300 {
@@ -111,11 +112,11 @@ fn a_reader_never_waits_for_those_who_wait_for_the_writer() {
 
 #[test]
 fn whatever_is_put_behind_a_long_writer_is_told_in_bounds_and_not_made_later() {
-    let patience = Some(Duration::from_millis(50));
-    let (_directory, app, key) = app_with(&Options { patience, ..Options::default() });
+    let wait_max = Some(Duration::from_millis(50));
+    let (_directory, app, key) = app_with(&Options { wait_max, ..Options::default() });
     let router = router(&app);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let writer = app.database.writer().unwrap();
+    let writer = app.service.database.writer().unwrap();
     runtime.block_on(async {
         let ask = |method: Method, path: &str, body: String| {
             send(router.clone(), key.clone(), method, path.to_owned(), body)

@@ -12,7 +12,12 @@ fn database() -> Database {
 }
 
 fn new(words: &str) -> NewKey {
-    NewKey { name: "n".into(), rights: Rights::parse(words.split(',')).unwrap(), expires_at: None }
+    NewKey {
+        name: "n".into(),
+        rights: Rights::parse(words.split(',')).unwrap(),
+        within: None,
+        expires_at: None,
+    }
 }
 
 #[test]
@@ -28,6 +33,30 @@ fn a_key_opens_with_its_secret_and_with_nothing_else() {
         assert!(ring.open(text, 0).is_none(), "{text}");
     }
     assert!(!format!("{ring:?}").contains(text.rsplit('_').next().unwrap()));
+}
+
+#[test]
+fn a_key_for_one_path_is_one_without_rights_for_whoever_does_not_know_of_paths() {
+    let database = database();
+    let within = Some(Path::parse(b"/hosts/a").unwrap());
+    let wanted = NewKey { within: within.clone(), ..new("read,append-only") };
+    let (key, text) = create(&database, wanted).unwrap();
+    let reader = database.reader().unwrap();
+    let ring = KeyRing::read(&reader).unwrap();
+    assert_eq!(ring.open(&text, 0).unwrap(), &key);
+    assert_eq!((&key.within, key.rights), (&within, new("read,append-only").rights));
+    // What is kept of the key itself is all that an older program reads.
+    let (place, value) = reader.system(PREFIX).unwrap().remove(0);
+    let alone = Key::decode(&place, &value).unwrap();
+    assert!(Scope::ALL.into_iter().all(|scope| !alone.rights.has(scope)));
+    let revoked = revoke(&database, &key.id, &Rights::admin()).unwrap().unwrap();
+    assert_eq!(revoked.within, within);
+    let ring = KeyRing::read(&database.reader().unwrap()).unwrap();
+    assert!(ring.open(&text, 0).is_none());
+    for more in ["admin", "export", "read,import", "promote", "gc", "keys"] {
+        let wanted = NewKey { within: within.clone(), ..new(more) };
+        assert!(matches!(create(&database, wanted), Err(Error::Invalid(_))), "{more}");
+    }
 }
 
 #[test]

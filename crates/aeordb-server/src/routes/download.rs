@@ -1,6 +1,7 @@
 //! Conditions and ranges: what of a representation an answer holds.
 
 use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aeordb::clock::Clock;
 use axum::body::Body;
@@ -10,10 +11,9 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use jiff::civil::DateTime;
 
 use crate::problem::{Answer, Problem};
-use crate::request::Request;
+use crate::request::{Request, tags};
 
 /// Nanoseconds that the date of an answer may be behind.
 const DATE_AGE_MAX: i64 = 5_000_000_000;
@@ -85,21 +85,21 @@ fn is_known(
         Some((modified.and_then(parse_date)?, date))
     };
     if headers.contains_key(IF_MATCH) {
-        if !matches(headers, IF_MATCH, etag) {
+        if !matches(headers, &IF_MATCH, etag) {
             return Err(Problem::precondition_failed("the tag is none of If-Match"));
         }
     } else if since(IF_UNMODIFIED_SINCE).is_some_and(|(modified, date)| modified > date) {
         return Err(Problem::precondition_failed("it was modified after If-Unmodified-Since"));
     }
     if headers.contains_key(IF_NONE_MATCH) {
-        return Ok(matches(headers, IF_NONE_MATCH, etag));
+        return Ok(matches(headers, &IF_NONE_MATCH, etag));
     }
     Ok(since(IF_MODIFIED_SINCE).is_some_and(|(modified, date)| modified == date))
 }
 
 /// True if `If-None-Match` names the tag.
 pub fn is_tag_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    headers.contains_key(IF_NONE_MATCH) && matches(headers, IF_NONE_MATCH, Some(etag))
+    headers.contains_key(IF_NONE_MATCH) && matches(headers, &IF_NONE_MATCH, Some(etag))
 }
 
 impl Representation<'_> {
@@ -126,31 +126,21 @@ impl Representation<'_> {
     }
 }
 
-/// True if a header holds `*` or the tag. `If-None-Match` does not mind that a tag is called weak,
-/// as a proxy that compresses calls it.
-pub fn matches(headers: &HeaderMap, name: HeaderName, etag: Option<&HeaderValue>) -> bool {
-    let etag = etag.and_then(|etag| etag.to_str().ok());
-    let weakly = name == IF_NONE_MATCH;
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(str::trim).any(|tag| {
-            let strong = tag.strip_prefix("W/").filter(|_| weakly).unwrap_or(tag);
-            (tag == "*" && etag.is_some()) || Some(strong) == etag
-        })
-    })
+/// True if a header holds `*` or the tag.
+fn matches(headers: &HeaderMap, name: &HeaderName, etag: Option<&HeaderValue>) -> bool {
+    let tag = etag.and_then(|etag| etag.to_str().ok()).map(|tag| tag.trim_matches('"'));
+    tag.is_some_and(|tag| tags(headers, name).is_some_and(|tags| tags.has(tag)))
 }
 
-/// A time as HTTP writes it.
+/// A time as HTTP writes it; `None` before 1970, of which few clients know a date.
 pub fn http_date(nanoseconds: i64) -> Option<HeaderValue> {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()?;
-    HeaderValue::from_str(&time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+    let since_1970 = Duration::from_nanos(u64::try_from(nanoseconds).ok()?);
+    HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since_1970)).ok()
 }
 
 /// A date in one of the three forms that HTTP ever had.
-fn parse_date(value: &HeaderValue) -> Option<DateTime> {
-    const FORMS: [&str; 3] =
-        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
-    let text = value.to_str().ok()?;
-    FORMS.iter().find_map(|form| DateTime::strptime(form, text).ok())
+fn parse_date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
 }
 
 /// One range of bytes; `Err` if it starts beyond the end. Several, or what is none, is ignored,
@@ -208,5 +198,8 @@ mod tests {
         assert_eq!(date("Sunday, 06-Nov-94 08:49:37 GMT"), expected);
         assert_eq!(date("Sun Nov  6 08:49:37 1994"), expected);
         assert_eq!(date("yesterday"), None);
+        assert_eq!(http_date(0).unwrap(), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(i64::MAX).unwrap(), "Fri, 11 Apr 2262 23:47:16 GMT");
+        assert_eq!(http_date(-1), None);
     }
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aeordb::{Error, backup, gc};
-use aeordb_api::jobs::{Collect, Collection, Outcome, Verification, Verify};
-use aeordb_api::table::{CancelJob, GetJob, ListJobs, StartCollect, StartVerify};
+use aeordb_api::jobs::{self, Collect, Verify};
+use aeordb_api::space::Measure;
+use aeordb_api::table::{
+    CancelJob, GetJob, ListJobs, ListPolicies, PolicyQuery, PutPolicy, RemovePolicy, StartCollect,
+    StartForget, StartKeep, StartSpace, StartVerify,
+};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -15,11 +18,10 @@ use tokio::sync::mpsc;
 use super::{Route, is_stopping, json_answer, no_content, page};
 use crate::app::App;
 use crate::body::END;
-use crate::jobs::Job;
-use crate::keys::Scope;
 use crate::outgoing::Piped;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
+use crate::service::jobs::Job;
 
 /// How often a job that is followed is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -28,6 +30,12 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::of::<StartVerify>(|request, _| Box::pin(verify(request))),
         Route::of::<StartCollect>(|request, _| Box::pin(collect(request))),
+        Route::of::<StartForget>(|request, _| Box::pin(forget(request))),
+        Route::of::<StartKeep>(|request, _| Box::pin(keep(request))),
+        Route::of::<StartSpace>(|request, _| Box::pin(measure(request))),
+        Route::of::<ListPolicies>(|request, _| Box::pin(list_policies(request))),
+        Route::of::<PutPolicy>(|request, _| Box::pin(put_policy(request))),
+        Route::of::<RemovePolicy>(|request, query| Box::pin(remove_policy(request, query))),
         Route::of::<ListJobs>(|request, _| Box::pin(list(request))),
         Route::of::<GetJob>(|request, _| Box::pin(get(request))),
         Route::of::<CancelJob>(|request, _| Box::pin(cancel(request))),
@@ -35,77 +43,67 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn verify(mut request: Request) -> Answer {
-    let Verify { deep } = request.incoming().json().await?;
-    start(&request, "verify", Scope::Read, move |app, watch| {
-        // It is opened by its path, where nothing or another file may be by now.
-        app.look_at_file()?;
-        let verified = backup::verify(app.database.path(), deep, watch);
-        let report = verified.map_err(|error| match error {
-            Error::NotFound(_) | Error::Foreign { .. } => Problem::read_only(),
-            other => other.into(),
-        })?;
-        Ok(Outcome::Verify(Verification::from(&report)))
-    })
+    let asked: Verify = request.incoming().json().await?;
+    Ok(started(&*request.app.service.verify(&request.asker(), &asked)?))
 }
 
 async fn collect(mut request: Request) -> Answer {
     let Collect { dry_run } = request.incoming().json().await?;
-    start(&request, "gc", Scope::Gc, move |app, watch| {
-        app.look_at_file()?;
-        app.overlays.expire();
-        let report = app.without_reader(|| gc::collect(&app.database, dry_run, watch))?;
-        Ok(Outcome::Collect(Collection::new(&report, dry_run)))
-    })
+    Ok(started(&*request.app.service.collect(&request.asker(), dry_run)?))
 }
 
-fn start(
-    request: &Request,
-    kind: &'static str,
-    scope: Scope,
-    work: impl FnOnce(&Arc<App>, &aeordb::watch::Watch) -> Result<Outcome, Problem> + Send + 'static,
-) -> Answer {
-    let job = request.app.jobs.start(&request.app, kind, (&request.caller.key, scope), work)?;
-    let mut response = json_answer(StatusCode::ACCEPTED, &job.shown());
+async fn measure(mut request: Request) -> Answer {
+    let Measure {} = request.incoming().json().await?;
+    Ok(started(&*request.app.service.space(&request.asker())?))
+}
+
+async fn forget(mut request: Request) -> Answer {
+    let forget = request.incoming().json().await?;
+    Ok(started(&*request.app.service.forget(&request.asker(), forget)?))
+}
+
+async fn keep(mut request: Request) -> Answer {
+    let keep = request.incoming().json().await?;
+    Ok(started(&*request.app.service.keep(&request.asker(), keep)?))
+}
+
+async fn list_policies(request: Request) -> Answer {
+    Ok(json_answer(StatusCode::OK, &request.app.service.policies().await?))
+}
+
+async fn put_policy(mut request: Request) -> Answer {
+    let policy = request.incoming().json().await?;
+    Ok(json_answer(StatusCode::OK, &request.app.service.set_policy(policy).await?))
+}
+
+async fn remove_policy(request: Request, query: PolicyQuery) -> Answer {
+    let name = query.name.map(|name| name.0);
+    Ok(json_answer(StatusCode::OK, &request.app.service.remove_policy(name).await?))
+}
+
+/// A job as it is shown.
+fn shown(job: &Job) -> jobs::Job {
+    job.shown(Problem::document)
+}
+
+fn started(job: &Job) -> Response {
+    let mut response = json_answer(StatusCode::ACCEPTED, &shown(job));
     if let Ok(place) = HeaderValue::from_str(&format!("/admin/jobs/{}", job.id)) {
         response.headers_mut().insert(LOCATION, place);
     }
-    Ok(response)
+    response
 }
 
 async fn list(request: Request) -> Answer {
-    let jobs = request.app.jobs.list();
-    let seen = jobs.iter().filter(|job| may_look(&request, job).is_ok());
-    Ok(page(seen.map(|job| job.shown()).collect(), None))
-}
-
-fn job_of(request: &Request) -> Result<Arc<Job>, Problem> {
-    let name = request.name()?;
-    let job = name.parse().ok().and_then(|id| request.app.jobs.get(id));
-    job.ok_or_else(|| Problem::not_found(format!("job {name}")))
-}
-
-/// What a verification found names paths: only who may read them sees it.
-fn may_look(request: &Request, job: &Job) -> Result<(), Problem> {
-    match request.rights.has(Scope::Read) {
-        true => Ok(()),
-        false => request.need(job.scope),
-    }
-}
-
-/// Whoever may collect cancels what keeps a collection waiting, whoever started a job that one.
-fn may_cancel(request: &Request, job: &Job) -> Result<(), Problem> {
-    match job.key == request.caller.key {
-        true => Ok(()),
-        false => request.need(Scope::Gc),
-    }
+    let jobs = request.app.service.jobs(&request.asker());
+    Ok(page(jobs.iter().map(|job| shown(job)).collect(), None))
 }
 
 async fn get(request: Request) -> Answer {
-    let job = job_of(&request)?;
-    may_look(&request, &job)?;
+    let job = request.app.service.job(&request.asker(), &request.name()?)?;
     let accepts = request.header(ACCEPT).unwrap_or_default();
     if !accepts.contains("text/event-stream") || request.method == Method::HEAD {
-        return Ok(json_answer(StatusCode::OK, &job.shown()));
+        return Ok(json_answer(StatusCode::OK, &shown(&job)));
     }
     let (events, end) = mpsc::channel(1);
     tokio::spawn(follow(request.app.clone(), job, events));
@@ -119,7 +117,7 @@ async fn follow(app: Arc<App>, job: Arc<Job>, events: mpsc::Sender<std::io::Resu
     loop {
         // Asked before it is shown: the last event shows the end.
         let running = job.is_running() && !is_stopping(&app);
-        let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
+        let shown = serde_json::to_string(&shown(&job)).unwrap_or_default();
         let event = format!("data: {shown}\n\n");
         if events.send(Ok(event.into())).await.is_err() {
             return;
@@ -134,11 +132,6 @@ async fn follow(app: Arc<App>, job: Arc<Job>, events: mpsc::Sender<std::io::Resu
 }
 
 async fn cancel(request: Request) -> Answer {
-    let job = job_of(&request)?;
-    may_cancel(&request, &job)?;
-    if request.app.jobs.forget(&job) {
-        return Ok(no_content());
-    }
-    job.cancel();
-    Ok(json_answer(StatusCode::ACCEPTED, &job.shown()))
+    let job = request.app.service.cancel(&request.asker(), &request.name()?)?;
+    Ok(job.map_or_else(no_content, |job| json_answer(StatusCode::ACCEPTED, &shown(&job))))
 }

@@ -5,7 +5,7 @@ use aeordb_api::table::{CreateKey, ListKeys, RevokeKey};
 use axum::http::StatusCode;
 
 use super::{Route, json_answer, page};
-use crate::keys::{Key, NewKey as Wanted, Rights, list as all};
+use crate::keys::{Key, NewKey as Wanted, Rights, list as all, within};
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -18,12 +18,14 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(request: Request) -> Answer {
-    let keys = request.app.blocking(|app| Ok(all(&*app.reader()?)?)).await?;
+    let keys = request.app.service.blocking(|service| Ok(all(&*service.reader()?)?)).await?;
     Ok(page(keys.iter().map(Key::shown).collect(), None))
 }
 
 async fn create(mut request: Request) -> Answer {
-    let NewKey { name, scopes, expires_at } = request.incoming().json().await?;
+    let new: NewKey = request.incoming().json().await?;
+    let within = within(&new)?;
+    let NewKey { name, scopes, expires_at, .. } = new;
     let rights = Rights::parse(scopes.iter().map(String::as_str))?;
     // Nobody gives away more than they have.
     if !request.rights.include(&rights) {
@@ -34,8 +36,9 @@ async fn create(mut request: Request) -> Answer {
         (Some(wanted), Some(own)) => Some(wanted.min(own)),
         (wanted, own) => wanted.or(own),
     };
-    let answer = request.app.writing(move |app| {
-        let (key, text) = app.create_key(Wanted { name, rights, expires_at })?;
+    let app = request.app.clone();
+    let answer = request.app.service.writing(move |_| {
+        let (key, text) = app.create_key(Wanted { name, rights, within, expires_at })?;
         let shown = CreatedKey { of: key.shown(), key: text };
         Ok(json_answer(StatusCode::CREATED, &shown))
     });
@@ -45,8 +48,9 @@ async fn create(mut request: Request) -> Answer {
 async fn revoke(request: Request) -> Answer {
     let id = request.name()?;
     let by = request.rights;
-    let key = request.app.writing(move |app| Ok(app.revoke_key(&id, &by)?)).await?;
+    let app = request.app.clone();
+    let revoked = request.app.service.writing(move |_| Ok(app.revoke_key(&id, &by)?)).await?;
     let more = "a key can only revoke keys that may do no more than it may itself";
-    let key = key.ok_or_else(|| Problem::forbidden(more))?;
+    let key = revoked.ok_or_else(|| Problem::forbidden(more))?;
     Ok(json_answer(StatusCode::OK, &key.shown()))
 }

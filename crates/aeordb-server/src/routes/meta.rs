@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use super::files::insert_version;
 use super::{Route, is_stopping, json_answer};
-use crate::metrics::DatabaseFacts;
 use crate::problem::{Answer, Problem};
 use crate::request::Request;
 
@@ -41,39 +40,16 @@ async fn ready(request: Request) -> Answer {
     if is_stopping(&request.app) {
         return Err(Problem::unavailable("the server stops"));
     }
-    request
-        .app
-        .blocking(|app| {
-            // What cannot be written to is not ready, though it can be read.
-            app.look_at_file()?;
-            let head = app.reader()?.head();
-            let status = Ready { status: "ready".into(), head: head.into() };
-            let mut response = json_answer(StatusCode::OK, &status);
-            insert_version(response.headers_mut(), &head);
-            Ok(response)
-        })
-        .await
+    // What cannot be written to is not ready, though it can be read.
+    let head = request.app.service.ready().await?;
+    let status = Ready { status: "ready".into(), head: head.into() };
+    let mut response = json_answer(StatusCode::OK, &status);
+    insert_version(response.headers_mut(), &head);
+    Ok(response)
 }
 
 async fn metrics(request: Request) -> Answer {
-    let text = request
-        .app
-        .blocking(|app| {
-            let reader = app.reader()?;
-            let bytes = std::fs::metadata(app.database.path()).map_or(0, |found| found.len());
-            Ok(app.metrics.text(&DatabaseFacts {
-                commits: app.database.sequence(),
-                group: app.commit_stats(),
-                syncs: app.database.sync_stats(),
-                backups: app.backups.newest().ok(),
-                now: app.database.clock().now(),
-                bytes,
-                history: reader.history_len()?,
-                snapshots: reader.snapshots()?.len() as u64,
-                files: reader.version(&reader.head())?.totals.files,
-            }))
-        })
-        .await?;
+    let text = request.app.metrics.text(&request.app.service.facts().await?);
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(CONTENT_TYPE, kind);

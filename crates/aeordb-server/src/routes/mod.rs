@@ -2,12 +2,9 @@
 //! description and the client are.
 
 mod admin;
-mod archive;
 mod backups;
-mod batch;
 mod download;
 mod files;
-mod graft;
 mod import;
 mod jobs;
 mod keys;
@@ -23,9 +20,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use aeordb::object::Path;
 use aeordb_api::Page;
 use aeordb_api::endpoint::{Description, Endpoint, Needs};
 use aeordb_api::parameter::{Limit, Query};
+use aeordb_api::table::{PutFiles, ReadFiles};
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION};
@@ -37,12 +36,12 @@ use serde::Serialize;
 use crate::app::App;
 use crate::keys::{Rights, Scope};
 use crate::log::{self, Level};
+use crate::logged_body::LoggedBody;
 use crate::problem::{Answer, Problem};
 use crate::request::{
     Caller, Future, Pairs, Peer, Request, check_coding, check_conditions, check_framing,
     parse_query,
 };
-use crate::traced::Traced;
 
 /// Reads the parameters of a request, and answers it.
 type Handler = Box<dyn Fn(Request, &Pairs) -> Future + Send + Sync>;
@@ -116,7 +115,8 @@ async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Req
     let started = Instant::now();
     let client = request.extensions().get::<Peer>().map(|peer| peer.0);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut caller = Caller { key: String::new(), expires_at: None, client, method, path };
+    let (key, within, expires_at) = (String::new(), None, None);
+    let mut caller = Caller { key, within, expires_at, client, method, path };
     let open = routes.iter().any(|route| route.call.needs == Needs::Nothing);
     let checked =
         check_framing(&request).and_then(|()| check_key(&app, &request, open, &mut caller));
@@ -139,7 +139,7 @@ async fn answer(app: Arc<App>, routes: Arc<[Route]>, request: axum::extract::Req
         let result = [("status", status.as_u16().into()), ("micros", micros.into())];
         log::event("request", &[&caller.members()[..], &result].concat());
     }
-    answered.into_response().map(|body| Traced::body(body, caller, told))
+    answered.into_response().map(|body| LoggedBody::body(body, caller, told))
 }
 
 /// Whether a request is logged.
@@ -151,7 +151,7 @@ fn is_told(app: &App, routes: &[Route], caller: &Caller, status: StatusCode, lea
     }
     let failed = !(status.is_success() || status.is_redirection());
     let reads = matches!(caller.method, Method::GET | Method::HEAD);
-    // What leaves the house is told as well.
+    // What leaves the server is told as well.
     let needs = Needs::Scope(Scope::Export);
     let exports = || routes.iter().any(|route| route.call.needs == needs);
     match app.level {
@@ -188,7 +188,12 @@ async fn handle(
         check_conditions(request.headers(), call.conditional)?;
     }
     let pairs = parse_query(request.uri().query().unwrap_or_default(), call.query)?;
-    let request = Request::new(app.clone(), caller, rights, request, call.path)?;
+    let within = caller.within.clone();
+    let mut request = Request::new(app.clone(), caller, rights, request, call.path)?;
+    if let Some(within) = within {
+        check_within(call, &request, &within)?;
+        request.rights = rights.at_its_path();
+    }
     (route.handler)(request, &pairs).await
 }
 
@@ -231,9 +236,10 @@ fn check_key(
         scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
     });
     let keys = app.keys();
-    let now = app.database.clock().now();
+    let now = app.service.database.clock().now();
     if let Some(key) = keys.open(text.unwrap_or_default(), now) {
         caller.key.clone_from(&key.id);
+        caller.within.clone_from(&key.within);
         caller.expires_at = key.expires_at;
         return Ok(key.rights);
     }
@@ -258,6 +264,19 @@ fn check_rights(needs: Needs, rights: &Rights) -> Result<(), Problem> {
         return Err(Problem::forbidden("this key may only append"));
     }
     Ok(())
+}
+
+/// A key for one path reads and puts what is there, and nothing else: whatever else a call may show or do,
+/// now or later, is for others.
+fn check_within(call: &Description, request: &Request, within: &Path) -> Result<(), Problem> {
+    let is_open = call.needs == Needs::Nothing;
+    let is_of_files = call.path == ReadFiles::PATH
+        && [ReadFiles::METHOD, PutFiles::METHOD].contains(&call.method);
+    let is_there = || request.path().is_ok_and(|(path, _)| within.contains(&path));
+    match is_open || (is_of_files && is_there()) {
+        true => Ok(()),
+        false => Err(Problem::forbidden(format!("this key reads and puts at {within} alone"))),
+    }
 }
 
 /// An answer of JSON.

@@ -6,13 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use aeordb::backup::verify;
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use aeordb_api::endpoint::Method;
 use aeordb_api::table::table;
 use aeordb_server::Deadlines;
 use tempfile::TempDir;
 
-use crate::house::{House, Reply, noise};
+use crate::served::{Reply, Served, noise};
 
 /// How an answer that came whole is proved.
 #[derive(Clone, Copy)]
@@ -52,6 +52,8 @@ const READS: &[(&str, &str, Proof)] = &[
     ("/admin/backups", "/admin/backups", Proof::Same),
     ("/admin/backups/{name}", "/admin/backups/full.aeordb", Proof::Same),
     ("/admin/snapshots", "/admin/snapshots", Proof::Same),
+    ("/admin/keep", "/admin/keep", Proof::Same),
+    ("/admin/snapshots/{*name}", "/admin/snapshots/v1", Proof::Same),
     ("/admin/history", "/admin/history", Proof::Same),
     ("/admin/history", "/admin/history?limit=3", Proof::Same),
     ("/admin/changes", "/admin/changes?from=v1&to=HEAD", Proof::Same),
@@ -62,27 +64,27 @@ const READS: &[(&str, &str, Proof)] = &[
 
 /// A database with some of everything, and the key to it.
 fn stored() -> (TempDir, String) {
-    let house = House::new();
-    house.put("/files/large", &noise(3_000_000));
-    house.put("/files/docs/a.txt", b"alpha");
+    let served = Served::new();
+    served.put("/files/large", &noise(3_000_000));
+    served.put("/files/docs/a.txt", b"alpha");
     let many: Vec<_> = (0..300)
         .map(|n| {
             let (path, content) = (format!("/many/f{n}"), format!("content {n}"));
             serde_json::json!({ "op": "put", "path": path, "content": content })
         })
         .collect();
-    house.post("/batch", &serde_json::json!({ "changes": many }).to_string()).expect(200);
-    house.post("/admin/snapshots", r#"{"name": "v1"}"#).expect(201);
-    house.put("/files/docs/a.txt", b"alpha, changed");
-    house.put("/files/docs/b.txt", b"beta");
-    house.send("DELETE", "/files/many/f17", &[], b"").expect(204);
-    house.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
-    let key = house.key.clone();
-    (house.close(), key)
+    served.post("/batch", &serde_json::json!({ "changes": many }).to_string()).expect(200);
+    served.post("/admin/snapshots", r#"{"name": "v1"}"#).expect(201);
+    served.put("/files/docs/a.txt", b"alpha, changed");
+    served.put("/files/docs/b.txt", b"beta");
+    served.send("DELETE", "/files/many/f17", &[], b"").expect(204);
+    served.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
+    let key = served.key.clone();
+    (served.close(), key)
 }
 
 /// A server of a copy of `stored`.
-fn copy(stored: &Path, key: &str) -> House {
+fn copy(stored: &Path, key: &str) -> Served {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("backups")).unwrap();
     for name in ["data.aeordb", "backups/full.aeordb"] {
@@ -92,11 +94,11 @@ fn copy(stored: &Path, key: &str) -> House {
         let modified = fs::metadata(stored.join(name)).unwrap().modified().unwrap();
         File::options().write(true).open(&to).unwrap().set_modified(modified).unwrap();
     }
-    House::on(directory, key, Deadlines::default())
+    Served::on(directory, key, Deadlines::default())
 }
 
 /// Fails unless an answer is the sound one, a problem that says what is wrong, or broken off.
-fn check(house: &House, place: &str, proof: Proof, reply: &Reply, sound: &Reply, damage: &str) {
+fn check(served: &Served, place: &str, proof: Proof, reply: &Reply, sound: &Reply, damage: &str) {
     if !reply.complete {
         return;
     }
@@ -119,9 +121,9 @@ fn check(house: &House, place: &str, proof: Proof, reply: &Reply, sound: &Reply,
             String::from_utf8_lossy(&sound.body)
         ),
         Proof::Sealed | Proof::Outline => {
-            let path = house.path("came.aeordb");
+            let path = served.path("came.aeordb");
             fs::write(&path, &reply.body).unwrap();
-            let report = verify(&path, matches!(proof, Proof::Sealed), &Watch::new()).unwrap();
+            let report = verify(&path, matches!(proof, Proof::Sealed), &Monitor::new()).unwrap();
             assert!(report.damages.is_empty(), "{place} beside {damage}: {report:?}");
             let versions = [reply, sound].map(|reply| reply.headers["aeordb-version"].clone());
             assert_eq!(versions[0], versions[1], "{place} beside {damage}");
@@ -137,9 +139,9 @@ fn nothing_that_is_read_beside_new_damage_is_wrong_or_less_and_looks_whole() {
     assert!(missing.is_empty(), "calls that read and are not tried: {missing:?}");
 
     let (stored, key) = stored();
-    let read = |house: &House| -> Vec<Reply> {
-        house.post("/admin/gc", r#"{"dry_run": true}"#).expect(202);
-        READS.iter().map(|(_, place, _)| house.get(place)).collect()
+    let read = |served: &Served| -> Vec<Reply> {
+        served.post("/admin/gc", r#"{"dry_run": true}"#).expect(202);
+        READS.iter().map(|(_, place, _)| served.get(place)).collect()
     };
     let sound = read(&copy(stored.path(), &key));
     for ((_, place, _), reply) in READS.iter().zip(&sound) {
@@ -153,17 +155,18 @@ fn nothing_that_is_read_beside_new_damage_is_wrong_or_less_and_looks_whole() {
     cases.extend([(8192, len - 8192), (tail, len - tail)]);
     let mut found = 0;
     for (at, count) in cases {
-        let house = copy(stored.path(), &key);
-        let file = File::options().read(true).write(true).open(house.path("data.aeordb")).unwrap();
+        let served = copy(stored.path(), &key);
+        let file = File::options().read(true).write(true).open(served.path("data.aeordb")).unwrap();
         let mut bytes = vec![0; usize::try_from(count.min(len - at)).unwrap()];
         file.read_exact_at(&mut bytes, at).unwrap();
         bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
         file.write_all_at(&bytes, at).unwrap();
         let damage = format!("{count} bytes at {at} of {len}");
-        for ((_, place, proof), (reply, sound)) in READS.iter().zip(read(&house).iter().zip(&sound))
+        for ((_, place, proof), (reply, sound)) in
+            READS.iter().zip(read(&served).iter().zip(&sound))
         {
             found += usize::from(!reply.complete || reply.status >= 400);
-            check(&house, place, *proof, reply, sound, &damage);
+            check(&served, place, *proof, reply, sound, &damage);
         }
     }
     assert!(found > 100, "the damage was met {found} times: too little was tried");

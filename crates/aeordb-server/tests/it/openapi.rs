@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::house::House;
+use crate::served::Served;
 
 #[test]
 fn the_description_is_the_one_that_was_looked_at() {
-    let house = House::new();
-    let document = house.get("/openapi.json").expect(200).json();
+    let served = Served::new();
+    let document = served.get("/openapi.json").expect(200).json();
     let now = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json");
     if std::env::var_os("UPDATE_OPENAPI").is_some() {

@@ -5,11 +5,11 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 
-use crate::house::House;
+use crate::served::Served;
 
 #[test]
 fn an_export_and_a_patch_travel_to_another_server_and_are_promoted_there() {
-    let source = House::with_versions();
+    let source = Served::with_versions();
     let head = source.head();
 
     let reply = source.post("/admin/export", r#"{"output": "full.aeordb", "snapshot": "v1"}"#);
@@ -43,7 +43,7 @@ fn an_export_and_a_patch_travel_to_another_server_and_are_promoted_there() {
     );
     assert_eq!((&patch["from"], &patch["to"]), (&export["version"], &json!(head)));
 
-    let target = House::new();
+    let target = Served::new();
     for name in ["full.aeordb", "p.aeordb"] {
         fs::copy(source.path("backups").join(name), target.path("backups").join(name)).unwrap();
     }
@@ -87,10 +87,10 @@ fn an_export_and_a_patch_travel_to_another_server_and_are_promoted_there() {
 
 #[test]
 fn a_full_and_its_patches_are_one_import() {
-    let source = House::with_versions();
+    let source = Served::with_versions();
     source.post("/admin/export", r#"{"output": "full.aeordb", "snapshot": "v1"}"#).expect(201);
     source.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1"}"#).expect(201);
-    let target = House::new();
+    let target = Served::new();
     for name in ["full.aeordb", "p.aeordb"] {
         fs::copy(source.path("backups").join(name), target.path("backups").join(name)).unwrap();
     }
@@ -101,59 +101,59 @@ fn a_full_and_its_patches_are_one_import() {
 
 #[test]
 fn a_snapshot_is_made_without_a_content_type_and_its_name_is_taken_once() {
-    let house = House::new();
-    house.put("/files/a", b"a");
+    let served = Served::new();
+    served.put("/files/a", b"a");
     let body = br#"{"name": "daily-2024-01-15"}"#;
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let reply = house.send("POST", "/admin/snapshots", &form, body).expect(201);
+    let reply = served.send("POST", "/admin/snapshots", &form, body).expect(201);
     assert_eq!(reply.members(), ["name", "version", "created_at", "metadata"]);
-    assert_eq!(reply.json()["version"], house.head());
+    assert_eq!(reply.json()["version"], served.head());
     // Said again it is the same, and no other is it.
-    let again = house.send("POST", "/admin/snapshots", &[], body).expect(200);
+    let again = served.send("POST", "/admin/snapshots", &[], body).expect(200);
     assert_eq!(again.json(), reply.json());
     let other = r#"{"name": "daily-2024-01-15", "metadata": {"a": "b"}}"#;
-    house.post("/admin/snapshots", other).problem(409, "exists");
-    house.put("/files/a", b"other");
-    house.send("POST", "/admin/snapshots", &[], body).problem(409, "exists");
-    let bad = house.post("/admin/snapshots", r#"{"name": "no/slash"}"#);
+    served.post("/admin/snapshots", other).problem(409, "exists");
+    served.put("/files/a", b"other");
+    served.send("POST", "/admin/snapshots", &[], body).problem(409, "exists");
+    let bad = served.post("/admin/snapshots", r#"{"name": "no//slash"}"#);
     bad.problem(400, "invalid");
 }
 
 #[test]
 fn an_output_is_never_replaced_and_what_is_unknown_is_not_found() {
-    let house = House::with_versions();
+    let served = Served::with_versions();
     let export = r#"{"output": "full.aeordb"}"#;
-    house.post("/admin/export", export).expect(201);
-    let before = fs::read(house.path("backups/full.aeordb")).unwrap();
-    house.post("/admin/export", export).problem(409, "exists");
-    house.post("/admin/diff", r#"{"output": "full.aeordb", "from": "v1"}"#).problem(409, "exists");
-    assert_eq!(fs::read(house.path("backups/full.aeordb")).unwrap(), before);
+    served.post("/admin/export", export).expect(201);
+    let before = fs::read(served.path("backups/full.aeordb")).unwrap();
+    served.post("/admin/export", export).problem(409, "exists");
+    served.post("/admin/diff", r#"{"output": "full.aeordb", "from": "v1"}"#).problem(409, "exists");
+    assert_eq!(fs::read(served.path("backups/full.aeordb")).unwrap(), before);
 
     let unknown = r#"{"output": "x", "snapshot": "nobody"}"#;
-    house.post("/admin/export", unknown).problem(404, "not-found");
-    house
+    served.post("/admin/export", unknown).problem(404, "not-found");
+    served
         .post("/admin/export", r#"{"output": "x", "hash": "0123456789"}"#)
         .problem(404, "not-found");
     let both = r#"{"output": "x", "hash": "HEAD", "snapshot": "v1"}"#;
-    house.post("/admin/export", both).problem(400, "invalid");
-    house.post("/admin/promote", r#"{"hash": "01234567"}"#).problem(404, "not-found");
-    house.post("/admin/import", r#"{"file": "nothing"}"#).problem(404, "not-found");
-    house.post("/admin/export", r#"{"output": "x", "wrong": 1}"#).problem(400, "invalid");
-    house.post("/admin/export", "no json").problem(400, "invalid");
-    assert_eq!(house.backup_names(), ["full.aeordb"]);
+    served.post("/admin/export", both).problem(400, "invalid");
+    served.post("/admin/promote", r#"{"hash": "01234567"}"#).problem(404, "not-found");
+    served.post("/admin/import", r#"{"file": "nothing"}"#).problem(404, "not-found");
+    served.post("/admin/export", r#"{"output": "x", "wrong": 1}"#).problem(400, "invalid");
+    served.post("/admin/export", "no json").problem(400, "invalid");
+    assert_eq!(served.backup_names(), ["full.aeordb"]);
 }
 
 /// S7: no name leads out of the directory, and no reply tells where it is.
 #[test]
 fn a_name_that_is_more_than_a_name_is_refused_and_nothing_is_made_or_read() {
-    let house = House::with_versions();
-    let backups = house.path("backups");
-    symlink(house.path("data.aeordb"), backups.join("link")).unwrap();
-    symlink(house.path("nowhere"), backups.join("dangling")).unwrap();
+    let served = Served::with_versions();
+    let backups = served.path("backups");
+    symlink(served.path("data.aeordb"), backups.join("link")).unwrap();
+    symlink(served.path("nowhere"), backups.join("dangling")).unwrap();
     fs::create_dir(backups.join("directory")).unwrap();
     nix::unistd::mkfifo(&backups.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    fs::hard_link(house.path("data.aeordb"), backups.join("live")).unwrap();
-    let left = house.backup_names();
+    fs::hard_link(served.path("data.aeordb"), backups.join("live")).unwrap();
+    let left = served.backup_names();
     let names = [
         "../x",
         "..",
@@ -180,62 +180,62 @@ fn a_name_that_is_more_than_a_name_is_refused_and_nothing_is_made_or_read() {
                 body = json!({});
             }
             body[member] = name.into();
-            let problem = house.post(path, &body.to_string()).problem(400, "invalid");
+            let problem = served.post(path, &body.to_string()).problem(400, "invalid");
             let text = problem.to_string();
             assert!(!text.contains(backups.parent().unwrap().to_str().unwrap()), "{text}");
         }
     }
     for name in ["link", "dangling", "directory", "fifo", "live"] {
         let body = json!({ "file": name }).to_string();
-        let reply = house.post("/admin/import", &body);
+        let reply = served.post("/admin/import", &body);
         reply.problem(400, "invalid");
         let body = json!({ "output": name }).to_string();
-        house.post("/admin/export", &body).problem(409, "exists");
+        served.post("/admin/export", &body).problem(409, "exists");
     }
-    assert_eq!(house.backup_names(), left);
-    assert!(!house.path("nowhere").exists());
+    assert_eq!(served.backup_names(), left);
+    assert!(!served.path("nowhere").exists());
 }
 
 #[test]
 fn if_match_is_the_compare_and_swap_of_promote_and_import() {
-    let house = House::with_versions();
-    let head = house.head();
+    let served = Served::with_versions();
+    let head = served.head();
     let wrong = format!("\"{}\"", "0".repeat(64));
     let body = br#"{"hash": "v1"}"#;
     let stale = [("if-match", wrong.as_str())];
-    let problem = house.send("POST", "/admin/promote", &stale, body).problem(412, "head-moved");
+    let problem = served.send("POST", "/admin/promote", &stale, body).problem(412, "head-moved");
     assert_eq!(problem["head"], head);
-    house.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
-    let full = fs::read(house.path("backups/full.aeordb")).unwrap();
-    house.send("POST", "/admin/import", &stale, &full).problem(412, "head-moved");
-    assert_eq!(house.head(), head);
+    served.post("/admin/export", r#"{"output": "full.aeordb"}"#).expect(201);
+    let full = fs::read(served.path("backups/full.aeordb")).unwrap();
+    served.send("POST", "/admin/import", &stale, &full).problem(412, "head-moved");
+    assert_eq!(served.head(), head);
     let right = format!("\"{head}\"");
-    house.send("POST", "/admin/promote", &[("if-match", &right)], body).expect(200);
-    assert_ne!(house.head(), head);
+    served.send("POST", "/admin/promote", &[("if-match", &right)], body).expect(200);
+    assert_ne!(served.head(), head);
 }
 
 #[test]
 fn an_array_in_place_of_the_object_is_refused() {
-    let house = House::with_versions();
-    let head = house.head();
+    let served = Served::with_versions();
+    let head = served.head();
     for (path, body) in [
         ("/admin/promote", r#"["v1"]"#),
         ("/admin/verify", " []"),
         ("/admin/export", r#"["full.aeordb", null, null]"#),
     ] {
-        let problem = house.post(path, body).problem(400, "invalid");
+        let problem = served.post(path, body).problem(400, "invalid");
         assert!(problem["detail"].as_str().unwrap().contains("array"), "{problem}");
     }
-    assert_eq!(house.head(), head);
-    assert!(house.backup_names().is_empty());
+    assert_eq!(served.head(), head);
+    assert!(served.backup_names().is_empty());
 }
 
 #[test]
 fn files_one_after_another_in_a_body_are_one_import() {
-    let source = House::with_versions();
+    let source = Served::with_versions();
     let full = source.get("/admin/export?snapshot=v1").expect(200).body;
     let patch = source.get("/admin/diff?from=v1&to=v2").expect(200).body;
-    let target = House::new();
+    let target = Served::new();
     let head = target.head();
     let send = |files: &[&[u8]]| target.send("POST", "/admin/import?promote", &[], &files.concat());
     let mut damaged = patch.clone();
@@ -260,51 +260,51 @@ fn files_one_after_another_in_a_body_are_one_import() {
 
 #[test]
 fn a_merge_takes_what_only_the_patch_changed_and_tells_of_the_rest() {
-    let house = House::with_versions();
-    house.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1", "to": "v2"}"#).expect(201);
-    house.post("/admin/promote", r#"{"hash": "v1"}"#).expect(200);
-    house.put("/files/docs/a.txt", b"mine");
-    house.post("/admin/import", r#"{"file": "p.aeordb"}"#).problem(409, "base-mismatch");
+    let served = Served::with_versions();
+    served.post("/admin/diff", r#"{"output": "p.aeordb", "from": "v1", "to": "v2"}"#).expect(201);
+    served.post("/admin/promote", r#"{"hash": "v1"}"#).expect(200);
+    served.put("/files/docs/a.txt", b"mine");
+    served.post("/admin/import", r#"{"file": "p.aeordb"}"#).problem(409, "base-mismatch");
     let wrong = r#"{"file": "p.aeordb", "merge": true, "force": true}"#;
-    house.post("/admin/import", wrong).problem(400, "invalid");
-    house.post("/admin/import", r#"{"file": "p.aeordb", "merge": "x"}"#).problem(400, "invalid");
-    let merged = house.post("/admin/import", r#"{"file": "p.aeordb", "merge": true}"#);
+    served.post("/admin/import", wrong).problem(400, "invalid");
+    served.post("/admin/import", r#"{"file": "p.aeordb", "merge": "x"}"#).problem(400, "invalid");
+    let merged = served.post("/admin/import", r#"{"file": "p.aeordb", "merge": true}"#);
     let merge = merged.expect(200).json()["merge"].clone();
     assert_eq!((&merge["taken"], &merge["resolved"]), (&json!(2), &json!(null)));
     let conflict = &merge["conflicts"][0];
     assert_eq!((&conflict["path"], &conflict["ours"]["size"]), (&json!("/docs/a.txt"), &json!(4)));
-    let patch = fs::read(house.path("backups/p.aeordb")).unwrap();
-    let theirs = house.send("POST", "/admin/import?merge=theirs&promote", &[], &patch);
+    let patch = fs::read(served.path("backups/p.aeordb")).unwrap();
+    let theirs = served.send("POST", "/admin/import?merge=theirs&promote", &[], &patch);
     assert_eq!(theirs.expect(200).json()["merge"]["resolved"], "theirs");
-    assert_eq!(house.get("/files/docs/a.txt").text(), "alpha, changed");
-    assert_eq!(house.get("/files/docs/b.txt").text(), "beta");
+    assert_eq!(served.get("/files/docs/a.txt").text(), "alpha, changed");
+    assert_eq!(served.get("/files/docs/b.txt").text(), "beta");
 }
 
 #[test]
 fn an_import_that_can_be_undone_leaves_the_way_back_among_the_backups() {
-    let house = House::with_versions();
-    house.post("/admin/export", r#"{"output": "full", "snapshot": "v1"}"#).expect(201);
-    let head = house.head();
+    let served = Served::with_versions();
+    served.post("/admin/export", r#"{"output": "full", "snapshot": "v1"}"#).expect(201);
+    let head = served.head();
     let undo = r#"{"file": "full", "promote": true, "undo": "back"}"#;
-    let promoter = format!("Bearer {}", house.new_key("import,promote"));
+    let promoter = format!("Bearer {}", served.new_key("import,promote"));
     let json = ("content-type", "application/json");
     let as_key = [("authorization", promoter.as_str()), json];
-    house.bare("POST", "/admin/import", &as_key, undo.as_bytes()).problem(403, "forbidden");
-    let appender = format!("Bearer {}", house.new_key("import,promote,export,append-only"));
+    served.bare("POST", "/admin/import", &as_key, undo.as_bytes()).problem(403, "forbidden");
+    let appender = format!("Bearer {}", served.new_key("import,promote,export,append-only"));
     let as_key = [("authorization", appender.as_str()), json];
-    house.bare("POST", "/admin/import", &as_key, undo.as_bytes()).problem(403, "forbidden");
+    served.bare("POST", "/admin/import", &as_key, undo.as_bytes()).problem(403, "forbidden");
     let nothing = r#"{"file": "full", "undo": "back"}"#;
-    house.post("/admin/import", nothing).problem(400, "invalid");
+    served.post("/admin/import", nothing).problem(400, "invalid");
     let outside = r#"{"file": "full", "promote": true, "undo": "../back"}"#;
-    house.post("/admin/import", outside).problem(400, "invalid");
+    served.post("/admin/import", outside).problem(400, "invalid");
     let taken = r#"{"file": "full", "promote": true, "undo": "full"}"#;
-    let problem = house.post("/admin/import", taken).problem(409, "exists").to_string();
+    let problem = served.post("/admin/import", taken).problem(409, "exists").to_string();
     assert!(!problem.contains("/proc"), "{problem}");
-    assert_eq!(house.head(), head);
-    assert_eq!(house.backup_names(), ["full"]);
-    let report = house.post("/admin/import", undo).expect(200).json();
-    assert_eq!(report["undo_bytes"], fs::metadata(house.path("backups/back")).unwrap().len());
-    assert_ne!(house.head(), head);
-    house.post("/admin/import", r#"{"file": "back", "promote": true}"#).expect(200);
-    assert_eq!(house.head(), head);
+    assert_eq!(served.head(), head);
+    assert_eq!(served.backup_names(), ["full"]);
+    let report = served.post("/admin/import", undo).expect(200).json();
+    assert_eq!(report["undo_bytes"], fs::metadata(served.path("backups/back")).unwrap().len());
+    assert_ne!(served.head(), head);
+    served.post("/admin/import", r#"{"file": "back", "promote": true}"#).expect(200);
+    assert_eq!(served.head(), head);
 }

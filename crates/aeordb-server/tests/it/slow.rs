@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aeordb_server::Deadlines;
 
-use crate::house::{House, noise};
+use crate::served::{Served, noise};
 
 /// Short enough for a test; nothing here asserts how long something took.
 pub fn short() -> Deadlines {
@@ -20,12 +20,12 @@ pub fn short() -> Deadlines {
 
 #[test]
 fn slow_headers_are_closed() {
-    let house = House::with(short());
-    let mut streams: Vec<_> = (0..50).map(|_| house.connect()).collect();
+    let served = Served::with(short());
+    let mut streams: Vec<_> = (0..50).map(|_| served.connect()).collect();
     for stream in &mut streams {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost:").unwrap();
     }
-    house.put("/files/a", b"served meanwhile");
+    served.put("/files/a", b"served meanwhile");
     for stream in &mut streams {
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
@@ -35,42 +35,42 @@ fn slow_headers_are_closed() {
 
 #[test]
 fn slow_bodies_are_closed_and_leave_nothing() {
-    let house = House::with(short());
-    let key = house.key.clone();
+    let served = Served::with(short());
+    let key = served.key.clone();
     for path in ["/files/slow", "/admin/import?promote", "/batch", "/files/d/?archive=tar"] {
         let method = if path.starts_with("/files") { "PUT" } else { "POST" };
-        let mut stream = house.connect();
+        let mut stream = served.connect();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
              content-length: 1000000\r\n\r\nsome"
         )
         .unwrap();
-        house.put("/files/a", path.as_bytes());
+        served.put("/files/a", path.as_bytes());
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes);
         assert!(text.starts_with("HTTP/1.1 408"), "{path}: {text}");
     }
-    house.get("/files/slow").problem(404, "not-found");
+    served.get("/files/slow").problem(404, "not-found");
 }
 
 #[test]
 fn slow_readers_are_closed() {
-    let house = House::with(short());
-    house.put("/files/large", &noise(40_000_000));
-    let mut stream = house.connect();
-    let key = &house.key;
+    let served = Served::with(short());
+    served.put("/files/large", &noise(40_000_000));
+    let mut stream = served.connect();
+    let key = &served.key;
     write!(stream, "GET /files/large HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n")
         .unwrap();
-    let connections = |house: &House| {
-        let text = house.get("/metrics").text();
+    let connections = |served: &Served| {
+        let text = served.get("/metrics").text();
         let line = text.lines().find(|line| line.starts_with("aeordb_connections ")).unwrap();
         line.rsplit(' ').next().unwrap().parse::<i64>().unwrap()
     };
     // Only the one that asks is left, once the other was closed.
     for _ in 0..100_000 {
-        if connections(&house) == 1 {
+        if connections(&served) == 1 {
             let mut bytes = Vec::new();
             let _ = stream.read_to_end(&mut bytes);
             assert!(bytes.len() < 40_000_000);

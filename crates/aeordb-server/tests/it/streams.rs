@@ -8,15 +8,15 @@ use aeordb_server::Deadlines;
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 
-use crate::house::{House, noise};
+use crate::served::{Served, noise};
 
 #[test]
 fn a_streamed_export_and_patch_are_imported_as_bodies() {
-    let source = House::with_versions();
+    let source = Served::with_versions();
     let full = source.get("/admin/export?snapshot=v1").expect(200);
     assert_eq!(full.headers["content-type"], "application/vnd.aeordb");
     let patch = source.get("/admin/diff?from=v1&to=v2").expect(200);
-    let target = House::new();
+    let target = Served::new();
     let binary = [("content-type", "application/octet-stream")];
     let first = target.send("POST", "/admin/import?promote=true", &binary, &full.body);
     assert_eq!(first.expect(200).json()["promoted"], true);
@@ -32,11 +32,11 @@ fn a_streamed_export_and_patch_are_imported_as_bodies() {
 
 #[test]
 fn a_path_alone_is_streamed_as_a_version_of_its_own() {
-    let source = House::new();
+    let source = Served::new();
     source.send("PUT", "/files/docs/a", &[], b"a").expect(201);
     source.send("PUT", "/files/other/b", &[], b"b").expect(201);
     let part = source.get("/admin/export?path=/docs").expect(200);
-    let target = House::new();
+    let target = Served::new();
     target.send("POST", "/admin/import?promote=true", &[], &part.body).expect(200);
     assert_eq!(target.get("/files/docs/a").expect(200).body, b"a");
     target.get("/files/other/b").problem(404, "not-found");
@@ -46,14 +46,14 @@ fn a_path_alone_is_streamed_as_a_version_of_its_own() {
 
 #[test]
 fn what_is_at_a_path_comes_as_an_export_with_the_scope_to_read_it() {
-    let source = House::new();
+    let source = Served::new();
     source.send("PUT", "/files/docs/a", &[], b"a").expect(201);
     source.send("PUT", "/files/other/b", &[], b"b").expect(201);
     let reader = format!("Bearer {}", source.new_key("read"));
     let as_reader = [("authorization", reader.as_str())];
     let part = source.bare("GET", "/files/docs?archive=aeordb", &as_reader, b"").expect(200);
     assert_eq!(part.headers["aeordb-version"], source.head());
-    let target = House::new();
+    let target = Served::new();
     target.send("POST", "/admin/import?promote=true", &[], &part.body).expect(200);
     assert_eq!(target.get("/files/docs/a").expect(200).body, b"a");
     target.get("/files/other/b").problem(404, "not-found");
@@ -64,9 +64,9 @@ fn what_is_at_a_path_comes_as_an_export_with_the_scope_to_read_it() {
 
 #[test]
 fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
-    let source = House::with_versions();
+    let source = Served::with_versions();
     let full = source.get("/admin/export").expect(200).body;
-    let target = House::new();
+    let target = Served::new();
     let head = target.head();
     let send = |headers: &[(&str, &str)], body: &[u8]| {
         target.send("POST", "/admin/import?promote", headers, body)
@@ -94,9 +94,9 @@ fn a_body_that_is_damaged_cut_off_or_of_another_digest_changes_nothing() {
 
 #[test]
 fn an_import_whose_connection_is_cut_leaves_nothing() {
-    let source = House::with_versions();
+    let source = Served::with_versions();
     let full = source.get("/admin/export").expect(200).body;
-    let target = House::new();
+    let target = Served::new();
     let head = target.head();
     let mut stream = target.connect();
     let key = &target.key;
@@ -117,11 +117,11 @@ fn an_import_whose_connection_is_cut_leaves_nothing() {
 
 #[test]
 fn an_import_whose_client_leaves_lets_the_writer_go_and_changes_nothing() {
-    let source = House::new();
+    let source = Served::new();
     source.put("/files/large", &noise(48_000_000));
     let full = source.get("/admin/export").expect(200).body;
     let turn = Duration::from_millis(200);
-    let target = House::with(Deadlines { turn, ..Deadlines::default() });
+    let target = Served::with(Deadlines { turn, ..Deadlines::default() });
     let mut stream = target.connect();
     let key = &target.key;
     write!(
@@ -148,31 +148,31 @@ fn an_import_whose_client_leaves_lets_the_writer_go_and_changes_nothing() {
 
 #[test]
 fn damage_that_is_found_while_sending_aborts_the_connection() {
-    let house = House::new();
+    let served = Served::new();
     let bytes = noise(6_000_000);
-    house.put("/files/large", &bytes);
+    served.put("/files/large", &bytes);
     // Somewhere in the chunks, beyond what is sent before it is read.
-    let path = house.path("data.aeordb");
+    let path = served.path("data.aeordb");
     let mut stored = fs::read(&path).unwrap();
     let needle = &bytes[5_500_000..5_500_064];
     let at = stored.windows(64).position(|window| window == needle).unwrap();
     stored[at] ^= 1;
     fs::write(&path, &stored).unwrap();
-    let reply = house.get("/files/large");
+    let reply = served.get("/files/large");
     assert_eq!(reply.status, 200);
     assert!(!reply.complete, "{} bytes came and looked whole", reply.body.len());
     assert!(bytes.starts_with(&reply.body));
-    let reply = house.get("/admin/export");
+    let reply = served.get("/admin/export");
     assert!(!reply.complete || reply.status == 500, "{}", reply.status);
 }
 
 #[test]
 fn as_many_exports_as_the_server_makes_are_made_and_one_more_is_told_to_wait() {
-    let house = House::new();
-    house.put("/files/large", &noise(30_000_000));
+    let served = Served::new();
+    served.put("/files/large", &noise(30_000_000));
     let open = || {
-        let mut stream = house.connect();
-        let key = &house.key;
+        let mut stream = served.connect();
+        let key = &served.key;
         write!(
             stream,
             "GET /admin/export HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"
@@ -185,14 +185,14 @@ fn as_many_exports_as_the_server_makes_are_made_and_one_more_is_told_to_wait() {
     };
     // Nobody reads them, so they are under way until they are closed.
     let held: Vec<_> = (0..4).map(|_| open()).collect();
-    let reply = house.get("/admin/export");
+    let reply = served.get("/admin/export");
     assert!(reply.headers.contains_key("retry-after"));
     reply.problem(503, "busy");
-    house.get("/files/large?stat").expect(200);
+    served.get("/files/large?stat").expect(200);
     drop(held);
     // Their threads notice when they write the next piece.
     for _ in 0..1000 {
-        if house.get("/admin/export?hash=HEAD").status == 200 {
+        if served.get("/admin/export?hash=HEAD").status == 200 {
             return;
         }
         std::thread::yield_now();

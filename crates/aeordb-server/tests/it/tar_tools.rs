@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::house::{House, noise};
+use crate::served::{Served, noise};
 
 /// Unpacks the archive that it is given into the directory that it runs in.
 const UNPACKERS: [&[&str]; 6] = [
@@ -139,17 +139,17 @@ fn long_paths_and_targets_are_unpacked_the_same_by_whatever_reads_such_records()
 }
 
 fn check(build: fn(&Path), but: &[&str]) {
-    let house = House::new();
+    let served = Served::new();
     let work = tempfile::tempdir().unwrap();
     let at = |name: &str| work.path().join(name);
     fs::create_dir(at("tree")).unwrap();
     build(&at("tree"));
     let sent = at("sent.tar");
     run(&at("tree"), "C", &["tar", "-cf"], &[sent.as_os_str(), OsStr::new(".")]);
-    house.send("PUT", "/files/t/?archive=tar", &[], &fs::read(&sent).unwrap()).expect(200);
+    served.send("PUT", "/files/t/?archive=tar", &[], &fs::read(&sent).unwrap()).expect(200);
     // What has a type has a record that nobody else knows.
-    house.send("PUT", "/files/t/typed", &[("content-type", "text/x-odd")], b"x").expect(201);
-    fs::write(at("got.tar"), house.get("/files/t/?archive=tar").expect(200).body).unwrap();
+    served.send("PUT", "/files/t/typed", &[("content-type", "text/x-odd")], b"x").expect(201);
+    fs::write(at("got.tar"), served.get("/files/t/?archive=tar").expect(200).body).unwrap();
     let expected = tree(&at("tree"));
     let asked = |words: &&&[&str]| !but.contains(&words[0]) && is_there(words[0]);
     for words in UNPACKERS.iter().filter(asked) {
@@ -166,8 +166,8 @@ fn check(build: fn(&Path), but: &[&str]) {
     }
     // Sent in again it is the same tree.
     let again = fs::read(at("got.tar")).unwrap();
-    house.send("PUT", "/files/u/?archive=tar", &[], &again).expect(200);
-    let hash = |path: &str| house.get(path).json()["hash"].clone();
+    served.send("PUT", "/files/u/?archive=tar", &[], &again).expect(200);
+    let hash = |path: &str| served.get(path).json()["hash"].clone();
     assert_eq!(hash("/files/u/?stat"), hash("/files/t/?stat"));
 }
 
@@ -180,7 +180,7 @@ fn with_holes(path: &Path, size: u64, pieces: &[(u64, &[u8])]) {
 
 #[test]
 fn files_with_holes_are_taken_from_every_program_that_archives_them_so() {
-    let house = House::new();
+    let served = Served::new();
     let work = tempfile::tempdir().unwrap();
     let top = work.path().join("tree");
     fs::create_dir(&top).unwrap();
@@ -209,10 +209,10 @@ fn files_with_holes_are_taken_from_every_program_that_archives_them_so() {
     ];
     let take = |archive: &Path| {
         let sent = fs::read(archive).unwrap();
-        house.send("PUT", "/files/t/?archive=tar&mirror", &[], &sent).expect(200);
+        served.send("PUT", "/files/t/?archive=tar&mirror", &[], &sent).expect(200);
         for (name, (_, _, bytes)) in &expected {
             let name = name.to_str().unwrap();
-            assert!(house.get(&format!("/files/t/{name}")).body == *bytes, "{archive:?}: {name}");
+            assert!(served.get(&format!("/files/t/{name}")).body == *bytes, "{archive:?}: {name}");
         }
     };
     for words in archivers.iter().filter(|words| is_there(words[0])) {
@@ -227,4 +227,136 @@ fn files_with_holes_are_taken_from_every_program_that_archives_them_so() {
     builder.append_dir_all(".", &top).unwrap();
     builder.finish().unwrap();
     take(&archive);
+}
+
+/// Runs a program that may not be able to do all of it.
+fn may(directory: &Path, words: &[&str]) -> bool {
+    let (program, arguments) = words.split_first().unwrap();
+    let ran = Command::new(program).args(arguments).current_dir(directory).output();
+    ran.is_ok_and(|output| output.status.success())
+}
+
+/// Owner, mode, device, links and attributes of everything in a tree, as `find`, `getfattr` and
+/// `getfacl` say them.
+fn kept(top: &Path) -> String {
+    let find = ["find", ".", "-printf", "%P %y %m %U:%G %n %l\n"];
+    let mut lines: Vec<String> =
+        text(run(top, "C", &find, &[])).lines().map(str::to_owned).collect();
+    lines.sort();
+    let attributes = ["getfattr", "-R", "-h", "-d", "-m", "^(user|trusted|security)\\.", "."];
+    let lists = ["getfacl", "-R", "-n", "-p", "-P", "."];
+    let of = |words: &[&str]| {
+        // In one order: each file system has its own.
+        let said = text(run(top, "C", words, &[]));
+        let mut parts: Vec<&str> = said.split("\n\n").collect();
+        parts.sort_unstable();
+        parts.join("\n\n")
+    };
+    format!("{}\n{}\n{}", lines.join("\n"), of(&attributes), of(&lists))
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+/// A tree of everything that is kept; false where root or a file system is wanting.
+fn machine(top: &Path) -> bool {
+    write(&top.join("plain"), b"plain", 0o640, Duration::from_secs(1_700_000_000));
+    write(&top.join("d/first"), b"one file", 0o600, Duration::from_secs(1));
+    fs::hard_link(top.join("d/first"), top.join("second")).unwrap();
+    fs::hard_link(top.join("d/first"), top.join("third")).unwrap();
+    fs::create_dir(top.join("inherits")).unwrap();
+    symlink("plain", top.join("link")).unwrap();
+    [
+        &["chown", "40001:40002", "plain", "d"][..],
+        &["chown", "-h", "3000000000:40004", "link"],
+        &["mkfifo", "-m", "640", "fifo"],
+        &["mknod", "char", "c", "1", "300"],
+        &["mknod", "block", "b", "7", "3"],
+        &["setfattr", "-n", "user.comment", "-v", "text", "plain"],
+        &["setfattr", "-n", "user.100%", "-v", "x", "plain"],
+        &["setfattr", "-n", "user.long", "-v", &"y".repeat(2000), "d/first"],
+        &["setfattr", "-n", "trusted.mark", "-v", "of root", "d"],
+        &["setfacl", "-m", "u:40005:rw,g:40006:r,m::rwx", "plain"],
+        &["setfacl", "-d", "-m", "u:40005:rwx", "inherits"],
+    ]
+    .iter()
+    .all(|words| may(top, words))
+}
+
+const TAR: &[&str] = &["tar", "--acls", "--xattrs", "--xattrs-include=*", "--numeric-owner"];
+
+#[test]
+fn owners_attributes_lists_links_and_devices_go_to_other_programs_and_come_from_them() {
+    let work = tempfile::tempdir().unwrap();
+    let at = |name: &str| work.path().join(name);
+    fs::create_dir(at("tree")).unwrap();
+    if !machine(&at("tree")) {
+        let why = "no root, setfattr or setfacl, or a file system without attributes";
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: tar with attributes: {why}");
+        return;
+    }
+    let expected = kept(&at("tree"));
+    let served = Served::new();
+    let bsdtar: &[&str] = &["bsdtar", "--acls", "--xattrs", "--fflags"];
+    let into = |words: &[&'static str], last: &[&'static str]| [words, last].concat();
+    // Each of them writes what we take in, and unpacks what we send of that.
+    let writers = [
+        into(TAR, &["--format=posix", "-cf"]),
+        into(bsdtar, &["--format=pax", "--numeric-owner", "-cf"]),
+    ];
+    let mut first: Option<String> = None;
+    for (number, words) in writers.iter().filter(|words| is_there(words[0])).enumerate() {
+        let (sent, url) = (at("sent.tar"), format!("/files/t{number}/"));
+        run(&at("tree"), "C", words, &[sent.as_os_str(), OsStr::new(".")]);
+        let sent = fs::read(sent).unwrap();
+        served.send("PUT", &format!("{url}?archive=tar"), &[], &sent).expect(200);
+        let got = served.get(&format!("{url}?archive=tar")).expect(200).body;
+        fs::write(at("got.tar"), &got).unwrap();
+        for words in [into(TAR, &["-xpf"]), into(bsdtar, &["--numeric-owner", "-xpf"])] {
+            if is_there(words[0]) {
+                let to = tempfile::tempdir().unwrap();
+                run(to.path(), "C", &words, &[at("got.tar").as_os_str()]);
+                let found = kept(to.path());
+                let differs: Vec<(&str, &str)> =
+                    found.lines().zip(expected.lines()).filter(|(a, b)| a != b).collect();
+                assert!(found == expected, "{words:?} of {number}: {differs:#?}");
+            }
+        }
+        // Sent in again it is the same tree, whoever wrote it.
+        let again = format!("/files/again{number}/");
+        served.send("PUT", &format!("{again}?archive=tar"), &[], &got).expect(200);
+        let hash_of = |url: &str| served.get(&format!("{url}?stat")).json()["hash"].clone();
+        assert_eq!(hash_of(&again), hash_of(&url));
+        let listed = served.get(&format!("{url}?recursive")).json()["items"].to_string();
+        let listed = listed.replace(&format!("/t{number}/"), "/").replace("},{", "},\n{");
+        if let Some(first) = &first {
+            assert_eq!(&listed, first);
+        }
+        first = Some(listed);
+        // Of a part, the first path of a file has the bytes.
+        let part = served.get(&format!("{url}d/?archive=tar")).expect(200).body;
+        assert!(part.windows(8).any(|bytes| bytes == b"one file"));
+    }
+    python_reads(&at("got.tar"));
+}
+
+/// What Python's library finds in an archive.
+fn python_reads(archive: &Path) {
+    if !is_there("python3") {
+        return;
+    }
+    let script = "
+import sys, tarfile
+members = {member.name: member for member in tarfile.open(sys.argv[1])}
+plain, link = members['plain'], members['link']
+assert (plain.uid, plain.gid, link.uid) == (40001, 40002, 3000000000), (plain.uid, link.uid)
+assert plain.pax_headers['SCHILY.xattr.user.comment'] == 'text'
+acl = plain.pax_headers['SCHILY.acl.access']
+assert acl.split(',')[1] == 'user:40005:rw-:40005', acl
+assert members['char'].ischr() and (members['char'].devmajor, members['char'].devminor) == (1, 300)
+assert members['block'].isblk() and members['fifo'].isfifo()
+assert members['second'].islnk() and members['second'].linkname == 'd/first'
+";
+    run(archive.parent().unwrap(), "C", &["python3", "-c", script], &[archive.as_os_str()]);
 }

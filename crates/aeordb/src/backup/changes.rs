@@ -1,54 +1,58 @@
 //! The changes between two versions, as a list of paths.
 
+mod difference;
+
 use std::collections::{HashMap, HashSet};
 
 use crate::db::Reader;
 use crate::error::Result;
 use crate::graph::{Changed, Differ};
 use crate::hash::{Hash, VersionId};
+use crate::monitor::Monitor;
 use crate::object::{Item, Path, Version};
 use crate::store::ReadEntries;
-use crate::watch::Watch;
+pub use difference::{Difference, differences};
 
 /// One changed path.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Only in the second version.
     Added {
-        /// Where.
+        /// Its path.
         path: Path,
-        /// What.
+        /// The item.
         item: Item,
     },
-    /// In both, but not the same: bytes, kind, mode, time, content type or metadata.
+    /// In both, but not the same: [`differences`] names the attributes. The contents of a directory
+    /// do not count.
     Modified {
-        /// Where.
+        /// Its path.
         path: Path,
-        /// What it was.
+        /// The item before.
         old: Item,
-        /// What it is.
+        /// The item after.
         new: Item,
     },
     /// Only in the first version.
     Deleted {
-        /// Where.
+        /// Its path.
         path: Path,
-        /// What it was.
+        /// The item before.
         item: Item,
     },
     /// A file that is only in the second version, with the bytes of one that is only in the first.
     Renamed {
-        /// Where it was.
+        /// The path before.
         from: Path,
-        /// Where it is.
+        /// The path after.
         to: Path,
-        /// What it is.
+        /// The item after.
         item: Item,
     },
 }
 
 impl Change {
-    /// Where it stands in the order of changes; of what was renamed the new path.
+    /// The path by which changes are in order; of a renamed file the new one.
     pub fn path(&self) -> &Path {
         match self {
             Change::Added { path, .. }
@@ -60,7 +64,7 @@ impl Change {
 }
 
 /// Two versions whose changes are listed: once as a whole, or in parts that follow each other.
-/// What was renamed was found before, so that every part costs what it lists.
+/// Renamed files were found before, so that every part costs the changes that it lists.
 pub struct Comparison {
     from: VersionId,
     to: VersionId,
@@ -69,13 +73,18 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares two versions. Costs what was added and deleted, in time; in memory, what was
-    /// renamed. Ends when `watch` is cancelled.
-    pub fn new(reader: &Reader, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<Self> {
-        let renames = Renames::find(reader.view(), from, to, watch)?;
+    /// renamed. Ends when `monitor` is cancelled.
+    pub fn new(
+        reader: &Reader,
+        from: &VersionId,
+        to: &VersionId,
+        monitor: &Monitor,
+    ) -> Result<Self> {
+        let renames = Renames::find(reader.view(), from, to, monitor)?;
         Ok(Comparison { from: *from, to: *to, renames })
     }
 
-    /// Compares two versions by their paths alone: what was renamed is deleted and added.
+    /// Compares two versions by their paths alone: a renamed file is deleted and added.
     pub fn of_paths(from: &VersionId, to: &VersionId) -> Self {
         Comparison { from: *from, to: *to, renames: Renames::default() }
     }
@@ -85,22 +94,32 @@ impl Comparison {
         (self.from, self.to)
     }
 
-    /// Number of files that were renamed: what is held in memory.
+    /// Number of renamed files, which are held in memory.
     pub fn renames(&self) -> usize {
         self.renames.sources.len()
     }
 
     /// The changes after the path `after`, or all, in the order of paths; renamed files stand where
-    /// the new name stands. Ends after an error, which it also is that `watch` was cancelled.
+    /// the new name stands. Ends after an error, which it also is that `monitor` was cancelled.
     pub fn changes<'s>(
         &'s self,
         reader: &'s Reader,
         after: Option<&Path>,
-        watch: &'s Watch,
+        monitor: &'s Monitor,
     ) -> Result<impl Iterator<Item = Result<Change>> + use<'s>> {
+        let root = after.is_none().then(|| self.root(reader.view())).transpose()?;
         let steps = steps_after(reader.view(), &self.from, &self.to, after)?;
-        let steps = steps.map(|step| watch.check().and(step));
+        let steps = root.map(Ok).into_iter().chain(steps);
+        let steps = steps.map(|step| monitor.check().and(step));
         Ok(steps.filter_map(|step| step.map(|step| self.change(step)).transpose()))
+    }
+
+    /// The root, which stands in no directory.
+    fn root<S: ReadEntries>(&self, store: &S) -> Result<Changed> {
+        let of = |version: &VersionId| -> Result<Item> {
+            Ok(Item::Directory(Version::read(store, version)?.root_directory()))
+        };
+        Ok((Path::root(), Some(of(&self.from)?), Some(of(&self.to)?)))
     }
 
     fn change(&self, (path, before, after): Changed) -> Option<Change> {
@@ -130,9 +149,9 @@ pub fn changes(
     to: &VersionId,
     each: &mut dyn FnMut(Change) -> Result<()>,
 ) -> Result<()> {
-    let watch = Watch::new();
-    let comparison = Comparison::new(reader, from, to, &watch)?;
-    comparison.changes(reader, None, &watch)?.try_for_each(|change| each(change?))
+    let monitor = Monitor::new();
+    let comparison = Comparison::new(reader, from, to, &monitor)?;
+    comparison.changes(reader, None, &monitor)?.try_for_each(|change| each(change?))
 }
 
 /// Files that are only in the second version, with the bytes of one that is only in the first.
@@ -157,11 +176,11 @@ impl Renames {
         store: &S,
         from: &VersionId,
         to: &VersionId,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<Renames> {
         // Whether files of these bytes were deleted, and whether some were added.
         let mut seen: HashMap<Hash, (bool, bool)> = HashMap::new();
-        one_sided(store, from, to, watch, |hash, _, added| {
+        one_sided(store, from, to, monitor, |hash, _, added| {
             let seen = seen.entry(hash).or_default();
             seen.0 |= !added;
             seen.1 |= added;
@@ -172,7 +191,7 @@ impl Renames {
             return Ok(renames);
         }
         let mut files = Vec::new();
-        one_sided(store, from, to, watch, |hash, path, added| {
+        one_sided(store, from, to, monitor, |hash, path, added| {
             if seen.contains_key(&hash) {
                 files.push((hash, path, added));
             }
@@ -235,11 +254,11 @@ fn one_sided<S: ReadEntries>(
     store: &S,
     from: &VersionId,
     to: &VersionId,
-    watch: &Watch,
+    monitor: &Monitor,
     mut each: impl FnMut(Hash, Path, bool),
 ) -> Result<()> {
     for step in steps(store, from, to)? {
-        watch.check()?;
+        monitor.check()?;
         match step? {
             (path, Some(Item::File(record)), None) => each(record.content_hash, path, false),
             (path, None, Some(Item::File(record))) => each(record.content_hash, path, true),

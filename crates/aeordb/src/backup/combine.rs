@@ -2,31 +2,33 @@
 //! database is needed.
 
 use std::collections::{HashSet, VecDeque};
-use std::fs::File;
 use std::io::{BufReader, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::backup::diff::{PatchReport, diff};
-use crate::backup::export::{ExportReport, export};
-use crate::backup::import::chain::{Head, Input, look_ahead, open};
+use crate::backup::diff::{PatchReport, diff_for};
+use crate::backup::export::{ExportReport, export_for};
+use crate::backup::import::chain::{Head, Input, look_ahead};
 use crate::backup::import::copy::{self, Named, check_block};
 use crate::backup::layered::open_with;
 use crate::backup::listing::{Sum, Tally, composed};
-use crate::crew::{Crew, Queue};
 use crate::db::{FileKind, Options};
+use crate::encryption::Recipients;
 use crate::error::{Context, Error, Result};
 use crate::format::block::{self, TableEntry};
 use crate::format::change_list::{self, ChangeList, ChangeListWriter, ChangeRecord};
+use crate::format::cipher::{self, Cipher};
 use crate::format::link::Link;
 use crate::format::{FRAME_HEADER_LEN, FrameHeader};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::log::sealed::SealedWriter;
 use crate::log::stream::{Delta, Part, StreamReader};
+use crate::media::{self, Media, open_read};
+use crate::monitor::Monitor;
 use crate::object::Path;
+use crate::pool::Compression;
+use crate::pool::{Pool, Queue};
 use crate::store::RawBlock;
-use crate::watch::Watch;
 
 /// What came out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +53,19 @@ pub fn combine(
     out: &mut dyn Write,
     scratch: &LocalPath,
     options: &Options,
-    watch: &Watch,
+    monitor: &Monitor,
+) -> Result<Combined> {
+    combine_for(files, base, None, (out, scratch), options, monitor)
+}
+
+/// The same, encrypted if there are recipients, for them alone.
+pub fn combine_for(
+    files: &[PathBuf],
+    base: Option<&LocalPath>,
+    recipients: Option<&dyn Recipients>,
+    (out, scratch): (&mut dyn Write, &LocalPath),
+    options: &Options,
+    monitor: &Monitor,
 ) -> Result<Combined> {
     let inputs: Vec<Input> = files.iter().cloned().map(Input::File).collect();
     let heads = look_ahead(&inputs)?;
@@ -69,43 +83,46 @@ pub fn combine(
         let Some(from) = from else {
             return Err(Error::invalid(format!("{} is no patch", first.display())));
         };
-        let database = open_with(base, files, scratch, options, watch)?;
+        let database = open_with(base, files, scratch, options, monitor)?;
         let reader = database.reader()?;
-        return diff(&reader, &from, &reader.head(), out, watch).map(Combined::Patch);
+        let versions = (&from, &reader.head());
+        return diff_for(&reader, versions, recipients, out, monitor).map(Combined::Patch);
     }
     if from.is_some() {
         let heads: Vec<Head> = heads.into_iter().flatten().collect();
-        return combine_patches(files, &heads, out, options, watch).map(Combined::Patch);
+        return combine_patches(files, &heads, recipients, out, options, monitor)
+            .map(Combined::Patch);
     }
-    let database = open_with(first, rest, scratch, options, watch)?;
+    let database = open_with(first, rest, scratch, options, monitor)?;
     let reader = database.reader()?;
-    export(&reader, &reader.head(), out, watch).map(Combined::Export)
+    export_for(&reader, &reader.head(), recipients, out, monitor).map(Combined::Export)
 }
 
 fn combine_patches(
     files: &[PathBuf],
     heads: &[Head],
+    recipients: Option<&dyn Recipients>,
     out: &mut dyn Write,
     options: &Options,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<PatchReport> {
     let lists: Vec<List> =
-        files.iter().map(|file| List::find(file, watch)).collect::<Result<_>>()?;
+        files.iter().map(|file| List::find(file, monitor)).collect::<Result<_>>()?;
     let base = heads.first().and_then(|head| head.base);
     let target = heads.last().map(|head| head.target);
     let Some((from, to)) = base.zip(target) else {
         return Err(Error::invalid("there is nothing to combine"));
     };
     let required = heads.iter().fold(0, |required, head| required | head.required);
-    let crew = Arc::new(Crew::new(options.workers));
-    let mut out = SealedWriter::new(out, crew.clone(), Some(&from), &to, required)?;
+    let pool = Arc::new(Pool::new(options.workers));
+    let mut out = SealedWriter::new(out, pool.clone(), Some(&from), &to, required, recipients)?;
     let contents: Vec<[u8; 32]> = lists.iter().map(|list| list.content).collect();
     let sum = write_changes(lists, &mut out)?;
     // Patches that lead back to where they started change nothing.
     let mut chunks = 0;
     if from != to {
-        let (seen, under_way) = (HashSet::new(), Queue::new(&crew));
-        let mut copy = Copy { watch, seen, under_way, chunks: 0 };
+        let (seen, under_way) = (HashSet::new(), Queue::new(&pool));
+        let mut copy = Copy { monitor, seen, under_way, chunks: 0 };
         for ((file, head), content) in files.iter().zip(heads).zip(contents) {
             copy.file(file, head, content, &mut out)?;
         }
@@ -120,35 +137,37 @@ fn combine_patches(
 
 /// The list of changes of one patch, read part by part from where the parts stand.
 struct List {
-    file: File,
+    file: Arc<dyn Media>,
     name: String,
     parts: VecDeque<u64>,
     part: Option<ChangeList>,
     next: Option<(Path, ChangeRecord)>,
+    cipher: Option<Arc<Cipher>>,
     /// The seal of the whole file.
     content: [u8; 32],
 }
 
 impl List {
     /// Reads the whole file once: that it is what was written, and where its list is.
-    fn find(path: &LocalPath, watch: &Watch) -> Result<List> {
-        let (file, name) = open(path)?;
-        let mut input = BufReader::with_capacity(64 * 1024, &file);
+    fn find(path: &LocalPath, monitor: &Monitor) -> Result<List> {
+        let (file, name) = (open_read(path)?, path.display().to_string());
+        let mut input = BufReader::with_capacity(64 * 1024, media::stream(file.clone()));
         let mut stream = StreamReader::new(&mut input, name.clone())?;
         let mut tally = Tally::default();
         let mut parts = VecDeque::new();
         let content = loop {
-            watch.check()?;
+            monitor.check()?;
             match stream.next_part()? {
                 Part::Changes(changes) => {
                     parts.push_back(changes.offset());
                     copy::tally(&mut tally, changes, &name, stream.offset())?;
                 }
-                Part::Block(..) | Part::Delta(..) | Part::Link(..) => {}
+                Part::Block(..) | Part::Delta(..) | Part::Link(..) | Part::Unopened(_) => {}
                 Part::End(closing) => break closing.content,
             }
         };
-        let mut list = List { file, name, parts, part: None, next: None, content };
+        let cipher = stream.cipher().cloned();
+        let mut list = List { file, name, parts, part: None, next: None, cipher, content };
         list.advance()?;
         Ok(list)
     }
@@ -177,10 +196,19 @@ impl List {
         self.file.read_exact_at(&mut start, at).context(reading)?;
         let header = FrameHeader::parse(&start)
             .ok_or_else(|| Error::damaged("", at, "expected a list of changes, found no frame"))?;
-        change_list::check_header(at, &header)?;
+        let plain = match &self.cipher {
+            None => header,
+            Some(_) => cipher::plain_header(at, &header)?,
+        };
+        change_list::check_header(at, &plain)?;
         let mut body = vec![0; usize::try_from(header.body_len.get()).unwrap_or(usize::MAX)];
         self.file.read_exact_at(&mut body, at + FRAME_HEADER_LEN as u64).context(reading)?;
-        change_list::parse(at, &header, &body)
+        let Some(cipher) = &self.cipher else {
+            return change_list::parse(at, &header, &body);
+        };
+        let len = cipher.open_body(at, &header, &mut body)?;
+        body.truncate(len);
+        change_list::parse(at, &plain.sealed([body.as_slice()]), &body)
     }
 }
 
@@ -222,7 +250,7 @@ enum Frame {
 
 /// Copies the frames of patches in their order, which deltas rely on.
 struct Copy<'w> {
-    watch: &'w Watch,
+    monitor: &'w Monitor,
     /// Entries that were written and can be read by name.
     seen: HashSet<Hash>,
     under_way: Queue<Frame>,
@@ -239,14 +267,14 @@ impl Copy<'_> {
         content: [u8; 32],
         out: &mut SealedWriter<'_>,
     ) -> Result<()> {
-        let (file, name) = open(path)?;
-        let mut input = BufReader::with_capacity(64 * 1024, file);
+        let name = path.display().to_string();
+        let mut input = BufReader::with_capacity(64 * 1024, media::stream(open_read(path)?));
         let mut stream = StreamReader::new(&mut input, name.clone())?;
         let version = |id: Option<VersionId>| id.map(|id| *id.0.as_bytes()).unwrap_or_default();
         // A patch that was put together itself says where each of its patches starts.
         let mut link = Some(Link { base: version(head.base), target: version(Some(head.target)) });
         loop {
-            self.watch.check()?;
+            self.monitor.check()?;
             let at = stream.offset();
             let part = stream.next_part()?;
             match &part {
@@ -254,10 +282,13 @@ impl Copy<'_> {
                 Part::Block(..) | Part::Delta(_) => {
                     link.take().into_iter().for_each(|link| self.under_way.push(Frame::Link(link)));
                 }
-                Part::Changes(_) | Part::End(_) => {}
+                Part::Changes(_) | Part::Unopened(_) | Part::End(_) => {}
             }
             match part {
                 Part::Changes(_) => continue,
+                Part::Unopened(_) => {
+                    return Err(Error::encrypted(name, "nothing of it was opened"));
+                }
                 Part::Link(_, inner) => self.under_way.push(Frame::Link(inner)),
                 Part::Block(at, block) => {
                     let name = name.clone();
@@ -275,7 +306,7 @@ impl Copy<'_> {
                     return Err(Error::damaged(name, at, "the file was changed while it was read"));
                 }
             }
-            self.watch.advance(0, stream.offset() - at);
+            self.monitor.advance(0, stream.offset() - at);
             while let Some(frame) = self.under_way.surplus() {
                 self.write(frame, out)?;
             }
@@ -324,6 +355,9 @@ impl Copy<'_> {
             table.push(TableEntry { hash, kind, len: bytes.len() as u32 });
             raw.extend_from_slice(&bytes);
         }
-        out.push_block_here(&block::encode(block.head.class, &table, &raw)?, &table)
+        out.push_block_here(
+            &block::encode(block.head.class, &table, &raw, Compression::default())?,
+            &table,
+        )
     }
 }

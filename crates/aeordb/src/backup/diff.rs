@@ -4,17 +4,18 @@ use std::io::Write;
 
 use crate::backup::delta::{Deltas, Predecessors};
 use crate::backup::listing::{self, Sum};
-use crate::backup::live::{LiveChunks, missing};
+use crate::backup::repack::{Repack, missing};
 use crate::db::Reader;
+use crate::encryption::Recipients;
 use crate::error::Result;
 use crate::format::seal::Closing;
 use crate::graph::{Bitmap, Differ, Met, Reach, Step};
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::DELTA_FILE_CHUNKS_MAX;
 use crate::log::sealed::SealedWriter;
+use crate::monitor::Monitor;
 use crate::object::{FileRecord, Item, Version};
 use crate::store::{ReadEntries, ViewEntries};
-use crate::watch::Watch;
 
 /// What a patch holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,9 +44,20 @@ pub fn diff(
     from: &VersionId,
     to: &VersionId,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<PatchReport> {
-    write(reader, from, to, Base::Whole, out, watch)
+    diff_for(reader, (from, to), None, out, monitor)
+}
+
+/// The same, encrypted if there are recipients, for them alone.
+pub fn diff_for(
+    reader: &Reader,
+    (from, to): (&VersionId, &VersionId),
+    recipients: Option<&dyn Recipients>,
+    out: &mut dyn Write,
+    monitor: &Monitor,
+) -> Result<PatchReport> {
+    write(reader, (from, to), Base::Whole, recipients, out, monitor)
 }
 
 /// How much of the version that a patch starts from is here.
@@ -59,30 +71,31 @@ pub(super) enum Base {
 
 pub(super) fn write(
     reader: &Reader,
-    from: &VersionId,
-    to: &VersionId,
+    (from, to): (&VersionId, &VersionId),
     base: Base,
+    recipients: Option<&dyn Recipients>,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<PatchReport> {
     let mut plan = Plan::new(reader, base);
-    plan.look(from, to, watch)?;
+    plan.look(from, to, monitor)?;
     let required = reader.view().required();
-    let mut out = SealedWriter::new(out, reader.crew().clone(), Some(from), to, required)?;
+    let mut out =
+        SealedWriter::new(out, reader.pool().clone(), Some(from), to, required, recipients)?;
     if from != to {
         out.push(Kind::Version, to.0, &reader.version(to)?.encode())?;
     }
     let sum = listing::write(reader.view(), from, to, &mut out)?;
-    watch.expect(sum.added + sum.modified, plan.bytes);
+    monitor.expect(sum.added + sum.modified, plan.bytes);
     let Plan { met, mut chunks, deleted, .. } = plan;
-    let mut reach = Reach::resume(reader.view(), met, &missing, watch);
-    let mut deltas = Deltas::new(reader, watch);
+    let mut reach = Reach::resume(reader.view(), met, &missing, monitor);
+    let mut deltas = Deltas::new(reader, monitor);
     let mut moved_from = None;
     let mut steps = steps(reader.view(), from, to)?;
     let own = Item::Directory(reader.version(to)?.root_directory());
     reach.attributes(&own, |met| take(met, &mut out, &mut chunks))?;
     while let Some(step) = steps.next() {
-        watch.check()?;
+        monitor.check()?;
         let step = step?;
         if let Step::Item { after: Some(after), .. } = &step {
             reach.attributes(after, |met| take(met, &mut out, &mut chunks))?;
@@ -124,13 +137,13 @@ pub(super) fn write(
     }
     deltas.finish(&mut out)?;
     out.end_section()?;
-    chunks.copy(reader, &mut out, watch)?;
+    chunks.copy(reader, &mut out, monitor)?;
     let (closing, bytes) = out.finish(|closing| sum.fill(closing))?;
     Ok(PatchReport::new(from, to, &sum, &closing, bytes))
 }
 
 /// Takes what the attributes of an item stand on.
-fn take(met: &Met<'_>, out: &mut SealedWriter<'_>, chunks: &mut LiveChunks) -> Result<()> {
+fn take(met: &Met<'_>, out: &mut SealedWriter<'_>, chunks: &mut Repack) -> Result<()> {
     match met.bytes {
         Some(bytes) => out.push(met.kind, *met.hash, bytes),
         None => {
@@ -186,30 +199,30 @@ struct Plan<'r> {
     /// Nodes that whoever has the base has, as far as the difference shows them.
     met: Bitmap,
     /// Likewise chunks: those of changed and deleted files.
-    chunks: LiveChunks,
+    chunks: Repack,
     deleted: Predecessors,
 }
 
 impl<'r> Plan<'r> {
     fn new(reader: &'r Reader, base: Base) -> Self {
         let met = Bitmap::new(reader.view().number_limit());
-        let (chunks, deleted) = (LiveChunks::new(reader), Predecessors::default());
+        let (chunks, deleted) = (Repack::new(reader), Predecessors::default());
         Plan { reader, base, bytes: 0, met, chunks, deleted }
     }
 
-    fn look(&mut self, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
+    fn look(&mut self, from: &VersionId, to: &VersionId, monitor: &Monitor) -> Result<()> {
         let on_missing = |kind: Kind, hash: &Hash| match (kind, self.base) {
             // One that is not here is in no new file either.
             (Kind::Chunk, Base::Nodes) => Ok(()),
             _ => missing(kind, hash),
         };
         let met = std::mem::take(&mut self.met);
-        let mut reach = Reach::resume(self.reader.view(), met, &on_missing, watch);
+        let mut reach = Reach::resume(self.reader.view(), met, &on_missing, monitor);
         let mut steps = steps(self.reader.view(), from, to)?;
         let own = Item::Directory(self.reader.version(from)?.root_directory());
         reach.attributes(&own, |_| Ok(()))?;
         while let Some(step) = steps.next() {
-            watch.check()?;
+            monitor.check()?;
             let Step::Item { name, before, after } = step? else { continue };
             if let (Some(gone), None) = (&before, &after) {
                 self.deleted.add(&steps.path_of(&name)?, gone);

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
-use crate::backup::live::{LiveChunks, missing};
+use crate::backup::repack::{Repack, missing};
 use crate::db::Reader;
+use crate::encryption::Recipients;
 use crate::error::Result;
 use crate::graph::{Met, Reach};
 use crate::hash::{Kind, VersionId};
 use crate::log::sealed::SealedWriter;
+use crate::monitor::Monitor;
 use crate::object::{Item, Version};
 use crate::store::ViewEntries;
-use crate::watch::Watch;
 
 /// What an export holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +33,20 @@ pub fn export(
     reader: &Reader,
     version: &VersionId,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<ExportReport> {
-    write(reader, version, true, out, watch)
+    write(reader, version, true, None, out, monitor)
+}
+
+/// The same, encrypted if there are recipients, for them alone.
+pub fn export_for(
+    reader: &Reader,
+    version: &VersionId,
+    recipients: Option<&dyn Recipients>,
+    out: &mut dyn Write,
+    monitor: &Monitor,
+) -> Result<ExportReport> {
+    write(reader, version, true, recipients, out, monitor)
 }
 
 /// Writes the nodes of `version` alone: what is recorded of its files, without their bytes. Whoever
@@ -43,27 +55,29 @@ pub(super) fn export_nodes(
     reader: &Reader,
     version: &VersionId,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<ExportReport> {
-    write(reader, version, false, out, watch)
+    write(reader, version, false, None, out, monitor)
 }
 
 fn write(
     reader: &Reader,
     version: &VersionId,
     with_chunks: bool,
+    recipients: Option<&dyn Recipients>,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<ExportReport> {
     let decoded = reader.version(version)?;
     let Version { root, totals, .. } = decoded;
-    watch.expect(totals.files, totals.bytes);
+    monitor.expect(totals.files, totals.bytes);
     let required = reader.view().required();
-    let mut out = SealedWriter::new(out, reader.crew().clone(), None, version, required)?;
+    let mut out =
+        SealedWriter::new(out, reader.pool().clone(), None, version, required, recipients)?;
     out.push(Kind::Version, version.0, &decoded.encode())?;
     let view = reader.view();
-    let mut chunks = LiveChunks::new(reader);
-    let mut reach = Reach::new(view, &missing, watch);
+    let mut chunks = Repack::new(reader);
+    let mut reach = Reach::new(view, &missing, monitor);
     let mut take = |met: &Met<'_>| {
         match met.bytes {
             Some(bytes) => out.push(met.kind, *met.hash, bytes)?,
@@ -76,7 +90,7 @@ fn write(
     reach.tree(None, &root, take)?;
     out.end_section()?;
     let count = chunks.len();
-    chunks.copy(reader, &mut out, watch)?;
+    chunks.copy(reader, &mut out, monitor)?;
     let (_, bytes) = out.finish(|closing| {
         closing.files = totals.files.into();
         closing.directories = totals.directories.into();

@@ -11,14 +11,14 @@ use crate::backup::export::export_nodes;
 use crate::backup::import::chain::{Chain, Head, Input};
 use crate::backup::import::copy;
 use crate::backup::subtree::part;
-use crate::db::{Database, Options, Reader, Writer};
+use crate::db::{Database, Naming, Options, Reader, Replacing, Writer};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::hash::VersionId;
 use crate::log::stream::StreamReader;
+use crate::monitor::Monitor;
 use crate::object::{self, Item, Path, Version};
 use crate::store::Transaction;
-use crate::watch::Watch;
 
 /// What was put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,13 +39,13 @@ pub fn export_outline(
     version: &VersionId,
     path: &Path,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<()> {
     let over = Database::over(reader, *version, None, &Options::default())?;
     let mut writer = over.writer()?;
     let (part, _) = part(&mut writer, version, path)?;
     writer.commit()?;
-    export_nodes(&over.reader()?, &part, out, watch).map(drop)
+    export_nodes(&over.reader()?, &part, out, monitor).map(drop)
 }
 
 /// Writes the patch that leads from one version to another, of the first of which only the nodes
@@ -55,22 +55,27 @@ pub fn diff_from_outline(
     from: &VersionId,
     to: &VersionId,
     out: &mut dyn Write,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<PatchReport> {
-    diff::write(reader, from, to, Base::Nodes, out, watch)
+    diff::write(reader, (from, to), Base::Nodes, None, out, monitor)
 }
 
 /// Puts at `path` what the patch `input` leads to, all or nothing. [`Error::Changed`] unless what
 /// is there is what the patch starts from; an export starts from anything. With `only_adds`,
 /// [`Error::Exists`] if anything but the mode or time of a directory would be replaced or removed.
+/// `allow` is asked before anything happens about what would go. The version that comes of it is named
+/// in the same commit, if there is no such name.
 pub fn graft(
     database: &Database,
     input: Input,
     path: &Path,
     only_adds: bool,
-    watch: &Watch,
+    allow: impl FnOnce(&Replacing) -> Result<()>,
+    naming: Option<&Naming>,
+    monitor: &Monitor,
 ) -> Result<GraftReport> {
     let mut writer = database.writer()?;
+    naming.map_or(Ok(()), |naming| writer.check_free(naming))?;
     let start = writer.entries().end();
     let previous = writer.head();
     let name = input.name();
@@ -81,7 +86,7 @@ pub fn graft(
     let (here, _) = part(&mut writer, &previous, path)?;
     if here == target {
         // It was done before.
-        return Ok(GraftReport { version: previous, previous, new_bytes: 0 });
+        return finish(writer, previous, naming, start);
     }
     if file.base.is_some_and(|base| base != here) {
         let detail = "it was changed since it was looked at".into();
@@ -89,10 +94,10 @@ pub fn graft(
     }
     // What a delta refers to is found where it is written.
     writer.entries().flush()?;
-    let copied = copy::copy(&mut writer, &mut stream, watch)?;
+    let copied = copy::copy(&mut writer, &mut stream, monitor)?;
     writer.entries().flush()?;
-    let (written, crew) = (writer.entries().written(), database.crew());
-    let proved = graph::prove(&written, &target, Some(&here), crew, watch);
+    let (written, pool) = (writer.entries().written(), database.pool());
+    let proved = graph::prove(&written, &target, Some(&here), pool, monitor);
     proved
         .map_err(|error| match error {
             Error::NotFound(_) => Error::Incomplete { version: target, missing: 1, supplier: None },
@@ -103,12 +108,30 @@ pub fn graft(
     chain.push(file, copied);
     chain.check(&writer)?;
     if only_adds {
-        check_adds(&writer, &here, &target, watch)?;
+        check_adds(&writer, &here, &target, monitor)?;
     }
+    allow(&replacing(&writer, &here, &target, monitor)?)?;
     let version = put(&mut writer, &previous, &target, path)?;
+    finish(writer, version, naming, start)
+}
+
+/// Makes a version HEAD and names it, if that is anything new.
+fn finish(
+    mut writer: Writer<'_>,
+    version: VersionId,
+    naming: Option<&Naming>,
+    start: u64,
+) -> Result<GraftReport> {
+    let previous = writer.head();
     let mut report = GraftReport { version, previous, new_bytes: 0 };
     if version != previous {
         writer.set_head(version, "put")?;
+    }
+    if let Some(naming) = naming {
+        let now = writer.database().clock().now();
+        writer.add_snapshot(&naming.of(version, now))?;
+    }
+    if version != previous || naming.is_some() {
         report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
     }
     Ok(report)
@@ -132,9 +155,14 @@ fn put(
 }
 
 /// [`Error::Exists`] if `to` replaces or lacks anything that `from` has.
-fn check_adds(writer: &Writer<'_>, from: &VersionId, to: &VersionId, watch: &Watch) -> Result<()> {
+fn check_adds(
+    writer: &Writer<'_>,
+    from: &VersionId,
+    to: &VersionId,
+    monitor: &Monitor,
+) -> Result<()> {
     for change in steps(writer, from, to)? {
-        watch.check()?;
+        monitor.check()?;
         let (path, before, after) = change?;
         let kept = match (&before, &after) {
             (None, _) | (Some(Item::Directory(_)), Some(Item::Directory(_))) => true,
@@ -146,4 +174,24 @@ fn check_adds(writer: &Writer<'_>, from: &VersionId, to: &VersionId, watch: &Wat
         }
     }
     Ok(())
+}
+
+/// What goes where `to` takes the place of `from`.
+fn replacing(
+    writer: &Writer<'_>,
+    from: &VersionId,
+    to: &VersionId,
+    monitor: &Monitor,
+) -> Result<Replacing> {
+    let files = |version| Version::read(writer, version).map(|found| found.totals.files);
+    let mut replacing = Replacing { put: files(to)?, deleted: 0, files: files(from)? };
+    for change in steps(writer, from, to)? {
+        monitor.check()?;
+        if let (_, Some(before), None | Some(Item::Directory(_))) = change?
+            && !matches!(before, Item::Directory(_))
+        {
+            replacing.deleted += before.totals().files;
+        }
+    }
+    Ok(replacing)
 }

@@ -1,7 +1,7 @@
 //! Import: exports and patches into a database, proved before anything becomes visible.
 
 pub(super) mod chain;
-pub(super) mod copy;
+pub(crate) mod copy;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -18,8 +18,8 @@ use crate::graph;
 use crate::hash::VersionId;
 use crate::log::stream::StreamReader;
 use crate::media::NewFile;
+use crate::monitor::Monitor;
 use crate::store::Transaction;
-use crate::watch::Watch;
 
 /// How files are imported.
 #[derive(Clone, Default, Debug)]
@@ -81,10 +81,11 @@ impl ImportReport {
 /// Takes exports and patches into a database, in order, as one change: all or nothing.
 pub fn import(
     database: &Database,
-    inputs: Vec<Input>,
+    inputs: impl IntoIterator<Item = impl Into<Input>>,
     options: &ImportOptions,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<ImportReport> {
+    let inputs: Vec<Input> = inputs.into_iter().map(Into::into).collect();
     let undo = options.undo.as_deref().map(|path| Undo::begin(path, options)).transpose()?;
     let heads = look_ahead(&inputs)?;
     let mut writer = database.writer()?;
@@ -108,11 +109,11 @@ pub fn import(
             match (chain.last(), file.base) {
                 (Some(before), _) => follows(before, &file, &heads)?,
                 (None, Some(base)) => {
-                    known = check_base(&mut writer, &file, &base, options, watch)?;
+                    known = check_base(&mut writer, &file, &base, options, monitor)?;
                 }
                 (None, None) => {}
             }
-            let copied = copy::copy(&mut writer, &mut stream, watch)?;
+            let copied = copy::copy(&mut writer, &mut stream, monitor)?;
             // What the next file refers to is found where it is written.
             writer.entries().flush()?;
             chain.push(file, copied);
@@ -124,16 +125,16 @@ pub fn import(
     let Some(last) = chain.last() else {
         return Err(Error::invalid("there is nothing to import"));
     };
-    prove(&mut writer, last, &known, watch)?;
+    prove(&mut writer, last, &known, monitor)?;
     chain.check(&writer)?;
     let mut report = report(&chain, last, options.promote);
     if let Some(on_conflict) = options.merge {
         let base = merge_base(&chain)?;
-        let merged = merge::merge(&mut writer, &base, &last.target, on_conflict, watch)?;
+        let merged = merge::merge(&mut writer, &base, &last.target, on_conflict, monitor)?;
         report.version = merged.version;
         report.merge = Some(merged);
     }
-    let undone = undo.map(|undo| undo.write(&mut writer, &report.version, watch)).transpose()?;
+    let undone = undo.map(|undo| undo.write(&mut writer, &report.version, monitor)).transpose()?;
     report.undo_bytes = undone.as_ref().map(|undone| undone.bytes);
     match finish(database, writer, &report.version, options) {
         Ok(Some(end)) => report.new_bytes = end.saturating_sub(start),
@@ -168,7 +169,7 @@ fn check_base(
     file: &Head,
     base: &VersionId,
     options: &ImportOptions,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<VersionId> {
     let (head, target) = (writer.head(), file.target);
     if head == *base {
@@ -176,7 +177,7 @@ fn check_base(
     }
     if options.merge.is_some() {
         // What was changed is told by the base, so the base must be here.
-        let missing = match graph::missing(writer.entries(), base, Some(&head), watch) {
+        let missing = match graph::missing(writer.entries(), base, Some(&head), monitor) {
             Err(Error::NotFound(_)) => 1,
             missing => missing?,
         };
@@ -202,11 +203,11 @@ fn is_at_end(input: &mut impl BufRead) -> io::Result<bool> {
 }
 
 /// Proves that the version that the last file leads to is complete.
-fn prove(writer: &mut Writer<'_>, last: &Head, known: &VersionId, watch: &Watch) -> Result<()> {
+fn prove(writer: &mut Writer<'_>, last: &Head, known: &VersionId, monitor: &Monitor) -> Result<()> {
     let (version, supplier) = (last.target, last.base);
     // All of it is written: the copy has seen to that.
-    let (written, crew) = (writer.entries().written(), writer.database().crew());
-    let proved = graph::prove(&written, &version, Some(known), crew, watch);
+    let (written, pool) = (writer.entries().written(), writer.database().pool());
+    let proved = graph::prove(&written, &version, Some(known), pool, monitor);
     proved
         .map_err(|error| match error {
             Error::Incomplete { version, missing, .. } => {
@@ -275,10 +276,10 @@ impl Undo {
         mut self,
         writer: &mut Writer<'_>,
         version: &VersionId,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<Undone> {
         let old = writer.head();
-        let patch = diff(&writer.reader()?, version, &old, &mut self.file, watch)?;
+        let patch = diff(&writer.reader()?, version, &old, &mut self.file, monitor)?;
         self.file.publish()?;
         Ok(Undone { path: self.path, bytes: patch.bytes })
     }
@@ -306,6 +307,7 @@ fn finish(
         version: *version,
         created_at: database.clock().now(),
         metadata: BTreeMap::new(),
+        held: false,
     });
     let named = snapshot.map(|snapshot| writer.add_snapshot(&snapshot)).transpose()?;
     if !moves && known && !matches!(named, Some(None)) {

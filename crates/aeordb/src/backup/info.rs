@@ -2,14 +2,18 @@
 
 use std::path::Path as LocalPath;
 
-use crate::db::{Database, FileKind, Options};
-use crate::error::Result;
+use crate::db::{Database, FileKind, Options, Unfinished};
+use crate::error::{Context, Error, Result};
 use crate::format::FrameKind;
 use crate::format::block::Class;
-use crate::format::superblock::FORMAT_VERSION;
+use crate::format::seal::Closing;
+use crate::format::superblock::{FORMAT_VERSION, SUPERBLOCK_LEN, Superblock};
 use crate::hash::{Hash, VersionId};
 use crate::log::frames::Seen;
 use crate::log::sealed;
+use crate::log::source::Source;
+use crate::media::open_read;
+use crate::object::Totals;
 
 /// What a file is.
 #[derive(Clone, Debug)]
@@ -30,7 +34,7 @@ pub struct Info {
     pub chunks: u64,
     /// Entries in the file.
     pub entries: u64,
-    /// Bytes of the version's files; zero for a patch.
+    /// Bytes of the version's files; zero for a patch, and for what is encrypted for others.
     pub bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
@@ -44,51 +48,45 @@ pub struct Info {
     pub history: u64,
     /// Bytes that nothing needs, as far as the last collection knew.
     pub void_bytes: u64,
+    /// Puts that have not come to their end: what each put, and how much of it is stored.
+    pub unfinished: Vec<(Unfinished, Totals)>,
     /// Patches: files that are only in the target.
     pub files_added: u64,
     /// Patches: files that differ.
     pub files_modified: u64,
     /// Patches: files that are only in the base.
     pub files_deleted: u64,
+    /// Whether the file is encrypted, and can be read.
+    pub encryption: Encryption,
+}
+
+/// Whether a file is encrypted, and can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Encryption {
+    /// It is not.
+    #[default]
+    None,
+    /// It is, and its key is at hand.
+    Opened,
+    /// It is, and the rest says what is seen without its key.
+    Unopened,
 }
 
 /// Looks at a file of any kind. Only headers are read, and of a database the names in it.
-pub fn info(path: &LocalPath) -> Result<Info> {
-    let database = Database::open(path, &Options { workers: 1, ..Options::default() })?;
+pub fn info(path: impl AsRef<LocalPath>) -> Result<Info> {
+    let path = path.as_ref();
+    let database = match Database::open(path, &Options { workers: 1, ..Options::default() }) {
+        Err(Error::Encrypted { .. }) => return unopened(path),
+        opened => opened?,
+    };
     let log = database.log();
     let reader = database.reader()?;
-    let mut info = Info {
-        kind: database.kind(),
-        format: FORMAT_VERSION,
-        version: reader.head(),
-        base: None,
-        files: 0,
-        directories: 0,
-        chunks: 0,
-        entries: 0,
-        bytes: 0,
-        file_bytes: log.source().file_len()?,
-        stored_bytes: 0,
-        raw_bytes: 0,
-        snapshots: 0,
-        history: 0,
-        void_bytes: 0,
-        files_added: 0,
-        files_modified: 0,
-        files_deleted: 0,
-    };
+    let mut info = Info::new(database.kind(), reader.head(), log.source().file_len()?);
+    if log.superblock().is_encrypted() {
+        info.encryption = Encryption::Opened;
+    }
     if database.kind() == FileKind::Patch {
-        let closing = sealed::closing(log.source(), log.superblock())?;
-        info.base = Some(VersionId(Hash::new(closing.base)));
-        info.files = closing.files.get();
-        info.directories = closing.directories.get();
-        info.files_added = closing.files_added.get();
-        info.files_modified = closing.files_modified.get();
-        info.files_deleted = closing.files_deleted.get();
-        info.chunks = closing.chunks.get();
-        info.entries = closing.entries.get();
-        info.raw_bytes = closing.raw_bytes.get();
-        info.stored_bytes = closing.stored_bytes.get();
+        info.fill(&sealed::closing(log.source(), log.superblock())?);
         return Ok(info);
     }
     let totals = reader.version(&info.version)?.totals;
@@ -96,6 +94,10 @@ pub fn info(path: &LocalPath) -> Result<Info> {
     info.directories = totals.directories;
     info.bytes = totals.bytes;
     info.snapshots = reader.snapshots()?.len() as u64;
+    for one in reader.unfinished()? {
+        let stored = reader.version(&one.version)?.totals;
+        info.unfinished.push((one, stored));
+    }
     for entry in reader.history()? {
         entry?;
         info.history += 1;
@@ -119,6 +121,65 @@ pub fn info(path: &LocalPath) -> Result<Info> {
         }
     }
     Ok(info)
+}
+
+/// What is seen of an encrypted file without its key.
+fn unopened(path: &LocalPath) -> Result<Info> {
+    let name = path.display().to_string();
+    let source = Source::new(open_read(path)?, name.clone());
+    let mut head = [0; SUPERBLOCK_LEN];
+    source.media().read_exact_at(&mut head, 0).context(|| format!("reading {name}"))?;
+    let superblock = Superblock::parse(&name, 0, &head)?;
+    let closing = sealed::closing(&source, &superblock)?;
+    let kind = superblock.file_kind().unwrap_or(FileKind::Export);
+    let mut info = Info::new(kind, VersionId(Hash::new(closing.target)), source.file_len()?);
+    info.fill(&closing);
+    info.encryption = Encryption::Unopened;
+    Ok(info)
+}
+
+impl Info {
+    /// Of a file of so many bytes, without what is in it.
+    fn new(kind: FileKind, version: VersionId, file_bytes: u64) -> Self {
+        Info {
+            kind,
+            format: FORMAT_VERSION,
+            version,
+            base: None,
+            files: 0,
+            directories: 0,
+            chunks: 0,
+            entries: 0,
+            bytes: 0,
+            file_bytes,
+            stored_bytes: 0,
+            raw_bytes: 0,
+            snapshots: 0,
+            history: 0,
+            void_bytes: 0,
+            unfinished: Vec::new(),
+            files_added: 0,
+            files_modified: 0,
+            files_deleted: 0,
+            encryption: Encryption::None,
+        }
+    }
+
+    /// Fills in what the end of a sealed file says.
+    fn fill(&mut self, closing: &Closing) {
+        if self.kind == FileKind::Patch {
+            self.base = Some(VersionId(Hash::new(closing.base)));
+            self.files_added = closing.files_added.get();
+            self.files_modified = closing.files_modified.get();
+            self.files_deleted = closing.files_deleted.get();
+        }
+        self.files = closing.files.get();
+        self.directories = closing.directories.get();
+        self.chunks = closing.chunks.get();
+        self.entries = closing.entries.get();
+        self.raw_bytes = closing.raw_bytes.get();
+        self.stored_bytes = closing.stored_bytes.get();
+    }
 }
 
 /// Where one of several files stands among them.

@@ -8,10 +8,11 @@ use crate::db::{Database, FileKind, Options, Reader};
 use crate::error::{BrokenChain, Error, Result};
 use crate::graph;
 use crate::hash::VersionId;
-use crate::watch::Watch;
+use crate::monitor::Monitor;
 
 /// Opens `file`, a full export or a database, with `patches` on top, in order: a database whose
-/// HEAD is the version that the last patch leads to, and whose history leads back through them. The first may start from any version that the
+/// HEAD is the version that the last patch leads to, and whose history leads back through them. The
+/// first may start from any version that the
 /// file holds. The patches are proved as an import proves them; what they bring goes to a file
 /// without a name in `scratch`. The file itself is only read.
 pub fn open_with(
@@ -19,7 +20,7 @@ pub fn open_with(
     patches: &[PathBuf],
     scratch: &LocalPath,
     options: &Options,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<Database> {
     let database = Database::open(file, options)?;
     if database.kind() == FileKind::Patch {
@@ -28,13 +29,13 @@ pub fn open_with(
     }
     let reader = database.reader()?;
     let first = patches.first().map(|patch| Head::read(patch)).transpose()?.flatten();
-    let over = begin_over(&reader, &file.display().to_string(), first, scratch, options, watch)?;
+    let over = begin_over(&reader, &file.display().to_string(), first, scratch, options, monitor)?;
     let inputs: Vec<Input> = patches.iter().cloned().map(Input::File).collect();
     look_ahead(&inputs)?;
     // One by one, so that history leads back through them.
     for input in inputs {
         let promote = ImportOptions { promote: true, ..ImportOptions::default() };
-        import(&over, vec![input], &promote, watch)?;
+        import(&over, vec![input], &promote, monitor)?;
     }
     Ok(over)
 }
@@ -47,9 +48,9 @@ pub fn begin_over(
     first: Option<Head>,
     scratch: &LocalPath,
     options: &Options,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<Database> {
-    let start = start(reader, file, first, watch)?;
+    let start = start(reader, file, first, monitor)?;
     let over = Database::over(reader, start, Some(scratch), options)?;
     let mut writer = over.writer()?;
     writer.set_head(start, "open")?;
@@ -58,11 +59,11 @@ pub fn begin_over(
 }
 
 /// The version of `file` that the first patch starts from.
-fn start(reader: &Reader, file: &str, first: Option<Head>, watch: &Watch) -> Result<VersionId> {
+fn start(reader: &Reader, file: &str, first: Option<Head>, monitor: &Monitor) -> Result<VersionId> {
     let head = reader.head();
     // What is no patch is refused where it is imported.
     let Some(Head { name, base: Some(base), .. }) = first else { return Ok(head) };
-    let missing = match graph::missing(reader.view(), &base, Some(&head), watch) {
+    let missing = match graph::missing(reader.view(), &base, Some(&head), monitor) {
         _ if base == head => 0,
         Err(Error::NotFound(_)) => 1,
         missing => missing?,

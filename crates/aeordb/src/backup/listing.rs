@@ -5,16 +5,16 @@ use std::io::BufReader;
 use std::path::Path as LocalPath;
 
 use crate::backup::changes::{Renames, same_apart_from_below, steps};
-use crate::backup::import::chain::open;
 use crate::error::{Error, Result};
 use crate::format::change_list::{ChangeListWriter, ChangeRecord, MARK_LEN, Mark, Sort};
 use crate::format::seal::Closing;
 use crate::hash::VersionId;
 use crate::log::sealed::SealedWriter;
 use crate::log::stream::{Part, StreamReader};
+use crate::media::{self, open_read};
+use crate::monitor::Monitor;
 use crate::object::{Item, Path, Subdirectory};
 use crate::store::ReadEntries;
-use crate::watch::Watch;
 
 /// What a path's change is recorded as; `None` if only what is below it changed.
 pub fn record(
@@ -257,13 +257,13 @@ pub struct ListedChange {
 
 /// What a patch says that it changes, in the order of paths, without its base: the whole file is
 /// read and held against its seal. Files that were moved and are otherwise the same are renamed.
-pub fn listed_changes(path: &LocalPath, watch: &Watch) -> Result<Vec<ListedChange>> {
-    let (file, name) = open(path)?;
-    let mut input = BufReader::with_capacity(64 * 1024, file);
+pub fn listed_changes(path: &LocalPath, monitor: &Monitor) -> Result<Vec<ListedChange>> {
+    let name = path.display().to_string();
+    let mut input = BufReader::with_capacity(64 * 1024, media::stream(open_read(path)?));
     let mut stream = StreamReader::new(&mut input, name.clone())?;
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     loop {
-        watch.check()?;
+        monitor.check()?;
         match stream.next_part()? {
             Part::Changes(part) => {
                 for change in part {

@@ -7,10 +7,10 @@ use crate::db::Writer;
 use crate::error::Result;
 use crate::graph;
 use crate::hash::VersionId;
+use crate::monitor::Monitor;
 use crate::object::{self, Attributes, Item, Path, Subdirectory, Version};
-use crate::watch::Watch;
 
-/// What becomes of a path that both sides changed.
+/// The resolution of a path that both sides changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum OnConflict {
     /// It stays as HEAD has it, and the conflict is reported as open.
@@ -18,7 +18,7 @@ pub enum OnConflict {
     LeaveOut,
     /// It stays as HEAD has it.
     Ours,
-    /// It becomes what the patch says.
+    /// It becomes as the patch has it.
     Theirs,
 }
 
@@ -27,18 +27,18 @@ pub enum OnConflict {
 pub struct Conflict {
     /// The path.
     pub path: Path,
-    /// What the patch's base has there.
+    /// The item in the patch's base.
     pub base: Option<Item>,
-    /// What HEAD has there.
+    /// The item in HEAD.
     pub ours: Option<Item>,
-    /// What the patch leads to.
+    /// The item that the patch leads to.
     pub theirs: Option<Item>,
 }
 
-/// What a merge did.
+/// The result of a merge.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MergeReport {
-    /// What came out of it.
+    /// The merged version.
     pub version: VersionId,
     /// The version that the patch starts from.
     pub base: VersionId,
@@ -50,7 +50,7 @@ pub struct MergeReport {
     pub taken: u64,
     /// Changes that HEAD had already.
     pub same: u64,
-    /// What became of the conflicts.
+    /// The resolution of the conflicts.
     pub on_conflict: OnConflict,
     /// Paths that both changed, in their order.
     pub conflicts: Vec<Conflict>,
@@ -63,7 +63,7 @@ pub fn merge(
     base: &VersionId,
     theirs: &VersionId,
     on_conflict: OnConflict,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<MergeReport> {
     let ours = writer.head();
     let head = Version::read(writer, &ours)?;
@@ -82,7 +82,7 @@ pub fn merge(
     };
     let mut over_directories = Vec::new();
     for change in steps(merge.writer, base, theirs)? {
-        watch.check()?;
+        monitor.check()?;
         let (path, before, after) = change?;
         if !same(before.as_ref(), after.as_ref()) {
             over_directories.extend(merge.change(Change { path, before, after })?);
@@ -92,10 +92,10 @@ pub fn merge(
     for (change, take) in over_directories.into_iter().rev() {
         merge.over_directory(change, take)?;
     }
+    let attributes = merge.root();
     let Merge { edits, taken, same, conflicts, .. } = merge;
     let conflicts = conflicts.into_values().collect();
-    let attributes = merged(Some(&base_root.attributes), &head.attributes, &target.attributes);
-    let head = Version { attributes: attributes.unwrap_or(head.attributes), ..head };
+    let head = Version { attributes, ..head };
     let merged = object::apply(writer.entries(), &head, edits)?;
     let version = writer.add_version(&merged)?;
     let (base, theirs) = (*base, *theirs);
@@ -158,6 +158,18 @@ impl Merge<'_, '_> {
         self.taken += 1;
         self.edits.insert(change.path, after);
         Ok(None)
+    }
+
+    /// Decides on the attributes of the root.
+    fn root(&mut self) -> Attributes {
+        let (base, ours, theirs) = (self.base, self.head, self.target);
+        let both = merged(Some(&base.attributes), &ours.attributes, &theirs.attributes);
+        both.unwrap_or_else(|| {
+            let of = |version: Version| Some(Item::Directory(version.root_directory()));
+            let change = Change { path: Path::root(), before: of(base), after: of(theirs) };
+            let wins = self.conflict(&change, of(ours));
+            if wins { theirs.attributes } else { ours.attributes }
+        })
     }
 
     /// Notes a conflict; true if the patch wins.

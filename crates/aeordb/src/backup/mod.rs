@@ -3,31 +3,34 @@
 
 mod changes;
 mod combine;
-mod delta;
+pub(crate) mod delta;
 mod diff;
 mod export;
 mod graft;
-mod import;
+pub(crate) mod import;
 mod info;
 mod layered;
 mod listing;
-pub(crate) mod live;
 mod merge;
+pub(crate) mod repack;
+mod sealed_file;
 mod subtree;
 pub(crate) mod verify;
 
-pub use changes::{Change, Comparison, changes};
-pub use combine::{Combined, combine};
-pub use diff::{PatchReport, diff};
-pub use export::{ExportReport, export};
+pub use changes::{Change, Comparison, Difference, changes, differences};
+pub use combine::{Combined, combine, combine_for};
+pub use diff::{PatchReport, diff, diff_for};
+pub use export::{ExportReport, export, export_for};
 pub use graft::{GraftReport, diff_from_outline, export_outline, graft};
 pub use import::{Head, ImportOptions, ImportReport, Input, import, look_ahead};
-pub use info::{ChainLink, Info, chain, info};
+pub use info::{ChainLink, Encryption, Info, chain, info};
 pub use layered::{begin_over, open_with};
 pub use listing::{ListedChange, listed_changes};
 pub use merge::{Conflict, MergeReport, OnConflict};
 pub use subtree::subtree;
-pub use verify::{Damage, Newer, VerifyReport, verify, verify_with};
+pub use verify::{
+    Damage, Newer, Pass, Portion, Share, VerifyReport, verify, verify_part, verify_with,
+};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod chains;
 mod contents;
 mod cost;
+mod encrypted;
 mod grafting;
 mod hostile;
 mod listings;
@@ -24,13 +25,13 @@ use crate::db::{Database, Options, Reader};
 use crate::error::Result;
 use crate::hash::{ChunkId, DirectoryId, Hash, Kind, VersionId};
 use crate::media::MemoryMedia;
+use crate::monitor::Monitor;
 use crate::object::tree::empty_root;
 use crate::object::{
     self, Attributes, ChunkRef, FileRecord, Item, ListBuilder, Path, Subdirectory, Symlink, Totals,
     Version, chunker,
 };
 use crate::store::AppendEntries;
-use crate::watch::Watch;
 
 /// What stands at a path.
 #[derive(Clone, PartialEq, Eq)]
@@ -137,11 +138,11 @@ pub fn tree_of(reader: &Reader, version: &VersionId) -> Tree {
 }
 
 /// A directory for the files of one test.
-pub struct Desk(TempDir);
+pub struct Sandbox(TempDir);
 
-impl Desk {
-    pub fn new() -> Desk {
-        Desk(tempfile::tempdir().unwrap())
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        Sandbox(tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -174,13 +175,13 @@ impl Desk {
 
 pub fn export_bytes(database: &Database, version: &VersionId) -> Vec<u8> {
     let mut out = Vec::new();
-    export(&database.reader().unwrap(), version, &mut out, &Watch::new()).unwrap();
+    export(&database.reader().unwrap(), version, &mut out, &Monitor::new()).unwrap();
     out
 }
 
 pub fn patch_bytes(database: &Database, from: &VersionId, to: &VersionId) -> Vec<u8> {
     let mut out = Vec::new();
-    diff(&database.reader().unwrap(), from, to, &mut out, &Watch::new()).unwrap();
+    diff(&database.reader().unwrap(), from, to, &mut out, &Monitor::new()).unwrap();
     out
 }
 
@@ -193,8 +194,8 @@ pub fn take(
     files: &[&PathBuf],
     options: &ImportOptions,
 ) -> Result<ImportReport> {
-    let inputs = files.iter().map(|file| Input::File((*file).clone())).collect();
-    import(database, inputs, options, &Watch::new())
+    let inputs = files.iter().map(|file| Input::File((*file).clone()));
+    import(database, inputs, options, &Monitor::new())
 }
 
 /// Takes the bytes of one sealed file.
@@ -204,7 +205,7 @@ pub fn take_bytes(
     options: &ImportOptions,
 ) -> Result<ImportReport> {
     let input = Input::Stream(Box::new(std::io::Cursor::new(bytes.to_vec())));
-    import(database, vec![input], options, &Watch::new())
+    import(database, vec![input], options, &Monitor::new())
 }
 
 /// Bytes that compress badly, the same for the same seed, with an edit in their middle.

@@ -1,25 +1,27 @@
 //! Entries that come before what reaches them: written in batches, each durable, so that no other
 //! writer that gives up takes one along, and reached by nothing before an edit makes them visible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::db::edit::Entry;
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::graph::{Differ, Step};
-use crate::hash::{DirectoryId, Hash, Kind};
-use crate::object::{Content, Item, Reference, list};
+use crate::hash::{AttributesId, DirectoryId, Hash, Kind};
+use crate::monitor::Monitor;
+use crate::object::{AttributeSet, Content, Item, Reference, list};
 use crate::store::{AppendEntries, Place, ReadEntries, Transaction, ViewEntries};
-use crate::watch::Watch;
 
 /// Bytes that are collected before they are written. What stays below is written by the commit
 /// that it ends in.
 const BATCH_LEN: usize = 4 * 1024 * 1024;
 /// Bytes that an entry takes in memory beside its own.
 const ENTRY_COST: usize = 128;
+
+/// An entry with its name.
+pub(super) type Entry = (Kind, Hash, Bytes);
 
 /// Where the uploads under way began to write: a collection keeps every block from there on.
 #[derive(Default)]
@@ -58,7 +60,7 @@ impl Uploaded {
 
     /// Makes sure that everything is still there. A collection keeps what an upload wrote, but not
     /// what the upload only met: a dead entry with the same bytes.
-    pub fn check<S: ReadEntries>(&self, store: &S, epoch: u64, watch: &Watch) -> Result<()> {
+    pub fn check<S: ReadEntries>(&self, store: &S, epoch: u64, monitor: &Monitor) -> Result<()> {
         if epoch == self.epoch {
             return Ok(());
         }
@@ -68,7 +70,7 @@ impl Uploaded {
             }
             Leads::Trees(trees) => trees
                 .iter()
-                .try_for_each(|(kept, root)| check_tree(store, kept.as_ref(), root, watch)),
+                .try_for_each(|(kept, root)| check_tree(store, kept.as_ref(), root, monitor)),
         };
         checked.map_err(|error| match error {
             Error::NotFound(_) => Error::Interrupted,
@@ -89,13 +91,27 @@ fn check_tree<S: ReadEntries>(
     store: &S,
     kept: Option<&DirectoryId>,
     root: &DirectoryId,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<()> {
+    let mut checked = HashSet::new();
     for step in Differ::new(store, kept, store, Some(root)) {
-        watch.check()?;
-        if let Step::Item { after: Some(Item::File(record)), .. } = step? {
+        monitor.check()?;
+        let Step::Item { after: Some(item), .. } = step? else { continue };
+        if let Some(set) = item.attributes().set.filter(|set| checked.insert(*set)) {
+            check_set(store, &set)?;
+        }
+        if let Item::File(record) = item {
             check_content(store, &record.content, record.size)?;
         }
+    }
+    Ok(())
+}
+
+/// [`Error::Interrupted`] unless a set is there, with the chunks of its attributes.
+pub(super) fn check_set<S: ReadEntries>(store: &S, set: &AttributesId) -> Result<()> {
+    let gone = |error| if matches!(error, Error::NotFound(_)) { Error::Interrupted } else { error };
+    for chunk in AttributeSet::read(store, set).map_err(gone)?.chunks() {
+        store.locate(chunk.id.hash())?.ok_or(Error::Interrupted)?;
     }
     Ok(())
 }
@@ -119,13 +135,27 @@ pub(super) struct Batches {
     reader: Option<Reader>,
     entries: Vec<Entry>,
     bytes: usize,
+    required: u64,
     written: Option<Uploaded>,
+    /// How often it waits for the writer, once a part is written.
+    pub waits: u32,
 }
 
 impl Batches {
     /// Into `database`; nothing is read from it.
     pub fn new(database: Arc<Database>) -> Self {
-        Batches { database, reader: None, entries: Vec::new(), bytes: 0, written: None }
+        let (reader, entries, written) = (None, Vec::new(), None);
+        Batches { database, reader, entries, bytes: 0, required: 0, written, waits: 1 }
+    }
+
+    /// Says that these features are needed to read what is written from now on.
+    pub fn require(&mut self, features: u64) {
+        self.required |= features;
+    }
+
+    /// The features that are needed.
+    pub fn required(&self) -> u64 {
+        self.required
     }
 
     /// Writes what was collected.
@@ -135,10 +165,21 @@ impl Batches {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut writer = self.database.writer()?;
+        let database = self.database.clone();
+        let mut waits = if self.written.is_some() { self.waits } else { 1 };
+        let mut writer = loop {
+            waits -= 1;
+            match database.writer() {
+                Err(Error::Busy(_)) if waits > 0 => {}
+                writer => break writer?,
+            }
+        };
         if self.written.is_none() {
             let (start, epoch) = (writer.entries().end(), writer.root().epoch);
             self.written = Some(Uploaded::begin(self.database.uploads(), start, epoch));
+        }
+        if self.required != 0 {
+            writer.entries().require(self.required);
         }
         for (kind, hash, bytes) in &entries {
             writer.entries().append_hashed(*kind, *hash, bytes)?;
@@ -156,11 +197,11 @@ impl Batches {
 
     /// Makes sure that what was written, and leads to these, is still there, so that the edit need
     /// not.
-    pub fn renew(&mut self, leads: Leads, reader: &Reader, watch: &Watch) -> Result<()> {
+    pub fn renew(&mut self, leads: Leads, reader: &Reader, monitor: &Monitor) -> Result<()> {
         let Some(written) = &mut self.written else { return Ok(()) };
         written.leads = leads;
         let epoch = reader.view().root().epoch;
-        written.check(reader.view(), epoch, watch)?;
+        written.check(reader.view(), epoch, monitor)?;
         written.epoch = epoch;
         Ok(())
     }

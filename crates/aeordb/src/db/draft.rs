@@ -141,7 +141,8 @@ impl<'w, 'd> Draft<'w, 'd> {
         if !path.is_root() {
             return self.change(path, Some(Item::Directory(directory)));
         }
-        let version = Version { root: directory.root, totals: directory.totals, ..self.base };
+        let Subdirectory { root, totals, attributes } = directory;
+        let version = Version { root, totals, attributes };
         let before = std::mem::replace(&mut self.base, version);
         self.undo.push(Undo::Settled(before, std::mem::take(&mut self.changes)));
         Ok(())

@@ -4,15 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bytes::Bytes;
-
-use crate::db::batches::Uploaded;
+use crate::db::batches::{Entry, Uploaded};
 use crate::db::{Database, Draft, Purpose};
 use crate::error::{Error, Result};
-use crate::hash::{Hash, Kind, VersionId};
-use crate::object::{Item, Path, Totals};
+use crate::hash::VersionId;
+use crate::monitor::Monitor;
+use crate::object::{AsPath, Item, Path, Totals};
 use crate::store::Transaction;
-use crate::watch::Watch;
 
 /// What a change of paths did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,9 +29,6 @@ pub struct EditReport {
 
 /// Changes a draft and says what was touched. It may be called again, from the start.
 pub type Plan = dyn Fn(&mut Draft<'_, '_>) -> Result<Totals> + Send;
-
-/// An entry with its name.
-pub(super) type Entry = (Kind, Hash, Bytes);
 
 /// One change of HEAD, all or nothing, that may share its commit with others.
 pub struct Edit {
@@ -153,14 +148,14 @@ pub fn sum(a: Totals, b: Totals) -> Result<Totals> {
 
 impl Database {
     /// Removes paths. A directory goes only with `recursive`.
-    pub fn remove(&self, paths: &[Path], recursive: bool) -> Result<EditReport> {
-        let paths = paths.to_vec();
+    pub fn remove(&self, paths: &[impl AsPath], recursive: bool) -> Result<EditReport> {
+        let paths = paths.iter().map(owned).collect::<Result<Vec<Path>>>()?;
         self.edit(&Edit::removal("rm", move |draft| remove(draft, &paths, recursive)))
     }
 
     /// Moves what is at `from` to `to`; with `force` a file that is there is replaced.
-    pub fn rename(&self, from: &Path, to: &Path, force: bool) -> Result<EditReport> {
-        let (from, to) = (from.clone(), to.clone());
+    pub fn rename(&self, from: impl AsPath, to: impl AsPath, force: bool) -> Result<EditReport> {
+        let (from, to) = (owned(from)?, owned(to)?);
         self.edit(&Edit::new("mv", move |draft| rename(draft, &from, &to, force)))
     }
 
@@ -169,11 +164,11 @@ impl Database {
     pub fn copy(
         &self,
         from_version: &VersionId,
-        from: &Path,
-        to: &Path,
+        from: impl AsPath,
+        to: impl AsPath,
         force: bool,
     ) -> Result<EditReport> {
-        let (version, from, to) = (*from_version, from.clone(), to.clone());
+        let (version, from, to) = (*from_version, owned(from)?, owned(to)?);
         self.edit(&Edit::new("cp", move |draft| copy(draft, Some(&version), &from, &to, force)))
     }
 
@@ -212,7 +207,7 @@ impl Database {
         let mut writer = self.writer_until(purpose, until)?;
         let previous = writer.head();
         for uploaded in edits.iter().filter_map(|edit| edit.uploaded.as_ref()) {
-            uploaded.check(&writer, writer.root().epoch, &Watch::new())?;
+            uploaded.check(&writer, writer.root().epoch, &Monitor::new())?;
         }
         let mut draft = Draft::new(&mut writer)?;
         let mut touched = Vec::with_capacity(edits.len());
@@ -239,6 +234,10 @@ impl Database {
         };
         Ok(touched.into_iter().map(|done| done.map(report)).collect())
     }
+}
+
+fn owned(path: impl AsPath) -> Result<Path> {
+    Ok(path.as_path()?.into_owned())
 }
 
 fn same(path: &Path) -> Error {

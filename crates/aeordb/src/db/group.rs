@@ -36,13 +36,13 @@ pub struct CommitStats {
     pub busy: Duration,
 }
 
-/// The thread that commits. No edit waits longer for its turn than [`super::Options::patience`] from
+/// The thread that commits. No edit waits longer for its turn than [`super::Options::wait_max`] from
 /// when it was submitted. Dropping it waits for the edits that were submitted.
 pub struct Committer {
     queue: Option<Sender<Waiting>>,
     thread: Option<JoinHandle<()>>,
     stats: Arc<Mutex<CommitStats>>,
-    patience: Option<Duration>,
+    wait_max: Option<Duration>,
 }
 
 impl Committer {
@@ -50,12 +50,12 @@ impl Committer {
     pub fn new(database: Arc<Database>) -> Result<Self> {
         let (queue, edits) = unbounded();
         let stats: Arc<Mutex<CommitStats>> = Arc::default();
-        let (counted, patience) = (stats.clone(), database.patience);
+        let (counted, wait_max) = (stats.clone(), database.wait_max);
         let thread = std::thread::Builder::new()
             .name("committer".into())
             .spawn(move || serve(&database, &edits, &counted))
             .map_err(|source| Error::Io { what: "starting a thread".into(), source })?;
-        Ok(Committer { queue: Some(queue), thread: Some(thread), stats, patience })
+        Ok(Committer { queue: Some(queue), thread: Some(thread), stats, wait_max })
     }
 
     /// The group commits so far.
@@ -67,7 +67,7 @@ impl Committer {
     pub fn submit(&self, edit: Edit, done: impl FnOnce(Result<EditReport>) + Send + 'static) {
         let done: Done = Box::new(done);
         let Some(queue) = &self.queue else { return done(Err(Error::Interrupted)) };
-        let until = self.patience.and_then(|wait| Instant::now().checked_add(wait));
+        let until = self.wait_max.and_then(|wait| Instant::now().checked_add(wait));
         if let Err(refused) = queue.send(Waiting { edit, done, until }) {
             (refused.0.done)(Err(Error::Interrupted));
         }

@@ -1,7 +1,7 @@
 //! Snapshots and history: system maps beside the versions, never part of one. A sealed file has
 //! none: their roots are zero there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::hash::{Hash, VersionId};
 use crate::limits::METADATA_LEN_MAX;
 use crate::object::encoding::{Decoder, Encoder};
 use crate::object::tree::{self, SystemMap};
-use crate::store::ReadEntries;
+use crate::store::{ReadEntries, Root};
 
 /// A name for a version.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,26 @@ pub struct Snapshot {
     pub created_at: i64,
     /// What the user says of it.
     pub metadata: BTreeMap<String, String>,
+    /// It stays until it is released: it is not removed, whoever asks. Kept beside the map of
+    /// snapshots.
+    pub held: bool,
+}
+
+/// A name for what is about to be committed.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Naming {
+    /// The name.
+    pub name: String,
+    /// What the user says of it.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Naming {
+    /// The name of this version.
+    pub fn of(&self, version: VersionId, created_at: i64) -> Snapshot {
+        let Naming { name, metadata } = self.clone();
+        Snapshot { name, version, created_at, metadata, held: false }
+    }
 }
 
 impl Snapshot {
@@ -84,7 +104,7 @@ impl Snapshot {
             metadata.insert(key, text(&mut decoder, METADATA_LEN_MAX)?);
         }
         decoder.finish()?;
-        Ok(Snapshot { name, version, created_at, metadata })
+        Ok(Snapshot { name, version, created_at, metadata, held: false })
     }
 }
 
@@ -124,22 +144,76 @@ impl HistoryEntry {
     }
 }
 
+/// What the keys of holds begin with in the system data.
+const HOLD: &[u8] = b"hold/";
+
+/// Where the hold of a name is kept: as long as any, whatever the name.
+pub fn hold_key(name: &str) -> Vec<u8> {
+    [HOLD, blake3::hash(name.as_bytes()).as_bytes()].concat()
+}
+
+/// What the keys of the numbers of snapshots begin with in the system data.
+const MADE: &[u8] = b"made/";
+
+/// Where the number of the commit that made a snapshot is kept.
+pub fn made_key(name: &str) -> Vec<u8> {
+    [MADE, blake3::hash(name.as_bytes()).as_bytes()].concat()
+}
+
+/// True of the key under which such a number is kept.
+pub fn is_made_key(key: &[u8]) -> bool {
+    key.starts_with(MADE)
+}
+
+/// The number of the commit and the name, as they are kept.
+pub fn made_value(sequence: u64, name: &str) -> Vec<u8> {
+    [&sequence.to_be_bytes(), name.as_bytes()].concat()
+}
+
+/// The numbers of the commits that made snapshots, by name, where they are known.
+pub fn made(store: &dyn ReadEntries, root: &Root) -> Result<BTreeMap<String, u64>> {
+    let mut made = BTreeMap::new();
+    for (_, value) in system(store, &root.system, MADE)? {
+        let split = value.split_first_chunk::<8>();
+        let name = split.and_then(|(_, name)| std::str::from_utf8(name).ok());
+        let (Some((sequence, _)), Some(name)) = (split, name) else {
+            return Err(Error::damaged("the system data", 0, "expected a number and a name"));
+        };
+        made.insert(name.to_owned(), u64::from_be_bytes(*sequence));
+    }
+    Ok(made)
+}
+
 /// The snapshot of this name.
-pub fn snapshot(store: &dyn ReadEntries, root: &Hash, name: &str) -> Result<Option<Snapshot>> {
-    if root.is_zero() || name.is_empty() || name.len() > crate::limits::SNAPSHOT_NAME_LEN_MAX {
+pub fn snapshot(store: &dyn ReadEntries, root: &Root, name: &str) -> Result<Option<Snapshot>> {
+    let map = &root.snapshots;
+    if map.is_zero() || name.is_empty() || name.len() > crate::limits::SNAPSHOT_NAME_LEN_MAX {
         return Ok(None);
     }
-    let value = tree::get::<SystemMap, _>(store, root, name.as_bytes())?;
-    value.map(|value| Snapshot::decode(name.as_bytes(), &value)).transpose()
+    let Some(value) = tree::get::<SystemMap, _>(store, map, name.as_bytes())? else {
+        return Ok(None);
+    };
+    let mut snapshot = Snapshot::decode(name.as_bytes(), &value)?;
+    if !root.system.is_zero() {
+        let held = tree::get::<SystemMap, _>(store, &root.system, &hold_key(name))?;
+        snapshot.held = held.is_some();
+    }
+    Ok(Some(snapshot))
 }
 
 /// All snapshots, by name.
-pub fn snapshots(store: &dyn ReadEntries, root: &Hash) -> Result<Vec<Snapshot>> {
-    if root.is_zero() {
+pub fn snapshots(store: &dyn ReadEntries, root: &Root) -> Result<Vec<Snapshot>> {
+    if root.snapshots.is_zero() {
         return Ok(Vec::new());
     }
-    tree::iterate::<SystemMap, _>(store, root, None)?
-        .map(|entry| entry.and_then(|(key, value)| Snapshot::decode(&key, &value)))
+    let held = system(store, &root.system, HOLD)?;
+    let held: BTreeSet<Bytes> = held.into_iter().map(|(_, name)| name).collect();
+    tree::iterate::<SystemMap, _>(store, &root.snapshots, None)?
+        .map(|entry| {
+            let (key, value) = entry?;
+            let snapshot = Snapshot::decode(&key, &value)?;
+            Ok(Snapshot { held: held.contains(snapshot.name.as_bytes()), ..snapshot })
+        })
         .collect()
 }
 
@@ -148,10 +222,20 @@ pub fn system(store: &dyn ReadEntries, root: &Hash, prefix: &[u8]) -> Result<Vec
     if root.is_zero() {
         return Ok(Vec::new());
     }
-    // A prefix is below everything that it starts, so only itself is passed over.
-    tree::iterate::<SystemMap, _>(store, root, Some(prefix))?
-        .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
-        .collect()
+    let mut found = Vec::new();
+    // A prefix is below everything that it starts: what comes after it lacks only itself.
+    let itself = match prefix {
+        [] => None,
+        key => tree::get::<SystemMap, _>(store, root, key)?,
+    };
+    found.extend(itself.map(|value| (Bytes::copy_from_slice(prefix), value)));
+    let after = tree::iterate::<SystemMap, _>(store, root, Some(prefix))?;
+    for entry in
+        after.take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+    {
+        found.push(entry?);
+    }
+    Ok(found)
 }
 
 /// Number of entries of a map: one node is read.

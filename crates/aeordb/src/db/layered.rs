@@ -4,12 +4,13 @@
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use crate::db::{Database, Options, Reader, random_id};
+use crate::db::{Database, Options, Reader};
 use crate::error::Result;
 use crate::hash::VersionId;
 use crate::log::Log;
 use crate::log::home::LogHome;
 use crate::media::{FileMedia, Media, MemoryMedia};
+use crate::random;
 
 impl Database {
     /// Begins a database that lies on what `reader` sees, and whose HEAD is `head`, a version that
@@ -23,16 +24,20 @@ impl Database {
     ) -> Result<Database> {
         let media: Arc<dyn Media> = match directory {
             Some(directory) => {
-                let number = u128::from_le_bytes(random_id()?);
+                let number = u128::from_le_bytes(random::bytes()?);
                 Arc::new(FileMedia::create(directory.join(format!("{number:032x}.aeordb")))?)
             }
             None => Arc::new(MemoryMedia::new()),
         };
         let below = reader.view().clone();
         let path = PathBuf::from(below.source().name());
-        let (crew, clock) = (reader.crew().clone(), options.clock.clone());
+        let pool = match options.compression.is_usual() {
+            true => reader.pool().clone(),
+            false => options.pool(),
+        };
+        let clock = options.clock.clone();
         let name = "what lies on it";
-        let opened = Log::open_over(media, name, below, head, crew.clone(), clock)?;
-        Ok(Database::new(LogHome::writing(opened), &path, crew, options))
+        let opened = Log::open_over(media, name, below, head, pool.clone(), clock)?;
+        Ok(Database::new(LogHome::writing(opened), &path, pool, options))
     }
 }

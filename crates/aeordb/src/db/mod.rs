@@ -4,15 +4,21 @@ mod batches;
 mod bulk;
 mod draft;
 pub mod edit;
+mod forget;
 mod group;
 mod journal;
+mod keep;
 mod layered;
+mod lock_wait;
+mod names;
 mod reader;
 mod resolve;
 pub(crate) mod roots;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod turn;
+pub(crate) mod unfinished;
 mod upload;
 mod writer;
 
@@ -26,30 +32,42 @@ pub use batches::Uploads;
 pub use bulk::{BulkLoad, Placing, Replacing};
 pub use draft::Draft;
 pub use edit::{Edit, EditReport};
+pub use forget::{Forget, Forgotten};
+pub(crate) use forget::{RELEASE, asks_for_release};
 pub use group::{CommitStats, Committer};
-pub(crate) use journal::history_key;
-pub use journal::{HistoryEntry, Snapshot};
+pub use journal::{HistoryEntry, Naming, Snapshot};
+pub(crate) use journal::{history_key, is_made_key};
+pub use keep::{Judged, Policy};
+pub use lock_wait::{LockWait, patiently};
+pub(crate) use names::could_be_snapshot_name;
+pub use names::{SnapshotEdit, SnapshotFilter};
 pub use reader::{FileReader, Reader};
+pub use trace::{Known, Traced};
+pub use unfinished::Unfinished;
+pub(crate) use unfinished::is_key as is_unfinished_key;
 pub use upload::Upload;
 pub use writer::Writer;
-pub(crate) use writer::check_snapshot_name;
 
 use crate::clock::Clock;
-use crate::crew::Crew;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 pub use crate::format::superblock::FileKind;
 use crate::graph;
 use crate::hash::VersionId;
 use crate::log::Log;
 pub use crate::log::appender::Purpose;
+pub use crate::log::checked::Damage;
 use crate::log::home::LogHome;
-pub use crate::log::recover::Damage;
 pub use crate::log::source::SyncStats;
+use crate::log::space::len_of;
 use crate::media::Media;
+use crate::media::open_read;
 use crate::media::{FileMedia, lock_holder};
+use crate::monitor::Monitor;
+pub use crate::pool::Compression;
+use crate::pool::Pool;
+use crate::random;
 use crate::store::{Home, Transaction};
-use crate::watch::Watch;
 
 use self::turn::Turns;
 
@@ -63,15 +81,25 @@ pub struct Options {
     pub clock: Clock,
     /// Worker threads; zero means one for each core.
     pub workers: usize,
-    /// Opens for reading also what may show an older state than was acknowledged last, as
-    /// [`Database::doubt`] says: for those who look at damage, or name what they want by its hash.
+    /// Opens for reading also a file that may show an older state than was acknowledged last, as
+    /// [`Database::doubt`] says: to look at damage, or at versions by their hash.
     pub doubtful: bool,
-    /// How long whoever wants to write waits for another thread of this process, a collection
-    /// excepted; without end if not said.
-    pub patience: Option<Duration>,
+    /// Longest wait of a writer for another thread of this process, a collection excepted; `None` is
+    /// without end.
+    pub wait_max: Option<Duration>,
+    /// How hard the blocks are compressed that are written.
+    pub compression: Compression,
+    /// The wait of a writer for another process that writes.
+    pub lock_wait: Option<LockWait>,
 }
 
-/// What `promote` did.
+impl Options {
+    fn pool(&self) -> Arc<Pool> {
+        Arc::new(Pool::compressing(self.workers, self.compression))
+    }
+}
+
+/// The result of a promotion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Promotion {
     /// HEAD now.
@@ -94,10 +122,10 @@ pub(crate) struct Extent {
 pub struct Database {
     home: LogHome,
     path: PathBuf,
-    crew: Arc<Crew>,
+    pool: Arc<Pool>,
     clock: Clock,
     turns: Turns,
-    patience: Option<Duration>,
+    wait_max: Option<Duration>,
     /// The number of the last commit when it was opened.
     opened_at: u64,
     /// The file, where it is one of a file system.
@@ -114,9 +142,9 @@ struct Unpublished {
 
 impl Database {
     /// Opens a file of any kind for reading. Never writes a byte.
-    pub fn open(path: &LocalPath, options: &Options) -> Result<Database> {
-        let media = Arc::new(FileMedia::open_read(path)?);
-        Database::open_media(media, path, options)
+    pub fn open(path: impl AsRef<LocalPath>, options: &Options) -> Result<Database> {
+        let path = path.as_ref();
+        Database::open_media(open_read(path)?, path, options)
     }
 
     /// Opens the bytes of a file of any kind, called `path` in errors, for reading.
@@ -129,27 +157,28 @@ impl Database {
         if let Some(Damage { offset, detail }) = log.doubt().filter(|_| !options.doubtful) {
             return Err(log.source().damaged(*offset, detail.clone()));
         }
-        let crew = Arc::new(Crew::new(options.workers));
-        Ok(Database::new(LogHome::reading(log), path, crew, options))
+        let pool = options.pool();
+        Ok(Database::new(LogHome::reading(log), path, pool, options))
     }
 
-    fn new(home: LogHome, path: &LocalPath, crew: Arc<Crew>, options: &Options) -> Database {
+    fn new(home: LogHome, path: &LocalPath, pool: Arc<Pool>, options: &Options) -> Database {
         Database {
             opened_at: home.log().sequence(),
             home,
             path: path.into(),
-            crew,
+            pool,
             clock: options.clock.clone(),
             file: None,
             unpublished: None,
             uploads: Arc::default(),
             turns: Turns::default(),
-            patience: options.patience,
+            wait_max: options.wait_max,
         }
     }
 
     /// Opens an existing database for writing.
-    pub fn open_writer(path: &LocalPath, options: &Options) -> Result<Database> {
+    pub fn open_writer(path: impl AsRef<LocalPath>, options: &Options) -> Result<Database> {
+        let path = path.as_ref();
         Database::open_writer_file(path, options).map(|(_, database)| database)
     }
 
@@ -158,6 +187,10 @@ impl Database {
         path: &LocalPath,
         options: &Options,
     ) -> Result<(Arc<FileMedia>, Database)> {
+        lock_wait::patiently(options.lock_wait.as_ref(), || Database::lock_file(path, options))
+    }
+
+    fn lock_file(path: &LocalPath, options: &Options) -> Result<(Arc<FileMedia>, Database)> {
         // A compaction may put another file there between opening and locking.
         for _ in 0..ATTEMPTS {
             let file = Arc::new(FileMedia::open_write(path)?);
@@ -178,27 +211,64 @@ impl Database {
         path: &LocalPath,
         options: &Options,
     ) -> Result<Database> {
-        let crew = Arc::new(Crew::new(options.workers));
+        let pool = options.pool();
         let name = path.to_string_lossy();
         let holder = || lock_holder(path);
         let clock = options.clock.clone();
-        let opened = Log::open_writer(media, &name, crew.clone(), clock, holder)?;
-        Ok(Database::new(LogHome::writing(opened), path, crew, options))
+        let opened = Log::open_writer(media, &name, pool.clone(), clock, holder)?;
+        Ok(Database::new(LogHome::writing(opened), path, pool, options))
     }
 
     /// Opens a database for writing, or begins a new one, which appears at `path` complete with
-    /// its first commit and leaves nothing behind without one.
-    pub fn open_or_create(path: &LocalPath, options: &Options) -> Result<Database> {
-        match Database::open_writer(path, options) {
-            Err(Error::NotFound(_)) => {}
-            opened => return opened,
+    /// its first commit and leaves nothing behind without one. One that others began, and that has
+    /// something to go on with, is gone on with.
+    pub fn open_or_create(path: impl AsRef<LocalPath>, options: &Options) -> Result<Database> {
+        let path = path.as_ref();
+        let opened =
+            lock_wait::patiently(options.lock_wait.as_ref(), || {
+                match Database::lock_file(path, options) {
+                    Err(Error::NotFound(_)) => Database::take_up(path, options),
+                    opened => opened.map(|(_, database)| Some(database)),
+                }
+            })?;
+        if let Some(database) = opened {
+            return Ok(database);
         }
         let file = Arc::new(FileMedia::create(path)?);
-        Log::create(&*file, &path.to_string_lossy(), random_id()?)?;
-        let mut database = Database::write_media(file.clone(), path, options)?;
-        database.file = Some(file.clone());
-        database.unpublished = Some(Unpublished { file, published: AtomicBool::new(false) });
-        Ok(database)
+        Log::create(&*file, &path.to_string_lossy(), random::bytes()?)?;
+        Ok(Database::write_media(file.clone(), path, options)?.unpublished(file))
+    }
+
+    /// The database at `path` that did not come to its first commit, or to its name after it.
+    fn take_up(path: &LocalPath, options: &Options) -> Result<Option<Database>> {
+        for _ in 0..ATTEMPTS {
+            let Some(file) = FileMedia::open_unfinished(path)? else { return Ok(None) };
+            let written_at = file.written_at()?;
+            let file = Arc::new(file);
+            match Database::write_media(file.clone(), path, options) {
+                Ok(_) if !file.still_unfinished() => {}
+                Ok(_) if written_at.saturating_add(unfinished::GRACE) <= options.clock.now() => {
+                    file.give_up_unfinished();
+                }
+                Ok(database) => {
+                    let database = database.unpublished(file);
+                    if database.reader()?.history_len()? > 0 {
+                        database.publish()?;
+                    }
+                    return Ok(Some(database));
+                }
+                // Nobody was told that anything is in it.
+                Err(Error::Damaged { .. } | Error::Foreign { .. }) => file.give_up_unfinished(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same, in a file that has not got its name yet.
+    fn unpublished(self, file: Arc<FileMedia>) -> Database {
+        let unpublished = Unpublished { file: file.clone(), published: AtomicBool::new(false) };
+        Database { file: Some(file), unpublished: Some(unpublished), ..self }
     }
 
     /// Makes an empty database in `media` and opens it for writing.
@@ -249,11 +319,13 @@ impl Database {
     }
 
     /// The file behind.
+    #[doc(hidden)]
     pub fn log(&self) -> &Log {
         self.home.log()
     }
 
     /// The uploads under way.
+    #[doc(hidden)]
     pub fn uploads(&self) -> &Arc<Uploads> {
         &self.uploads
     }
@@ -269,8 +341,9 @@ impl Database {
     }
 
     /// The worker threads that long verbs share.
-    pub fn crew(&self) -> &Arc<Crew> {
-        &self.crew
+    #[doc(hidden)]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// Gives the times that are shown.
@@ -280,7 +353,7 @@ impl Database {
 
     /// A reader, pinned to the last commit: what it sees does not change.
     pub fn reader(&self) -> Result<Reader> {
-        Ok(Reader::new(self.home.view()?, self.kind(), self.crew.clone()))
+        Ok(Reader::new(self.home.view()?, self))
     }
 
     /// The last commit and what of the file it takes.
@@ -299,6 +372,16 @@ impl Database {
         })
     }
 
+    /// Bytes that collections have made voids of; while somebody writes, those that there were when it was
+    /// opened.
+    pub fn void_bytes(&self) -> u64 {
+        let now = self.home.appender().and_then(|appender| appender.try_lock().ok());
+        match now {
+            Some(appender) => len_of(appender.voids()),
+            None => len_of(self.log().voids()),
+        }
+    }
+
     /// The writer. Waits while another thread of this process has it.
     pub fn writer(&self) -> Result<Writer<'_>> {
         self.writer_for(Purpose::Growth)
@@ -312,7 +395,7 @@ impl Database {
 
     /// Until when somebody waits who begins to wait now.
     fn usual_wait(&self) -> Option<Instant> {
-        self.patience.and_then(|wait| Instant::now().checked_add(wait))
+        self.wait_max.and_then(|wait| Instant::now().checked_add(wait))
     }
 
     /// The writer; [`Error::Busy`] if others write until then.
@@ -346,6 +429,14 @@ impl Database {
         }
     }
 
+    /// Has a new database that has no name yet stay, for the next that is begun there.
+    fn keep_unpublished(&self) -> Result<()> {
+        match &self.unpublished {
+            Some(new) if !new.published.load(Ordering::Acquire) => new.file.keep_unfinished(),
+            _ => Ok(()),
+        }
+    }
+
     /// Sets HEAD to a complete version; with `expect`, only if HEAD is still that.
     pub fn promote(&self, version: &VersionId, expect: Option<&VersionId>) -> Result<Promotion> {
         let mut writer = self.writer()?;
@@ -356,7 +447,7 @@ impl Database {
         if *version == previous {
             return Ok(Promotion { head: previous, previous });
         }
-        let missing = graph::missing(writer.entries(), version, Some(&previous), &Watch::new())?;
+        let missing = graph::missing(writer.entries(), version, Some(&previous), &Monitor::new())?;
         if missing > 0 {
             return Err(Error::Incomplete { version: *version, missing, supplier: None });
         }
@@ -374,7 +465,8 @@ impl Database {
     ) -> Result<Snapshot> {
         let mut writer = self.writer()?;
         let created_at = self.clock.now();
-        let snapshot = Snapshot { name: name.into(), version: *version, created_at, metadata };
+        let (name, version) = (name.into(), *version);
+        let snapshot = Snapshot { name, version, created_at, metadata, held: false };
         if let Some(there) = writer.add_snapshot(&snapshot)? {
             return Ok(there);
         }
@@ -405,13 +497,4 @@ impl Database {
             other => other,
         })
     }
-}
-
-/// 16 bytes that no other file has.
-pub(crate) fn random_id() -> Result<[u8; 16]> {
-    let mut id = [0; 16];
-    let mut source =
-        std::fs::File::open("/dev/urandom").context(|| "opening /dev/urandom".into())?;
-    std::io::Read::read_exact(&mut source, &mut id).context(|| "reading /dev/urandom".into())?;
-    Ok(id)
 }

@@ -1,18 +1,23 @@
 //! Readers: a database as of one commit.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::crew::Crew;
+use crate::clock::Clock;
 use crate::db::journal::{self, HistoryEntry, Snapshot};
-use crate::db::{FileKind, resolve};
+use crate::db::{Database, FileKind, resolve};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::hash::{Kind, VersionId};
 use crate::log::View;
-use crate::object::{self, FileRecord, Item, ListReader, Name, Path, Subdirectory, Version};
+use crate::object::chunker::{ZEROS, ZEROS_ID};
+use crate::object::{
+    self, AsPath, FileRecord, Item, ListReader, Name, Path, Subdirectory, Version,
+};
+use crate::pool::Pool;
 use crate::store::{ReadEntries, ViewEntries};
 
 /// History is read in pages from its end.
@@ -23,12 +28,19 @@ const HISTORY_PAGE: u64 = 256;
 pub struct Reader {
     view: View,
     kind: FileKind,
-    crew: Arc<Crew>,
+    pool: Arc<Pool>,
+    clock: Clock,
 }
 
 impl Reader {
-    pub(super) fn new(view: View, kind: FileKind, crew: Arc<Crew>) -> Self {
-        Reader { view, kind, crew }
+    pub(super) fn new(view: View, database: &Database) -> Self {
+        let (pool, clock) = (database.pool().clone(), database.clock().clone());
+        Reader { view, kind: database.kind(), pool, clock }
+    }
+
+    /// The time, for what is named by how long ago it was.
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now()
     }
 
     /// What the file is.
@@ -37,13 +49,15 @@ impl Reader {
     }
 
     /// Where entries are read from.
+    #[doc(hidden)]
     pub fn view(&self) -> &View {
         &self.view
     }
 
     /// The worker threads that long verbs share.
-    pub fn crew(&self) -> &Arc<Crew> {
-        &self.crew
+    #[doc(hidden)]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// HEAD; of an export its version, of a patch the version it leads to.
@@ -56,23 +70,31 @@ impl Reader {
         resolve::resolve(self, spec)
     }
 
+    /// The version that a user calls `spec`; where nothing is called so and it is a time, what HEAD
+    /// was then. For what only reads: a name that has gone must not become another version.
+    pub fn resolve_or_time(&self, spec: &str) -> Result<VersionId> {
+        resolve::resolve_or_time(self, spec)
+    }
+
     /// What a version holds.
     pub fn version(&self, id: &VersionId) -> Result<Version> {
         Version::read(&self.view, id)
     }
 
     /// What stands at a path; `None` if nothing does.
-    pub fn item(&self, version: &VersionId, path: &Path) -> Result<Option<Item>> {
+    pub fn item(&self, version: &VersionId, path: impl AsPath) -> Result<Option<Item>> {
+        let path = path.as_path()?;
         let version = self.version(version)?;
         if path.is_root() {
             return Ok(Some(Item::Directory(version.root_directory())));
         }
-        object::resolve(&self.view, &version, path)
+        object::resolve(&self.view, &version, &path)
     }
 
     /// The directory at a path.
-    pub fn directory(&self, version: &VersionId, path: &Path) -> Result<Subdirectory> {
-        match self.item(version, path)? {
+    pub fn directory(&self, version: &VersionId, path: impl AsPath) -> Result<Subdirectory> {
+        let path = path.as_path()?;
+        match self.item(version, &*path)? {
             Some(Item::Directory(directory)) => Ok(directory),
             Some(_) => Err(Error::invalid(format!("{path} is not a directory"))),
             None => Err(Error::not_found(path.to_string())),
@@ -81,23 +103,23 @@ impl Reader {
 
     /// The entries of a directory, in the order of their names' bytes, from the first name after
     /// `after`.
-    pub fn list(
+    pub fn list<P: AsPath>(
         &self,
         version: &VersionId,
-        path: &Path,
+        path: P,
         after: Option<&[u8]>,
-    ) -> Result<impl Iterator<Item = Result<(Name, Item)>> + '_> {
+    ) -> Result<impl Iterator<Item = Result<(Name, Item)>> + use<'_, P>> {
         let directory = self.directory(version, path)?;
         graph::entries(&self.view, &directory.root, after)
     }
 
     /// Everything below a directory, each directory before what it holds.
-    pub fn walk(
+    pub fn walk<P: AsPath>(
         &self,
         version: &VersionId,
-        path: &Path,
-    ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'_>> {
-        self.walk_after(version, path, &[])
+        path: P,
+    ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'_, P>> {
+        self.walk_after(version, &*path.as_path()?, &[])
     }
 
     /// Everything below a directory after the place that the names `after` lead to, whether or not
@@ -110,6 +132,17 @@ impl Reader {
     ) -> Result<impl Iterator<Item = Result<(Path, Item)>> + use<'_>> {
         let directory = self.directory(version, path)?;
         graph::walk(&self.view, path, &directory.root, after)
+    }
+
+    /// The bytes of the file at a path; [`Error::NotFound`] if nothing is there, [`Error::Invalid`] if it
+    /// is no file.
+    pub fn open(&self, version: &VersionId, path: impl AsPath) -> Result<FileReader> {
+        let path = path.as_path()?;
+        match self.item(version, &*path)? {
+            Some(Item::File(record)) => Ok(self.file(&record)),
+            Some(_) => Err(Error::invalid(format!("{path} is not a file"))),
+            None => Err(Error::not_found(format!("{path} in version {version}"))),
+        }
     }
 
     /// The bytes of a file.
@@ -125,12 +158,17 @@ impl Reader {
 
     /// All snapshots, by name.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        journal::snapshots(&self.view, &self.view.root().snapshots)
+        journal::snapshots(&self.view, self.view.root())
+    }
+
+    /// The numbers of the commits that made snapshots, by name, where they are known.
+    pub fn snapshots_made(&self) -> Result<BTreeMap<String, u64>> {
+        journal::made(&self.view, self.view.root())
     }
 
     /// The snapshot of this name.
     pub fn snapshot(&self, name: &str) -> Result<Option<Snapshot>> {
-        journal::snapshot(&self.view, &self.view.root().snapshots, name)
+        journal::snapshot(&self.view, self.view.root(), name)
     }
 
     /// The system data whose keys start with `prefix`, in the order of keys.
@@ -209,7 +247,11 @@ impl FileReader {
         let short =
             || Error::damaged("a chunk list", 0, format!("no chunk for offset {}", self.position));
         let (start, chunk) = chunks.next().transpose()?.ok_or_else(short)?;
-        let bytes = self.view.read(Kind::Chunk, &chunk.id.0)?;
+        // Files with holes have many of those, and their name says what they are.
+        let bytes = match chunk.id == *ZEROS_ID {
+            true => Bytes::from_static(&ZEROS),
+            false => self.view.read(Kind::Chunk, &chunk.id.0)?,
+        };
         if bytes.len() as u64 != u64::from(chunk.len) || self.position < start {
             let detail = format!("chunk {} has {} bytes, not {}", chunk.id, bytes.len(), chunk.len);
             return Err(Error::damaged("a chunk list", 0, detail));

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::db::journal::{self, HistoryEntry, Snapshot};
+use crate::db::journal::{self, HistoryEntry, Naming, Snapshot};
+use crate::db::names::{SnapshotEdit, check_metadata, check_snapshot_name};
 use crate::db::turn::Turn;
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::hash::{Hash, Kind, VersionId};
-use crate::limits::SNAPSHOT_NAME_LEN_MAX;
 use crate::log::appender::Appender;
 use crate::log::home::Appending;
 use crate::object::Version;
@@ -50,6 +50,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Where entries are read from and appended.
+    #[doc(hidden)]
     pub fn entries(&mut self) -> &mut impl Transaction {
         &mut *self.appender
     }
@@ -63,7 +64,7 @@ impl<'a> Writer<'a> {
     pub fn reader(&mut self) -> Result<Reader> {
         self.appender.flush()?;
         let view = self.database.log().view_uncommitted(&self.appender, self.root.clone())?;
-        Ok(Reader::new(view, self.database.kind(), self.database.crew().clone()))
+        Ok(Reader::new(view, self.database))
     }
 
     /// The database being written.
@@ -118,22 +119,105 @@ impl<'a> Writer<'a> {
     pub fn add_snapshot(&mut self, snapshot: &Snapshot) -> Result<Option<Snapshot>> {
         let name = &snapshot.name;
         check_snapshot_name(name)?;
-        match journal::snapshot(&*self.appender, &self.root.snapshots, name)? {
+        check_metadata(&snapshot.metadata)?;
+        match self.snapshot(name)? {
             Some(there) if there.says_the_same(snapshot) => return Ok(Some(there)),
             Some(_) => return Err(Error::Exists(format!("snapshot {name}"))),
             None => {}
         }
         let value = Some(snapshot.encode());
         self.root.snapshots = self.edit_map(self.root.snapshots, name.as_bytes(), value)?;
+        let sequence = self.appender.root().sequence + 1;
+        let made = journal::made_value(sequence, name);
+        self.set_system(&journal::made_key(name), Some(made))?;
         Ok(None)
     }
 
-    /// Takes a version's name away.
+    /// [`Error::Exists`] if a version has this name: it cannot be that of what is yet to be made.
+    pub fn check_free(&self, naming: &Naming) -> Result<()> {
+        let name = &naming.name;
+        check_snapshot_name(name)?;
+        check_metadata(&naming.metadata)?;
+        match self.snapshot(name)? {
+            Some(_) => Err(Error::Exists(format!("snapshot {name}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a version's name away, unless it is held.
     pub fn remove_snapshot(&mut self, name: &str) -> Result<Snapshot> {
-        let snapshot = journal::snapshot(&*self.appender, &self.root.snapshots, name)?
-            .ok_or_else(|| Error::not_found(format!("snapshot {name}")))?;
+        let snapshot = self.known_snapshot(name)?;
+        if snapshot.held {
+            return Err(Error::Held(name.into()));
+        }
         self.root.snapshots = self.edit_map(self.root.snapshots, name.as_bytes(), None)?;
+        self.take_system(&journal::made_key(name))?;
         Ok(snapshot)
+    }
+
+    /// Changes what is said of a name, the name itself, or whether it is held. Gives what is there
+    /// then, and whether that is something else.
+    pub fn edit_snapshot(&mut self, name: &str, edit: &SnapshotEdit) -> Result<(Snapshot, bool)> {
+        let before = self.known_snapshot(name)?;
+        let mut after = before.clone();
+        for (key, value) in &edit.metadata {
+            match value {
+                Some(value) => after.metadata.insert(key.clone(), value.clone()),
+                None => after.metadata.remove(key),
+            };
+        }
+        check_metadata(&after.metadata)?;
+        after.held = edit.held.unwrap_or(before.held);
+        if let Some(name) = edit.name.as_ref().filter(|name| **name != before.name) {
+            check_snapshot_name(name)?;
+            if self.snapshot(name)?.is_some() {
+                return Err(Error::Exists(format!("snapshot {name}")));
+            }
+            after.name.clone_from(name);
+        }
+        if after == before {
+            return Ok((after, false));
+        }
+        if after.name != before.name {
+            self.root.snapshots = self.edit_map(self.root.snapshots, name.as_bytes(), None)?;
+            self.set_hold(&before.name, false)?;
+            if let Some(made) = self.take_system(&journal::made_key(name))? {
+                let sequence =
+                    made.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+                let made = journal::made_value(sequence, &after.name);
+                self.set_system(&journal::made_key(&after.name), Some(made))?;
+            }
+        }
+        let value = Some(after.encode());
+        self.root.snapshots = self.edit_map(self.root.snapshots, after.name.as_bytes(), value)?;
+        self.set_hold(&after.name, after.held)?;
+        Ok((after, true))
+    }
+
+    /// Removes what is under `key`, if anything is.
+    pub(super) fn take_system(&mut self, key: &[u8]) -> Result<Option<Bytes>> {
+        let value = self.system(key)?;
+        if value.is_some() {
+            self.set_system(key, None)?;
+        }
+        Ok(value)
+    }
+
+    fn set_hold(&mut self, name: &str, held: bool) -> Result<()> {
+        let key = journal::hold_key(name);
+        if self.system(&key)?.is_some() == held {
+            return Ok(());
+        }
+        self.set_system(&key, held.then(|| name.as_bytes().to_vec()))
+    }
+
+    /// The snapshot of this name.
+    pub fn snapshot(&self, name: &str) -> Result<Option<Snapshot>> {
+        journal::snapshot(&*self.appender, &self.root, name)
+    }
+
+    fn known_snapshot(&self, name: &str) -> Result<Snapshot> {
+        self.snapshot(name)?.ok_or_else(|| Error::not_found(format!("snapshot {name}")))
     }
 
     /// The system data under `key`.
@@ -153,13 +237,14 @@ impl<'a> Writer<'a> {
     }
 
     /// The roots as this writer has them.
+    #[doc(hidden)]
     pub fn root(&self) -> &Root {
         &self.root
     }
 
     /// All snapshots, by name.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        journal::snapshots(&*self.appender, &self.root.snapshots)
+        journal::snapshots(&*self.appender, &self.root)
     }
 
     /// All of history, oldest first.
@@ -179,7 +264,7 @@ impl<'a> Writer<'a> {
     /// Commits with an index of the entries whose numbers are in `live`, of those that were appended
     /// from `moved_from` on, and nothing else.
     /// Gives back where it was written.
-    pub fn collected(
+    pub(crate) fn collected(
         mut self,
         root: Root,
         live: &Bitmap,
@@ -192,7 +277,7 @@ impl<'a> Writer<'a> {
 
     /// Makes what was appended the content of a file that takes the place of another, whose last
     /// commit was that of `root`.
-    pub fn compacted(mut self, root: Root) -> Result<Root> {
+    pub(crate) fn compacted(mut self, root: Root) -> Result<Root> {
         self.appender.commit_compacted(root)
     }
 
@@ -201,6 +286,13 @@ impl<'a> Writer<'a> {
         let root = self.commit_here()?;
         self.database.publish()?;
         Ok(root)
+    }
+
+    /// Makes what was done so far durable, and goes on. A new database gets no name by it, only one by
+    /// which the next one at the same path finds it.
+    pub fn commit_and_go_on(&mut self) -> Result<()> {
+        self.root = self.commit_here()?;
+        self.database.keep_unpublished()
     }
 
     /// Commits, and says how long the file is then.
@@ -221,27 +313,6 @@ impl<'a> Writer<'a> {
         }
         Ok(self.history()?.iter().any(|entry| entry.version == *version))
     }
-}
-
-/// Names that can be typed, listed and put into a URL, and that nothing else can be mistaken for.
-pub(crate) fn check_snapshot_name(name: &str) -> Result<()> {
-    let refuse = |why: &str| Err(Error::invalid(format!("snapshot name '{name}' {why}")));
-    if name.is_empty() || name.len() > SNAPSHOT_NAME_LEN_MAX {
-        return refuse("must have 1 to 255 bytes");
-    }
-    if name.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':' | '~')) {
-        return refuse("must not hold white space, control characters, '/', ':' or '~'");
-    }
-    if name == "HEAD" || name.starts_with('-') {
-        return refuse("is reserved");
-    }
-    // Dates are digits alone, and what a hash begins with hardly ever is.
-    let hex = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let date = name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_digit());
-    if hex && !date {
-        return refuse("could be taken for a version's hash or the start of one");
-    }
-    Ok(())
 }
 
 impl ReadEntries for Writer<'_> {

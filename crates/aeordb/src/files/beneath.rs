@@ -12,6 +12,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::Mode;
 
 use crate::error::{Context, Result};
+use crate::files::scan::Facts;
 
 /// A directory that is held open.
 pub struct Tree {
@@ -37,6 +38,11 @@ impl Tree {
     /// The path by which people know what is at `below`.
     pub fn path_of(&self, below: &LocalPath) -> PathBuf {
         self.path.join(below)
+    }
+
+    /// The facts of the directory that it starts with.
+    pub fn facts(&self) -> Result<Facts> {
+        Facts::of_handle(&self.root).context(|| format!("looking at {}", self.path.display()))
     }
 
     /// Opens a directory; the root if `below` is empty.

@@ -3,25 +3,24 @@
 //! database and never decides alone: a file is taken as unchanged only if the database has just that
 //! at that path. Any defect of it means that files are read.
 //!
-//! It is read and written in the order of the walk, a block at a time: magic, then blocks of
-//! length, check and entries.
+//! It is read and written in the order of the walk. What a run saw that did not come to its end is kept
+//! beside until one does.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+mod blocks;
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path as LocalPath, PathBuf};
 
+use self::blocks::{Blocks, KEY_LEN_MAX, Stream};
 use crate::files::scan::Stat;
-use crate::hash::{HASH_LEN, Hash};
+use crate::hash::Hash;
 use crate::object::FileRecord;
-use crate::object::encoding::{Decoder, Encoder};
 
-const MAGIC: &[u8] = b"aeordb cache 2\n";
-/// Bytes of entries after which a block is closed, and most that one may have.
-const BLOCK_LEN_TARGET: usize = 64 * 1024;
-const BLOCK_LEN_MAX: usize = 128 * 1024;
-/// Longest key, in bytes.
-const KEY_LEN_MAX: usize = 16 * 1024;
+/// What the cache is called while it is written, and what of runs is called that did not end.
+const TEMPORARY: &str = "tmp";
+const PART: &str = "part";
+const MERGED: &str = "merged";
 
 /// The key of what is called `name` in the directory with the key `directory`. Names are parted by
 /// a byte that is in none and below all others, so that keys ascend as the walk goes.
@@ -48,32 +47,41 @@ impl CacheFile {
         CacheFile(directory.map(|directory| directory.join(Hash::of(identity).to_string())))
     }
 
-    /// What was known when the cache was last written.
+    /// What was known when the cache was last written, and what runs saw since that did not end.
     pub fn known(&self) -> Known {
-        let open = || {
-            let mut file = File::open(self.0.as_ref()?).ok()?;
-            let mut magic = [0; MAGIC.len()];
-            file.read_exact(&mut magic).ok()?;
-            (magic == MAGIC).then_some(file)
-        };
-        Known { file: open(), block: Vec::new(), position: 0, next: None }
+        let Some(path) = &self.0 else { return Known::nothing() };
+        take_up(path);
+        let paths = [path.clone(), path.with_extension(PART)];
+        Known { streams: paths.iter().filter_map(|path| Stream::open(path)).collect() }
     }
 
-    /// Begins a new cache. `started`: the time at which the tree is looked at.
-    pub fn remember(&self, started: i64) -> Remembered {
+    /// Begins a new cache. `started`: the time at which the tree is looked at. What is remembered
+    /// `stays` for the next run also if this one does not save it.
+    pub fn remember(&self, started: i64, stays: bool) -> Remembered {
         let begin = |path: &PathBuf| {
             own_directory(path.parent()?)?;
-            let temporary = path.with_extension("tmp");
-            // One that a killed run left may be readable for others.
-            let _ = fs::remove_file(&temporary);
-            let mut options = File::options();
-            let created = options.write(true).create_new(true).mode(0o600).open(temporary);
-            let mut file = BufWriter::new(created.ok()?);
-            file.write_all(MAGIC).ok()?;
-            Some((path.clone(), file))
+            Some((path.clone(), Blocks::create(&path.with_extension(TEMPORARY))?))
         };
-        Remembered { file: self.0.as_ref().and_then(begin), block: Vec::new(), started }
+        Remembered { file: self.0.as_ref().and_then(begin), started, stays }
     }
+}
+
+/// What a run left that did not end joins what those before it left.
+fn take_up(path: &LocalPath) {
+    let (left, part) = (path.with_extension(TEMPORARY), path.with_extension(PART));
+    let Some(newer) = Stream::open(&left) else { return };
+    let merged = match Stream::open(&part) {
+        None => fs::rename(&left, &part),
+        Some(older) => {
+            let merged = path.with_extension(MERGED);
+            match blocks::merge(newer, older, &merged) {
+                Some(()) => fs::rename(merged, &part).and_then(|()| fs::remove_file(&left)),
+                None => fs::remove_file(merged),
+            }
+        }
+    };
+    // Then files are read again, no more.
+    drop(merged);
 }
 
 /// Makes a directory that is its owner's alone: names and sizes of files that others may not read
@@ -87,81 +95,55 @@ fn own_directory(path: &LocalPath) -> Option<()> {
     }
 }
 
+/// What of a file may be another although it is the same file.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Ignored {
+    /// The device: a snapshot of a file system is mounted as one of its own.
+    pub device: bool,
+    /// The number of the inode: some file systems give another one at every mount.
+    pub inode: bool,
+    /// The time of the inode's change: a copy has one of its own.
+    pub ctime: bool,
+}
+
+impl Ignored {
+    /// What is left to tell a file by.
+    fn of(self, stat: Stat) -> Stat {
+        Stat {
+            device: if self.device { 0 } else { stat.device },
+            inode: if self.inode { 0 } else { stat.inode },
+            ctime: if self.ctime { 0 } else { stat.ctime },
+            ..stat
+        }
+    }
+}
+
 /// What is known of files.
 pub struct Known {
-    /// `None` at the end, and where the cache is not sound.
-    file: Option<File>,
-    block: Vec<u8>,
-    position: usize,
-    next: Option<(Vec<u8>, Stat, Hash)>,
+    streams: Vec<Stream>,
 }
 
 impl Known {
     /// Nothing is known.
     pub fn nothing() -> Self {
-        Known { file: None, block: Vec::new(), position: 0, next: None }
+        Known { streams: Vec::new() }
     }
 
-    /// The token that the file had when it looked just like this. Keys ascend from call to call.
-    pub fn find(&mut self, key: &[u8], stat: &Stat) -> Option<Hash> {
-        while self.next.as_ref().is_none_or(|(next, ..)| next.as_slice() < key) {
-            self.next = self.read_next();
-            self.next.as_ref()?;
-        }
-        let (next, known, hash) = self.next.as_ref()?;
-        (next.as_slice() == key && known == stat).then_some(*hash)
+    /// The token that the file had when it looked just like this, but for what is ignored. Keys ascend
+    /// from call to call.
+    pub fn find(&mut self, key: &[u8], stat: &Stat, ignored: Ignored) -> Option<Hash> {
+        self.streams.iter_mut().find_map(|stream| {
+            let (_, known, hash) = stream.find(key)?;
+            (ignored.of(*known) == ignored.of(*stat)).then_some(*hash)
+        })
     }
-
-    fn read_next(&mut self) -> Option<(Vec<u8>, Stat, Hash)> {
-        if self.position >= self.block.len() {
-            self.position = 0;
-            self.block = self.read_block()?;
-        }
-        let mut decoder = Decoder::new("the cache", self.block.get(self.position..)?);
-        let entry = decode(&mut decoder);
-        self.position += decoder.offset();
-        if entry.is_none() {
-            self.file = None;
-            self.block.clear();
-        }
-        entry
-    }
-
-    fn read_block(&mut self) -> Option<Vec<u8>> {
-        // Put back only when all is well.
-        let mut file = self.file.take()?;
-        let (mut len, mut check) = ([0; 4], [0; HASH_LEN]);
-        file.read_exact(&mut len).ok()?;
-        file.read_exact(&mut check).ok()?;
-        let len =
-            usize::try_from(u32::from_le_bytes(len)).ok().filter(|len| *len <= BLOCK_LEN_MAX)?;
-        let mut block = vec![0; len];
-        file.read_exact(&mut block).ok()?;
-        if Hash::of(&block) != Hash::new(check) {
-            return None;
-        }
-        self.file = Some(file);
-        Some(block)
-    }
-}
-
-fn decode(decoder: &mut Decoder<'_>) -> Option<(Vec<u8>, Stat, Hash)> {
-    let key = decoder.bytes_in("a key", 1, KEY_LEN_MAX).ok()?.to_vec();
-    let stat = Stat {
-        size: decoder.varint().ok()?,
-        mtime: decoder.i64().ok()?,
-        ctime: decoder.i64().ok()?,
-        inode: decoder.varint().ok()?,
-        device: decoder.varint().ok()?,
-    };
-    Some((key, stat, decoder.hash().ok()?))
 }
 
 /// What is to be known the next time. Whatever goes wrong with it costs time later, nothing else.
 pub struct Remembered {
-    file: Option<(PathBuf, BufWriter<File>)>,
-    block: Vec<u8>,
+    file: Option<(PathBuf, Blocks)>,
     started: i64,
+    stays: bool,
 }
 
 impl Remembered {
@@ -172,56 +154,45 @@ impl Remembered {
         if key.len() > KEY_LEN_MAX || changed.saturating_add(tick) >= self.started {
             return;
         }
-        let mut encoder = Encoder::new(&mut self.block);
-        encoder.bytes(key);
-        encoder.varint(stat.size);
-        encoder.i64(stat.mtime);
-        encoder.i64(stat.ctime);
-        encoder.varint(stat.inode);
-        encoder.varint(stat.device);
-        encoder.hash(hash);
-        if self.block.len() >= BLOCK_LEN_TARGET {
-            self.write_block();
-        }
-    }
-
-    fn write_block(&mut self) {
-        if let Some((_, file)) = &mut self.file
-            && write_block(file, &self.block).is_err()
+        if let Some((_, blocks)) = &mut self.file
+            && blocks.add(key, stat, hash).is_err()
         {
             self.give_up();
         }
-        self.block.clear();
+    }
+
+    /// Has the next run find what was remembered so far, however this one ends.
+    pub fn flush(&mut self) {
+        if let Some((_, blocks)) = &mut self.file
+            && blocks.flush().is_err()
+        {
+            self.give_up();
+        }
     }
 
     /// Puts the new cache in the place of the old one.
     pub fn save(mut self) {
-        if !self.block.is_empty() {
-            self.write_block();
-        }
-        if let Some((path, mut file)) = self.file.take()
-            && (file.flush().is_err() || fs::rename(path.with_extension("tmp"), &path).is_err())
-        {
-            let _ = fs::remove_file(path.with_extension("tmp"));
+        self.flush();
+        let Some((path, _)) = &self.file else { return };
+        if fs::rename(path.with_extension(TEMPORARY), path).is_ok() {
+            let _ = fs::remove_file(path.with_extension(PART));
+            self.file = None;
         }
     }
 
     fn give_up(&mut self) {
         if let Some((path, _)) = self.file.take() {
-            let _ = fs::remove_file(path.with_extension("tmp"));
+            let _ = fs::remove_file(path.with_extension(TEMPORARY));
         }
     }
 }
 
 impl Drop for Remembered {
     fn drop(&mut self) {
-        self.give_up();
+        if self.stays {
+            self.flush();
+        } else {
+            self.give_up();
+        }
     }
-}
-
-fn write_block(file: &mut impl Write, block: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(block.len()).map_err(io::Error::other)?;
-    file.write_all(&len.to_le_bytes())?;
-    file.write_all(Hash::of(block).as_bytes())?;
-    file.write_all(block)
 }

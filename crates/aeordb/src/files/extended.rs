@@ -6,45 +6,20 @@ use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path as LocalPath, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{fgetxattr, flistxattr, lgetxattr, llistxattr};
 use rustix::io::{Errno, Result as SystemResult};
 
-use crate::error::Result;
 use crate::files::owners::Owners;
 use crate::files::rights;
 use crate::files::scan::Facts;
-use crate::hash::AttributesId;
 use crate::limits::{XATTR_LEN_MAX, XATTR_NAMES_LEN_MAX};
-use crate::object::{AttributeSet, Attributes, Owner, XattrValue};
-use crate::store::AppendEntries;
+use crate::object::Attributes;
+pub use crate::object::attributes::Extended;
+use crate::object::attributes::is_list;
 
 /// Names and values that most files have fit here.
 const LEN_USUAL: usize = 512;
-
-/// The lists that say who may do what.
-pub const LISTS: [&[u8]; 2] = [rights::LIST.as_bytes(), b"system.posix_acl_default"];
-
-/// Owner, flags and extended attributes.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
-pub struct Extended {
-    pub owner: Option<Arc<Owner>>,
-    pub flags: u64,
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Extended {
-    /// Stores it as a set; `None` if there is nothing to be kept.
-    pub fn store<S: AppendEntries + ?Sized>(&self, store: &mut S) -> Result<Option<AttributesId>> {
-        let mut xattrs = BTreeMap::new();
-        for (name, value) in &self.xattrs {
-            xattrs.insert(name.clone(), XattrValue::store(store, value)?);
-        }
-        let owner = self.owner.as_deref().cloned();
-        AttributeSet { owner, flags: self.flags, xattrs }.store(store)
-    }
-}
 
 /// What is kept of a local file beside its content.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -215,10 +190,10 @@ fn read_xattrs(
 
 /// Whether an attribute is the file's own. Those of the system are ways to see what is kept
 /// elsewhere, but for the lists, which XFS shows to root a second time.
-fn is_kept(name: &[u8]) -> bool {
+pub fn is_kept(name: &[u8]) -> bool {
     match name {
         b"" => false,
-        name if name.starts_with(b"system.") => LISTS.contains(&name),
+        name if name.starts_with(b"system.") => is_list(name),
         name => !name.starts_with(b"trusted.SGI_ACL_"),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::Result;
-use crate::object::record::HardLink;
+use crate::object::hard_link::Group;
 use crate::object::{self, Item, Path, Version};
 use crate::store::ReadEntries;
 
@@ -31,70 +31,17 @@ impl Links {
         for mut paths in self.files.into_values() {
             paths.sort_unstable();
             paths.dedup();
-            let group = Group::of(&paths);
+            let Some((lowest, others)) = paths.split_first() else { continue };
+            let mut group = Group::new(lowest.clone());
+            others.iter().for_each(|path| group.add(path));
             for path in paths {
                 let Some(item) = object::resolve(store, version, &path)? else { continue };
-                let link = group.as_ref().and_then(|group| group.link(&path));
+                let link = group.link(&path);
                 if item.attributes().link != link && !matches!(item, Item::Directory(_)) {
                     changes.insert(path, Some(item.with_link(link)));
                 }
             }
         }
         Ok(changes)
-    }
-}
-
-/// Paths of one file.
-struct Group {
-    /// How deep the lowest directory is that has all of them in it.
-    depth: usize,
-    name: [u8; 8],
-}
-
-impl Group {
-    /// Of two or more paths, in order.
-    fn of(paths: &[Path]) -> Option<Group> {
-        let (lowest, others) = paths.split_first()?;
-        let shared = |other: &Path| {
-            let pairs = lowest.components().zip(other.components());
-            pairs.take_while(|(a, b)| a == b).count()
-        };
-        let depth = others.iter().map(shared).min()?;
-        let below: Vec<&[u8]> = lowest.components().skip(depth).collect();
-        let hash = blake3::hash(&below.join(&b'/'));
-        let name = *hash.as_bytes().first_chunk()?;
-        Some(Group { depth, name })
-    }
-
-    fn link(&self, path: &Path) -> Option<HardLink> {
-        let up = path.components().count().checked_sub(self.depth + 1)?;
-        Some(HardLink { up: u16::try_from(up).ok()?, group: self.name })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn links(paths: &[&str]) -> Vec<HardLink> {
-        let paths: Vec<Path> =
-            paths.iter().map(|path| Path::parse(path.as_bytes()).unwrap()).collect();
-        let group = Group::of(&paths).unwrap();
-        paths.iter().map(|path| group.link(path).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_group_is_named_by_where_it_is_in_the_directory_that_has_all_of_it() {
-        let here = links(&["/a", "/b"]);
-        assert_eq!(here[0], here[1]);
-        assert_eq!(here[0].up, 0);
-        assert_eq!(links(&["/x/y/a", "/x/y/b"]), here, "wherever that directory is");
-        assert_ne!(links(&["/c", "/d"])[0].group, here[0].group);
-        let apart = links(&["/x/a/1", "/x/b/c/2"]);
-        assert_eq!((apart[0].up, apart[1].up), (1, 2));
-        assert_eq!(apart[0].group, apart[1].group);
-        // One name that begins as another does is not in it.
-        assert_eq!(links(&["/x/a", "/x/ab"])[0].up, 0);
-        assert!(Group::of(&[Path::parse(b"/alone").unwrap()]).is_none());
     }
 }

@@ -73,6 +73,12 @@ pub struct Numbers {
     groups: Known<Vec<u8>, Option<u32>>,
 }
 
+impl Default for Numbers {
+    fn default() -> Self {
+        Numbers::new()
+    }
+}
+
 impl Numbers {
     /// Nothing is known yet.
     pub fn new() -> Self {

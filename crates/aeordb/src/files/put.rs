@@ -1,28 +1,34 @@
 //! Put: local files, directories and streams into a new version.
 
+mod report;
+
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path as LocalPath, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::db::{Database, Writer};
+pub use self::report::{Did, PutReport, Tell, Told};
+use crate::db::{Database, Naming, Writer};
 use crate::error::{Context, Error, Result};
 use crate::files::bound::{MaxDelete, Replaced};
-use crate::files::cache::{CacheFile, Remembered};
+use crate::files::cache::{CacheFile, Ignored, Remembered};
+use crate::files::choose::{Choice, Within};
 use crate::files::count;
 use crate::files::extended::KeepOptions;
 use crate::files::links::Links;
 use crate::files::load::Loader;
+use crate::files::resume::Resume;
 use crate::files::scan::{Entry, Facts, Found};
 use crate::format::superblock::EXTENDED;
-use crate::hash::VersionId;
-use crate::object::{self, Attributes, Item, Name, Path, Symlink, Version};
+use crate::monitor::Monitor;
+use crate::object::{self, AsPath, Attributes, Item, Name, Path, Symlink, Version};
 use crate::store::Transaction;
-use crate::watch::Watch;
 
-/// What is put.
+/// The source of a put.
 pub enum Source {
     /// A local file or directory. A symbolic link named here is followed; links below are kept.
     Path(PathBuf),
@@ -30,97 +36,55 @@ pub enum Source {
     Stream(Box<dyn Read + Send>),
 }
 
+impl From<&str> for Source {
+    fn from(path: &str) -> Source {
+        Source::Path(path.into())
+    }
+}
+
+impl From<&LocalPath> for Source {
+    fn from(path: &LocalPath) -> Source {
+        Source::Path(path.into())
+    }
+}
+
+impl From<PathBuf> for Source {
+    fn from(path: PathBuf) -> Source {
+        Source::Path(path)
+    }
+}
+
 /// How files are put.
 #[derive(Clone, Default, Debug)]
 pub struct PutOptions {
-    /// Delete what the local tree does not have.
+    /// Delete paths that the local tree does not have.
     pub mirror: bool,
     /// How many of the files at the target may be deleted.
     pub max_delete: MaxDelete,
-    /// What is empty may take the place of what is not.
+    /// An empty source may take the place of files.
     pub allow_empty: bool,
-    /// Keep no bytes of files: what is put can be compared, not read. It makes a version beside
-    /// HEAD's, and what a bound forbids is in [`PutReport::refused`] instead of an error.
+    /// Keep no bytes of files: the version can be compared, not read. It stands beside HEAD, and a
+    /// bound that it breaks is in [`PutReport::refused`] instead of an error.
     pub outline: bool,
-    /// What is kept of files beside their bytes, mode and time.
+    /// Attributes that are kept beside bytes, mode and time.
     pub keep: KeepOptions,
+    /// The files of the local trees that are put.
+    pub choice: Arc<Choice>,
     /// Read every file, whatever the cache says.
     pub rehash: bool,
-    /// The content type of what is put; else what is replaced keeps its own.
+    /// Signs of change that do not have a file read again.
+    pub ignored: Ignored,
+    /// Name the version that comes of it, in the same commit; refused if there is that name.
+    pub snapshot: Option<Naming>,
+    /// The content type of the files; else a file that is replaced keeps its own.
     pub content_type: Option<String>,
     /// Where the cache of unchanged files is.
     pub cache: Option<PathBuf>,
-    /// What the cache knows the database by, where that is not its file id.
+    /// So many bytes of files are read before what there is is kept, for a put at the same place to go on
+    /// if this one does not come to its end; nothing is kept if not said. See [`super::CHECKPOINT_INTERVAL`].
+    pub checkpoint: Option<u64>,
+    /// The name of the database in the cache, where that is not its file id.
     pub identity: Option<Vec<u8>>,
-}
-
-/// What was put.
-#[derive(Debug)]
-pub struct PutReport {
-    /// HEAD now.
-    pub version: VersionId,
-    /// HEAD before.
-    pub previous: VersionId,
-    /// Files looked at, symbolic links included.
-    pub files: u64,
-    /// Directories looked at.
-    pub directories: u64,
-    /// Bytes of those files.
-    pub bytes: u64,
-    /// Files that the database did not have at their path.
-    pub files_new: u64,
-    /// Files that differ from what the database had.
-    pub files_changed: u64,
-    /// Files that do not.
-    pub files_unchanged: u64,
-    /// Files that went: mirroring deleted them, or a file and a directory changed places.
-    pub files_deleted: u64,
-    /// Bytes by which the database grew.
-    pub new_bytes: u64,
-    /// Names that cannot be kept, our own files, the database itself: one warning each.
-    pub skipped: u64,
-    /// Files and directories that could not be read: one warning each. What the database has in
-    /// their place stays.
-    pub unreadable: u64,
-    /// Files that changed while they were read, so that what was put may be neither the old nor
-    /// the new: one warning each.
-    pub unsettled: u64,
-    /// Why this would not be put, where only an outline of it was made.
-    pub refused: Option<Error>,
-}
-
-impl PutReport {
-    fn new(head: VersionId) -> Self {
-        PutReport {
-            version: head,
-            previous: head,
-            files: 0,
-            directories: 0,
-            bytes: 0,
-            files_new: 0,
-            files_changed: 0,
-            files_unchanged: 0,
-            files_deleted: 0,
-            new_bytes: 0,
-            skipped: 0,
-            unreadable: 0,
-            unsettled: 0,
-            refused: None,
-        }
-    }
-
-    /// Counts a file or link by what the database has at its place.
-    pub(super) fn count(&mut self, old: Option<&Item>, new: &Item) {
-        match old {
-            None => self.files_new += 1,
-            Some(Item::Directory(directory)) => {
-                self.files_new += 1;
-                self.files_deleted += directory.totals.files;
-            }
-            Some(old) if old == new => self.files_unchanged += 1,
-            Some(_) => self.files_changed += 1,
-        }
-    }
 }
 
 /// Puts `sources` at `target`, as one commit. A directory's contents land under `target`; one file
@@ -128,21 +92,37 @@ impl PutReport {
 /// in it under their own names.
 pub fn put(
     database: &Database,
+    sources: impl IntoIterator<Item = impl Into<Source>>,
+    target: impl AsPath,
+    target_is_directory: bool,
+    options: &PutOptions,
+    monitor: &Monitor,
+) -> Result<PutReport> {
+    let sources = sources.into_iter().map(Into::into).collect();
+    let target = target.as_path()?;
+    put_telling(database, sources, &target, target_is_directory, options, monitor, None)
+}
+
+/// As [`put`], and tells of every change as it goes; none of them is made before the end.
+pub fn put_telling(
+    database: &Database,
     sources: Vec<Source>,
     target: &Path,
     target_is_directory: bool,
     options: &PutOptions,
-    watch: &Watch,
+    monitor: &Monitor,
+    mut tell: Tell<'_>,
 ) -> Result<PutReport> {
-    let counted: Vec<PathBuf> = match watch.is_observed() {
+    let counted: Vec<PathBuf> = match monitor.is_observed() {
         true => sources.iter().filter_map(Source::path).collect(),
         false => Vec::new(),
     };
     // Nobody waits for the count; it stops when there is nothing left to be expected.
     let done = AtomicBool::new(counted.len() < sources.len());
     std::thread::scope(|scope| {
-        scope.spawn(|| count::count(&counted, &done, watch));
-        let put = put_all(database, sources, target, target_is_directory, options, watch);
+        scope.spawn(|| count::count(&counted, &options.choice, &done, monitor));
+        let to = (target, target_is_directory);
+        let put = put_all(database, sources, to, options, monitor, &mut tell);
         done.store(true, Relaxed);
         put
     })
@@ -168,19 +148,59 @@ impl Source {
 fn put_all(
     database: &Database,
     sources: Vec<Source>,
-    target: &Path,
-    target_is_directory: bool,
+    (target, target_is_directory): (&Path, bool),
     options: &PutOptions,
-    watch: &Watch,
+    monitor: &Monitor,
+    tell: &mut Tell<'_>,
 ) -> Result<PutReport> {
     let mut writer = database.writer()?;
+    if let Some(naming) = &options.snapshot {
+        writer.check_free(naming)?;
+    }
+    monitor.let_go();
     let previous = writer.head();
-    let head = writer.head_version()?;
     let start = writer.entries().end();
-    let mut report = PutReport::new(previous);
+    let interval = options.checkpoint.filter(|_| !options.outline);
+    let mut resume = Resume::new(&writer, target, interval, monitor)?;
+    let to = (target, target_is_directory);
+    let loaded = load_all(&mut writer, sources, to, options, monitor, (&mut resume, tell))
+        .and_then(|loaded| monitor.hold().map(|()| loaded));
+    if loaded.is_err() {
+        resume.keep_at_last(&mut writer, monitor);
+    }
+    let (mut report, caches) = loaded?;
+    if report.version != previous {
+        writer.set_head(report.version, "put")?;
+    }
+    if let Some(naming) = &options.snapshot {
+        let now = database.clock().now();
+        writer.add_snapshot(&naming.of(report.version, now))?;
+    }
+    resume.end(&mut writer)?;
+    if report.version != previous || options.snapshot.is_some() || resume.is_kept() {
+        report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
+    }
+    if !options.outline {
+        caches.into_iter().for_each(Remembered::save);
+    }
+    Ok(report)
+}
+
+/// Loads the sources into a version that nothing names yet; gives what is to be remembered of them as
+/// well.
+fn load_all(
+    writer: &mut Writer<'_>,
+    sources: Vec<Source>,
+    (target, target_is_directory): (&Path, bool),
+    options: &PutOptions,
+    monitor: &Monitor,
+    (resume, tell): (&mut Resume, &mut Tell<'_>),
+) -> Result<(PutReport, Vec<Remembered>)> {
+    let head = writer.head_version()?;
+    let mut report = PutReport::new(writer.head());
     let into = target_is_directory
         || sources.len() > 1
-        || matches!(object::resolve(&writer, &head, target)?, Some(Item::Directory(_)));
+        || matches!(object::resolve(writer, &head, target)?, Some(Item::Directory(_)));
     let many = sources.len() > 1;
     let mut changes: BTreeMap<Path, Option<Item>> = BTreeMap::new();
     let mut caches = Vec::new();
@@ -189,10 +209,14 @@ fn put_all(
         let place = Place { head: &head, target, into, many };
         let name = source.name();
         let (put, deleted) = (report.files, report.files_deleted);
-        let landed =
-            put_one(&mut writer, source, &place, options, watch, (&mut report, &mut links))?;
+        let files_left_out = report.files_left_out;
+        let told = (&mut report, &mut links, &mut *resume, &mut *tell);
+        let landed = put_one(writer, source, &place, options, monitor, told)?;
         let Some((path, item, cache)) = landed else { continue };
-        let there = object::resolve(&writer, &head, &path)?;
+        let there = object::resolve(writer, &head, &path)?;
+        if let (Some(tell), Some(did)) = (tell.as_mut(), Did::of(there.as_ref(), &item)) {
+            tell(Told { did, path: &path, item: &item })?;
+        }
         let replaced = Replaced {
             source: &name,
             path: &path.to_string(),
@@ -200,7 +224,8 @@ fn put_all(
             deleted: report.files_deleted - deleted,
             files: there.as_ref().map_or(0, |there| there.totals().files),
         };
-        match replaced.check(options.max_delete, options.allow_empty) {
+        let left_out = report.files_left_out - files_left_out;
+        match guarded(&replaced, left_out, options, monitor) {
             Err(refused) if options.outline => report.refused = report.refused.or(Some(refused)),
             checked => checked?,
         }
@@ -209,23 +234,79 @@ fn put_all(
         }
         caches.extend(cache);
     }
+    let landed_at: Vec<Path> = changes.keys().cloned().collect();
     let version = object::apply(writer.entries(), &head, changes)?;
-    let links = links.changes(&writer, &version)?;
+    let links = links.changes(writer, &version)?;
     let version = if links.is_empty() {
         version
     } else {
         writer.entries().require(EXTENDED);
+        tell_links(writer, (&head, &version), &links, tell)?;
         object::apply(writer.entries(), &version, links)?
     };
+    tell_parents(writer, (&head, &version), &landed_at, tell)?;
     report.version = writer.add_version(&version)?;
-    if report.version != previous {
-        writer.set_head(report.version, "put")?;
-        report.new_bytes = writer.commit_and_end()?.saturating_sub(start);
+    Ok((report, caches))
+}
+
+/// Whether a source may replace what it would; of what would be deleted, `left_out` files are not gone.
+fn guarded(
+    replaced: &Replaced<'_>,
+    left_out: u64,
+    options: &PutOptions,
+    monitor: &Monitor,
+) -> Result<()> {
+    let checked = replaced.check(options.max_delete, options.allow_empty);
+    if checked.is_err() && left_out > 0 {
+        let what = "files that would be deleted are left out of what is put, not gone";
+        monitor.warn(format!("{}: {left_out} of the {what}", replaced.source));
     }
-    if !options.outline {
-        caches.into_iter().for_each(Remembered::save);
+    checked
+}
+
+/// Tells of the directories that were made on the way to these paths.
+fn tell_parents(
+    writer: &Writer<'_>,
+    (head, version): (&Version, &Version),
+    paths: &[Path],
+    tell: &mut Tell<'_>,
+) -> Result<()> {
+    let Some(tell) = tell else { return Ok(()) };
+    let mut made = BTreeMap::new();
+    for path in paths {
+        let mut above = path.parent();
+        while let Some(path) = above.filter(|path| !path.is_root()) {
+            if object::resolve(writer, head, &path)?.is_some() {
+                break;
+            }
+            above = path.parent();
+            if let Some(item) = object::resolve(writer, version, &path)? {
+                made.insert(path, item);
+            }
+        }
     }
-    Ok(report)
+    made.iter().try_for_each(|(path, item)| tell(Told { did: Did::Added, path, item }))
+}
+
+/// Tells of what is the same but for the other paths that it has.
+fn tell_links(
+    writer: &Writer<'_>,
+    (head, version): (&Version, &Version),
+    links: &BTreeMap<Path, Option<Item>>,
+    tell: &mut Tell<'_>,
+) -> Result<()> {
+    let Some(tell) = tell else { return Ok(()) };
+    for (path, item) in links {
+        let old = object::resolve(writer, head, path)?;
+        let Some(item) = item.as_ref().filter(|item| old.is_some() && old.as_ref() != Some(*item))
+        else {
+            continue;
+        };
+        if object::resolve(writer, version, path)? == old {
+            tell(Told { did: Did::Modified, path, item })?;
+        }
+    }
+    Ok(())
 }
 
 /// Where things land.
@@ -254,12 +335,13 @@ fn put_one(
     source: Source,
     place: &Place<'_>,
     options: &PutOptions,
-    watch: &Watch,
-    (report, links): (&mut PutReport, &mut Links),
+    monitor: &Monitor,
+    (report, links, resume, tell): (&mut PutReport, &mut Links, &mut Resume, &mut Tell<'_>),
 ) -> Result<Option<Put>> {
     let path = match source {
         Source::Stream(input) => {
-            return put_stream(writer, input, place, options, watch, (report, links)).map(Some);
+            return put_stream(writer, input, place, options, monitor, (report, links, resume))
+                .map(Some);
         }
         Source::Path(path) => path,
     };
@@ -277,32 +359,46 @@ fn put_one(
     if writer.database().is_same_file(&metadata) {
         return Err(Error::invalid(format!("{} is the database itself", path.display())));
     }
+    let lands = match (&name, place.many) {
+        (Some(name), true) => PathBuf::from(OsStr::from_bytes(name)),
+        _ => PathBuf::new(),
+    };
+    if is_left_out(options, &entry, place.many) {
+        report.excluded += 1;
+        return Ok(None);
+    }
     // Of several, what cannot be read is left out, as it is within a directory.
     if place.many
         && entry.found == Found::Directory
         && let Err(error) = fs::read_dir(&whole)
     {
-        watch.warn(format!("{}: not read: {error}", path.display()));
+        monitor.warn(format!("{}: not read: {error}", path.display()));
         report.unreadable += 1;
         return Ok(None);
     }
     let directory = entry.found == Found::Directory;
+    if options.choice.listed.is_some() && (!directory || place.many || options.mirror) {
+        return Err(Error::invalid("a list is one of what is in a directory, and mirrors nothing"));
+    }
     let to = match (directory, place.many) {
         (true, false) => place.target.clone(),
         _ => place.of(name.as_deref())?,
     };
     let old = object::resolve(writer, place.head, &to)?;
     let file_id = writer.database().file_id();
+    // Where it lies here is no part of it: a snapshot of a file system is mounted elsewhere.
     let identity = [
         options.identity.as_ref().map_or(file_id.as_slice(), Vec::as_slice),
-        whole.as_os_str().as_bytes(),
         b"\0",
         to.as_bytes(),
         &options.keep.identity(),
     ]
     .concat();
     let cache = CacheFile::new(options.cache.as_deref(), &identity);
-    let mut loader = Loader::new(writer, options, watch, report, (links, &to));
+    let mut loader = Loader::new(writer, options, monitor, report, (links, resume, &to));
+    if let Some(tell) = tell {
+        loader.tell = Some(&mut **tell);
+    }
     match (entry.found.clone(), old) {
         (Found::Directory, Some(there)) if !options.mirror && !is_directory(&there) => {
             Err(Error::invalid(format!("{to} is not a directory")))
@@ -312,7 +408,7 @@ fn put_one(
                 loader.replaces_file();
             }
             let path_len = if to.is_root() { 0 } else { to.as_bytes().len() };
-            let (directory, remembered) = loader.directory(whole, path_len, old, &cache)?;
+            let (directory, remembered) = loader.directory(whole, path_len, old, lands, &cache)?;
             Ok(Some((to, Item::Directory(directory), Some(remembered))))
         }
         (Found::File(_), Some(Item::Directory(_))) => {
@@ -339,6 +435,16 @@ fn put_one(
     }
 }
 
+/// Whether what was named is not chosen. One directory is nothing but what is in it.
+fn is_left_out(options: &PutOptions, entry: &Entry, many: bool) -> bool {
+    let start = Within::start(&options.choice, PathBuf::new(), &entry.facts);
+    match &entry.found {
+        Found::Directory => many && start.leaves_out(&entry.name, true),
+        Found::File(stat) if start.is_too_large(stat.size) => true,
+        _ => start.leaves_out(&entry.name, false),
+    }
+}
+
 fn is_directory(item: &Item) -> bool {
     matches!(item, Item::Directory(_))
 }
@@ -348,8 +454,8 @@ fn put_stream(
     input: Box<dyn Read + Send>,
     place: &Place<'_>,
     options: &PutOptions,
-    watch: &Watch,
-    (report, links): (&mut PutReport, &mut Links),
+    monitor: &Monitor,
+    (report, links, resume): (&mut PutReport, &mut Links, &mut Resume),
 ) -> Result<Put> {
     let to = match place.into {
         true => {
@@ -360,7 +466,7 @@ fn put_stream(
     };
     let old = object::resolve(writer, place.head, &to)?;
     let now = writer.database().clock().now();
-    let mut loader = Loader::new(writer, options, watch, report, (links, &to));
+    let mut loader = Loader::new(writer, options, monitor, report, (links, resume, &to));
     let mut record = loader.stream(input, "the input")?;
     record.attributes = Attributes::new(0o644, now);
     loader.describe(&mut record, old.as_ref());

@@ -3,19 +3,25 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::files::beneath::Tree;
 use crate::files::extended::{Keep, Kept};
 use crate::files::scan::{Facts, Stat};
 use crate::hash::{ChunkId, Hash};
-use crate::object::chunker;
+use crate::object::chunker::{self, Sparse};
 use crate::object::{ChunkRef, Item};
 
 /// Files above this are read in pieces, by the thread that stores them.
 pub const SMALL_LEN_MAX: u64 = 1024 * 1024;
+/// Bytes of the blocks that a system counts.
+const BLOCK_LEN: u64 = 512;
 /// How often a file that changes while it is read is read.
 pub const ATTEMPTS: usize = 3;
 /// So much further than it was long at the start a file is read: one that grows as fast as it is
@@ -72,7 +78,39 @@ pub struct Opened {
     before: Stat,
     /// Bytes that may still be read.
     left: u64,
+    holes: Option<Holes>,
     failed: bool,
+}
+
+/// Where a file has no blocks: there it is zeros.
+struct Holes {
+    /// The next byte that is read.
+    at: u64,
+    /// The bytes around it that are of one sort, up to here.
+    end: u64,
+    is_hole: bool,
+}
+
+impl Holes {
+    /// Looks what is at the place that is read next. What does not say where it has holes has none.
+    fn look(&mut self, file: &File) {
+        if self.at < self.end {
+            return;
+        }
+        (self.is_hole, self.end) = match seek(file, SeekFrom::Data(self.at)) {
+            Ok(data) if data > self.at => (true, data),
+            Ok(_) => match seek(file, SeekFrom::Hole(self.at)) {
+                Ok(hole) if hole > self.at => (false, hole),
+                _ => (false, u64::MAX),
+            },
+            // No data up to the end, wherever that is now.
+            Err(Errno::NXIO) => match file.metadata() {
+                Ok(found) if found.len() > self.at => (true, found.len()),
+                _ => (false, u64::MAX),
+            },
+            Err(_) => (false, u64::MAX),
+        };
+    }
 }
 
 impl Opened {
@@ -91,7 +129,11 @@ impl Opened {
             0 => u64::MAX,
             size => size.saturating_add(GROWTH_MAX),
         };
-        Ok(Opened { file, kept, linked, before, left, failed: false })
+        // As `cp` does: who has all his blocks is not asked.
+        let found = file.metadata().context(|| format!("looking at {}", path.display()))?;
+        let is_sparse = before.size > SMALL_LEN_MAX && found.blocks() < before.size / BLOCK_LEN;
+        let holes = is_sparse.then_some(Holes { at: 0, end: 0, is_hole: false });
+        Ok(Opened { file, kept, linked, before, left, holes, failed: false })
     }
 
     /// Whether reading has failed.
@@ -112,12 +154,48 @@ impl Opened {
 impl Read for Opened {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.file.read(buffer.get_mut(..len).unwrap_or_default());
+        let buffer = buffer.get_mut(..len).unwrap_or_default();
+        let read = match &mut self.holes {
+            None => self.file.read(buffer),
+            Some(holes) => {
+                holes.look(&self.file);
+                let len = usize::try_from(holes.end - holes.at).unwrap_or(usize::MAX);
+                let len = len.min(buffer.len());
+                let buffer = buffer.get_mut(..len).unwrap_or_default();
+                match holes.is_hole {
+                    true => {
+                        buffer.fill(0);
+                        Ok(len)
+                    }
+                    false => self.file.read_at(buffer, holes.at),
+                }
+            }
+        };
         match &read {
-            Ok(read) => self.left -= *read as u64,
+            Ok(read) => {
+                self.left -= *read as u64;
+                if let Some(holes) = &mut self.holes {
+                    holes.at += *read as u64;
+                }
+            }
             Err(error) => self.failed = error.kind() != io::ErrorKind::Interrupted,
         }
         read
+    }
+}
+
+impl Sparse for Opened {
+    fn zeros(&mut self) -> u64 {
+        let Some(holes) = &mut self.holes else { return 0 };
+        holes.look(&self.file);
+        if holes.is_hole { self.left.min(holes.end - holes.at) } else { 0 }
+    }
+
+    fn skip(&mut self, zeros: u64) {
+        self.left = self.left.saturating_sub(zeros);
+        if let Some(holes) = &mut self.holes {
+            holes.at += zeros;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 use rustix::fs::{Statx, StatxAttributes, StatxFlags, makedev, statx};
@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::error::{Context, Result};
 use crate::files::beneath::Tree;
+use crate::files::choose::Within;
 use crate::files::extended::{Keep, Kept};
 use crate::files::rights;
 use crate::object::attributes::flags;
@@ -45,6 +46,9 @@ fn device_of(number: u64) -> Device {
     Device { major: rustix::fs::major(number), minor: rustix::fs::minor(number) }
 }
 
+/// What the system is asked of an inode.
+const ASKED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID);
+
 /// What the system says of an inode.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Facts {
@@ -58,6 +62,8 @@ pub struct Facts {
     device: Device,
     /// How many paths it has.
     paths: u64,
+    /// The mount that it is seen through; 0 where the system does not say.
+    mount: u64,
 }
 
 impl Facts {
@@ -72,12 +78,13 @@ impl Facts {
         };
         let owner = (metadata.uid(), metadata.gid());
         let device = device_of(metadata.rdev());
-        Facts { mode: metadata.mode(), stat, owner, flags: 0, device, paths: metadata.nlink() }
+        let (paths, mount) = (metadata.nlink(), 0);
+        Facts { mode: metadata.mode(), stat, owner, flags: 0, device, paths, mount }
     }
 
     /// The facts of what is open.
     pub fn of_handle(handle: impl AsFd) -> io::Result<Facts> {
-        match statx(&handle, c"", rustix::fs::AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS) {
+        match statx(&handle, c"", rustix::fs::AtFlags::EMPTY_PATH, ASKED) {
             Ok(found) => Ok(Facts::extended(&found)),
             Err(Errno::NOSYS) => Ok(Facts::at(&fstat(&handle)?)),
             Err(error) => Err(error.into()),
@@ -85,13 +92,8 @@ impl Facts {
     }
 
     /// The facts of what is called `name` in an open directory. A link is not followed.
-    fn of_entry(directory: impl AsFd, name: &[u8]) -> io::Result<Facts> {
-        match statx(
-            &directory,
-            name,
-            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-            StatxFlags::BASIC_STATS,
-        ) {
+    pub fn of_entry(directory: impl AsFd, name: &[u8]) -> io::Result<Facts> {
+        match statx(&directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW, ASKED) {
             Ok(found) => Ok(Facts::extended(&found)),
             // A kernel before 4.11, or a sandbox that does not know the call: no flags are seen.
             Err(Errno::NOSYS) => {
@@ -124,6 +126,7 @@ impl Facts {
             flags,
             device: Device { major, minor },
             paths: found.stx_nlink.into(),
+            mount: found.stx_mnt_id,
         }
     }
 
@@ -137,12 +140,17 @@ impl Facts {
         };
         let owner = (found.st_uid, found.st_gid);
         let (device, paths) = (device_of(found.st_rdev), found.st_nlink);
-        Facts { mode: found.st_mode, stat, owner, flags: 0, device, paths }
+        Facts { mode: found.st_mode, stat, owner, flags: 0, device, paths, mount: 0 }
     }
 
     /// What it looks like, if it is a file.
     pub fn file(&self) -> Option<Stat> {
         (self.sort() == SFlag::S_IFREG).then_some(self.stat)
+    }
+
+    /// The time of its last modification, in nanoseconds since 1970.
+    pub fn mtime(&self) -> Option<i64> {
+        Some(self.stat.mtime)
     }
 
     /// Its attributes, as far as the system shows them unasked.
@@ -161,15 +169,30 @@ impl Facts {
         self.flags
     }
 
+    /// The device that it is on.
+    pub fn device(&self) -> u64 {
+        self.stat.device
+    }
+
     /// Device and inode of what has several paths, and is no directory.
     pub fn linked(&self) -> Option<(u64, u64)> {
         let linked = self.paths > 1 && self.sort() != SFlag::S_IFDIR;
         linked.then_some((self.stat.device, self.stat.inode))
     }
 
+    /// True if both are on one file system, and mounted at one place, if the system says where.
+    pub fn is_on_the_file_system_of(&self, other: &Facts) -> bool {
+        self.stat.device == other.stat.device && self.mount == other.mount
+    }
+
     /// True if the mode may be the mask of an access control list.
     pub fn may_have_list(&self) -> bool {
         self.sort() != SFlag::S_IFLNK && rights::may_be_mask(self.mode)
+    }
+
+    /// True of a directory.
+    fn is_directory(&self) -> bool {
+        self.sort() == SFlag::S_IFDIR
     }
 
     fn sort(&self) -> SFlag {
@@ -258,8 +281,16 @@ pub const PAGE: usize = 1024;
 pub struct Scanned {
     /// What is kept of it.
     pub kept: Kept,
-    /// What it holds.
+    /// What it holds of what was chosen.
     pub entries: Entries,
+    /// What decides in it.
+    pub within: Within,
+    /// How much of it is left out.
+    pub left_out: u64,
+    /// What was listed, and is not there.
+    pub lacking: Vec<Vec<u8>>,
+    /// What it says of what is to be left out, and cannot be followed.
+    pub told: Vec<String>,
 }
 
 /// What a directory holds, by the bytes of the names.
@@ -275,21 +306,51 @@ pub struct Names {
     tree: Arc<Tree>,
     directory: PathBuf,
     bytes: Vec<u8>,
-    /// Where each name is in `bytes`.
-    places: Vec<(usize, usize)>,
+    places: Vec<Place>,
+}
+
+/// A name, by where it is.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    len: u32,
+    /// Whether it is that of a directory, if that was said.
+    is_directory: Option<bool>,
+}
+
+impl Place {
+    fn name(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start..).and_then(|rest| rest.get(..self.len as usize)).unwrap_or_default()
+    }
 }
 
 impl Names {
-    fn push(&mut self, name: &[u8]) {
+    fn push(&mut self, name: &[u8], sort: Option<Type>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(name);
-        self.places.push((start, self.bytes.len()));
+        let len = u32::try_from(name.len()).unwrap_or(u32::MAX);
+        let is_directory = sort.map(|sort| sort == Type::Directory);
+        self.places.push(Place { start, len, is_directory });
     }
 
     fn sort(&mut self) {
         let Names { bytes, places, .. } = self;
-        let name = |place: &(usize, usize)| bytes.get(place.0..place.1);
-        places.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
+        places.sort_unstable_by(|a, b| a.name(bytes).cmp(b.name(bytes)));
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        self.places.binary_search_by(|place| place.name(&self.bytes).cmp(name)).is_ok()
+    }
+
+    /// Keeps what `chosen` wants, which is told whether it is a directory. Nothing is asked of what
+    /// the listing said enough of: a file system that is to be left out may not answer.
+    fn choose(&mut self, directory: &Dir, mut chosen: impl FnMut(&[u8], bool) -> bool) {
+        let Names { bytes, places, .. } = self;
+        places.retain(|place| {
+            let name = place.name(bytes);
+            let ask = || Facts::of_entry(directory, name).is_ok_and(|facts| facts.is_directory());
+            chosen(name, place.is_directory.unwrap_or_else(ask))
+        });
     }
 
     /// Number of pages.
@@ -307,13 +368,18 @@ impl Names {
 
     fn look(&self, number: usize, entry: impl Fn(&[u8]) -> Entry) -> Vec<Entry> {
         let places = self.places.chunks(PAGE).nth(number).unwrap_or_default();
-        let names = places.iter().filter_map(|place| self.bytes.get(place.0..place.1));
-        names.map(entry).collect()
+        places.iter().map(|place| entry(place.name(&self.bytes))).collect()
     }
 }
 
-/// What the directory `below` of a tree is and holds.
-pub fn scan(tree: &Arc<Tree>, below: &LocalPath, keep: &Keep) -> Result<Scanned> {
+/// What the directory `below` of a tree is and holds of what was chosen; `within` knows of that what
+/// is known before it is opened.
+pub fn scan(
+    tree: &Arc<Tree>,
+    below: &LocalPath,
+    keep: &Keep,
+    mut within: Within,
+) -> Result<Scanned> {
     let what = || format!("listing {}", tree.path_of(below).display());
     let mut directory = Dir::from_fd(tree.directory(below).context(what)?).context(what)?;
     let kept = keep.of_handle(&directory, &Facts::of_handle(&directory).context(what)?);
@@ -323,15 +389,32 @@ pub fn scan(tree: &Arc<Tree>, below: &LocalPath, keep: &Keep) -> Result<Scanned>
         let entry = entry.context(what)?;
         match entry.file_name().to_bytes() {
             b"." | b".." => {}
-            name => names.push(name),
+            name => names.push(name, entry.file_type()),
         }
     }
     names.sort();
+    let (mut left_out, mut lacking, mut told) = (0, Vec::new(), Vec::new());
+    if within.by_name() {
+        told = within.look(tree, below, |name| names.has(name));
+        lacking = within.lacks(|name| names.has(name));
+        names.choose(&directory, |name, is_directory| {
+            let (listed, out) = (within.lists(name), within.leaves_out(name, is_directory));
+            left_out += u64::from(listed && out);
+            listed && !out
+        });
+    }
     let entries = match names.pages() {
         0 | 1 => Entries::Few(names.look(0, |name| Entry::at(&directory, name, keep))),
         _ => Entries::Many(names),
     };
-    Ok(Scanned { kept, entries })
+    Ok(Scanned { kept, entries, within, left_out, lacking, told })
+}
+
+/// What is kept of the directory `below` of a tree, whatever it holds.
+pub fn itself(tree: &Tree, below: &LocalPath, keep: &Keep) -> Result<Kept> {
+    let what = || format!("looking at {}", tree.path_of(below).display());
+    let directory = tree.directory(below).context(what)?;
+    Ok(keep.of_handle(&directory, &Facts::of_handle(&directory).context(what)?))
 }
 
 /// The path of what is called `name` in the directory `below`.

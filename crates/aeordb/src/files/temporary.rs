@@ -26,7 +26,8 @@ pub fn name() -> Result<Name> {
 
 /// True for every temporary name of ours.
 pub fn is(name: &[u8]) -> bool {
-    maker(name).is_some() || media::is_temporary_name(OsStr::from_bytes(name))
+    let text = OsStr::from_bytes(name);
+    maker(name).is_some() || media::is_temporary_name(text) || media::is_unfinished_name(text)
 }
 
 /// True if `get` made what has this name, in a process that is not there any more. One with the
@@ -62,6 +63,7 @@ mod tests {
         assert!(is(own.as_bytes()) && name().unwrap() != own);
         assert_eq!(maker(own.as_bytes()), Some(Pid::this()));
         assert!(is(b".aeordb-7-0") && is(b".new.0123456789abcdef.aeordb-tmp"));
+        assert!(is(b".new.aeordb-unfinished") && !is(b"..aeordb-unfinished"));
         for other in
             [".aeordb-", ".aeordb-7", ".aeordb-7-", ".aeordb--7", ".aeordb-0-1", "aeordb-7-0"]
         {

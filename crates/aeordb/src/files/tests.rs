@@ -1,9 +1,12 @@
 //! Local trees in and out, as a whole.
 
+mod back;
+mod choosing;
 mod damage;
 mod machine;
 mod racing;
 mod restoring;
+mod resuming;
 mod round_trip;
 mod storing;
 mod trees;
@@ -17,18 +20,18 @@ use crate::error::Result;
 use crate::files::{GetOptions, GetReport, MaxDelete, PutOptions, PutReport, Source, get, put};
 use crate::hash::{DirectoryId, VersionId};
 use crate::media::MemoryMedia;
+use crate::monitor::Monitor;
 use crate::object::Path;
-use crate::watch::Watch;
 
 /// A database in memory; equal ones have equal bytes.
-struct Desk {
+struct Sandbox {
     media: Arc<MemoryMedia>,
     database: Database,
 }
 
-impl Desk {
+impl Sandbox {
     fn new() -> Self {
-        Desk::with_workers(2)
+        Sandbox::with_workers(2)
     }
 
     fn with_workers(workers: usize) -> Self {
@@ -38,12 +41,12 @@ impl Desk {
         let options = Options { clock, workers, ..Options::default() };
         let name = LocalPath::new("memory");
         let database = Database::create_media(media.clone(), name, [7; 16], &options).unwrap();
-        Desk { media, database }
+        Sandbox { media, database }
     }
 
     fn put_with(&self, local: &LocalPath, path: &str, options: &PutOptions) -> Result<PutReport> {
         let sources = vec![Source::Path(local.into())];
-        put(&self.database, sources, &at(path), false, options, &Watch::new())
+        put(&self.database, sources, at(path), false, options, &Monitor::new())
     }
 
     fn put(&self, local: &LocalPath) -> PutReport {
@@ -58,7 +61,7 @@ impl Desk {
 
     fn get_with(&self, path: &str, local: &LocalPath, options: &GetOptions) -> Result<GetReport> {
         let reader = self.database.reader().unwrap();
-        get(&reader, &reader.head(), &at(path), local, options, &Arc::new(Watch::new()))
+        get(&reader, &reader.head(), at(path), local, options, &Arc::new(Monitor::new()))
     }
 
     fn get(&self, local: &LocalPath) -> GetReport {
@@ -78,7 +81,7 @@ impl Desk {
     fn cat(&self, path: &str) -> Vec<u8> {
         let reader = self.database.reader().unwrap();
         let Some(crate::object::Item::File(record)) =
-            reader.item(&reader.head(), &at(path)).unwrap()
+            reader.item(&reader.head(), at(path)).unwrap()
         else {
             panic!("{path} is not a file")
         };

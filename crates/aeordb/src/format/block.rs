@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind, compression, damaged, newer};
 use crate::hash::{HASH_LEN, Hash, Kind};
 use crate::limits::{BLOCK_ENTRIES_MAX, BLOCK_LEN_MAX, ENTRY_LEN_MAX};
+use crate::pool::Compression;
 
 /// Bytes that an entry takes in a block's table.
 pub const TABLE_ENTRY_LEN: usize = HASH_LEN + 4;
@@ -156,6 +157,11 @@ pub fn parse(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<BlockHead
     if header.expected_hash([body]) != header.hash {
         return Err(damaged(offset, "the block does not have the hash it was written with"));
     }
+    parse_proved(offset, header, body)
+}
+
+/// Reads the table of a block that was proved otherwise than by its hash.
+pub fn parse_proved(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<BlockHead> {
     read_head(offset, header, body, |kind| newer(format!("entries of kind {kind}")))
 }
 
@@ -196,7 +202,12 @@ pub fn decode_part(
 }
 
 /// Encodes a block as a whole frame. `entries` name the parts of `raw` in order.
-pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8]) -> Result<Vec<u8>> {
+pub fn encode(
+    class: Class,
+    entries: &[TableEntry],
+    raw: &[u8],
+    compression: Compression,
+) -> Result<Vec<u8>> {
     let table_len = entries.len() * TABLE_ENTRY_LEN;
     let mut frame = Vec::with_capacity(FRAME_HEADER_LEN + table_len + raw.len());
     frame.resize(FRAME_HEADER_LEN, 0);
@@ -208,7 +219,7 @@ pub fn encode(class: Class, entries: &[TableEntry], raw: &[u8]) -> Result<Vec<u8
         frame.extend_from_slice(&[a, b, c, entry.kind as u8]);
     }
     let payload_start = frame.len();
-    let codec = if compression::compress(raw, &mut frame)? {
+    let codec = if compression::compress_as(compression, raw, &mut frame)? {
         Codec::Zstd
     } else {
         frame.truncate(payload_start);

@@ -8,10 +8,12 @@
 pub mod block;
 pub mod change_list;
 pub mod checkpoint;
+pub mod cipher;
 pub mod commit;
 pub(crate) mod compression;
 pub mod delta;
 pub mod link;
+pub mod parity;
 pub mod run;
 pub mod seal;
 pub mod superblock;
@@ -82,12 +84,16 @@ pub enum FrameKind {
     Changes = 8,
     /// Where the next patch starts of several that are in one file.
     Link = 9,
+    /// The key of an encrypted file, as its recipients find it.
+    Keys = 10,
+    /// That whoever had the key closed the file here.
+    Proof = 11,
 }
 
 impl FrameKind {
     fn from_u8(number: u8) -> Option<Self> {
         use FrameKind::*;
-        [Block, Run, Checkpoint, Commit, Void, Closing, Delta, Changes, Link]
+        [Block, Run, Checkpoint, Commit, Void, Closing, Delta, Changes, Link, Keys, Proof]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

@@ -63,6 +63,11 @@ impl Closing {
         [header.as_bytes(), body].concat()
     }
 
+    /// What it says of the file, but for the hash of its bytes and where that ends.
+    pub fn said(&self) -> &[u8] {
+        self.as_bytes().get(size_of::<U64>() + size_of_val(&self.content)..).unwrap_or_default()
+    }
+
     /// Reads the closing superblock at `offset`.
     pub fn parse(offset: u64, header: &FrameHeader, body: &[u8]) -> Result<Self> {
         let (closing, rest) = fixed_body::<Closing>("closing superblock", offset, header, body)?;

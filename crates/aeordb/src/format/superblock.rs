@@ -22,8 +22,10 @@ pub const DATABASE_START: u64 = 8192;
 pub const SEALED_START: u64 = SUPERBLOCK_LEN as u64;
 /// Required feature: items have attribute sets.
 pub const EXTENDED: u64 = 1;
+/// Required feature: what the frames of a sealed file hold is encrypted.
+pub const ENCRYPTED: u64 = 2;
 /// Feature bits that a reader must know, and this one does.
-pub const REQUIRED_KNOWN: u64 = EXTENDED;
+pub const REQUIRED_KNOWN: u64 = EXTENDED | ENCRYPTED;
 
 /// What a file is. The number is what the file stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,6 +141,16 @@ impl Superblock {
         Ok(superblock)
     }
 
+    /// True if what the frames hold is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.required.get() & ENCRYPTED != 0
+    }
+
+    /// The features that whoever takes entries from the file must know: all but how it keeps them.
+    pub fn features(&self) -> u64 {
+        self.required.get() & !ENCRYPTED
+    }
+
     /// What a program must know to read the file, if it is more than this one does.
     fn needs(&self) -> Option<String> {
         let unknown = self.required.get() & !REQUIRED_KNOWN;
@@ -151,6 +163,8 @@ impl Superblock {
             Some(format!("files of kind {}", self.kind))
         } else if self.reserved != [0; 3] || self.reserved_end != [0; 88] {
             Some("fields of a superblock that this program does not know".into())
+        } else if self.is_encrypted() && self.file_kind() == Some(FileKind::Database) {
+            Some("databases that are encrypted".into())
         } else {
             None
         }

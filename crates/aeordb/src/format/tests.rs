@@ -48,6 +48,16 @@ fn rows(heading: &str, columns: &str) -> Vec<Vec<String>> {
     rows
 }
 
+/// The fields of a struct, as FORMAT has them, and where they end.
+fn written(name: &str) -> (Vec<Field>, usize) {
+    let table = rows(&format!("(`{name}`)"), "| offset | size | field | meaning |");
+    let field =
+        |row: &Vec<String>| (row[2].clone(), row[0].parse().unwrap(), row[1].parse().unwrap());
+    let fields: Vec<Field> = table.iter().map(field).collect();
+    let end = fields.last().map(|(_, offset, len)| offset + len).unwrap();
+    (fields, end)
+}
+
 #[test]
 fn every_table_of_bytes_is_the_layout_of_its_struct() {
     let layouts = [
@@ -116,18 +126,26 @@ fn every_table_of_bytes_is_the_layout_of_its_struct() {
             stored_bytes,
         }),
         layout!(link::Link { base, target }),
+        layout!(cipher::Proof { content, mac }),
         layout!(delta::DeltaHead { context, table_len, table_stored }),
+        layout!(parity::ParityHead {
+            magic,
+            version,
+            piece_len,
+            start,
+            len,
+            share,
+            reserved,
+            file_id,
+            content,
+            check,
+        }),
         layout!(delta::SectionHead { kind, reserved, references, entries, payload_len }),
     ];
     for (name, fields, size) in &layouts {
-        let table = rows(&format!("(`{name}`)"), "| offset | size | field | meaning |");
-        let written: Vec<Field> = table
-            .iter()
-            .map(|row| (row[2].clone(), row[0].parse().unwrap(), row[1].parse().unwrap()))
-            .collect();
+        let (written, end) = written(name);
         assert_eq!(&written, fields, "{name}");
-        let (_, offset, last) = written.last().unwrap();
-        assert_eq!(offset + last, *size, "{name}");
+        assert_eq!(end, *size, "{name}");
     }
     let headings = FORMAT.lines().filter(|line| line.starts_with('#') && line.ends_with("`)"));
     assert_eq!(headings.count(), layouts.len(), "a table of bytes is held against nothing");
@@ -156,4 +174,30 @@ fn names_of_entries_are_made_with_the_contexts_that_are_written() {
         assert_eq!(kind.hash(b"x"), hash.into(), "{}", row[0]);
     }
     assert_eq!(Kind::Chunk.hash(b"x"), blake3::hash(b"x").into());
+}
+
+/// The bytes that are written in hexadecimal in the row that begins with `what`.
+fn vector(what: &str) -> Vec<u8> {
+    let row = rows("### Test vectors", "| what | bytes |").into_iter().find(|row| row[0] == what);
+    let hex = row.unwrap()[1].trim_matches('`').to_owned();
+    let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(digit).collect()
+}
+
+#[test]
+fn the_test_vectors_of_encryption_are_what_the_code_makes() {
+    let key: Vec<u8> = (0..32).collect();
+    let key = crate::encryption::FileKey::new(key.try_into().unwrap());
+    let cipher = super::cipher::Cipher::new(&key, &FromZeros::new_zeroed()).unwrap();
+    let link = super::link::Link { base: [7; 32], target: [7; 32] }.encode();
+    assert_eq!(
+        cipher.seal(1000, &link).unwrap(),
+        vector("a link of 64 bytes 7, as a frame at 1000")
+    );
+    let closing = super::seal::Closing::default();
+    let proof = cipher.proof(1000, [9; 32], &closing);
+    let by_key: [u8; 32] = vector("key of proofs").try_into().unwrap();
+    let mut hasher = blake3::Hasher::new_keyed(&by_key);
+    hasher.update(&1000u64.to_le_bytes()).update(&[9; 32]).update(&[0; 144]);
+    assert_eq!(proof.mac, *hasher.finalize().as_bytes());
 }

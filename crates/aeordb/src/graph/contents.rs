@@ -1,16 +1,16 @@
 //! The proof of what files hold: chunks that end where the chunker cuts, and that have the content
-//! hash together. The crew reads and checks chunks, one thread goes through them in file order.
+//! hash together. The pool reads and checks chunks, one thread goes through them in file order.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::crew::{Crew, Queue};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind};
+use crate::monitor::Monitor;
 use crate::object::{FileRecord, ListReader, chunker};
+use crate::pool::{Pool, Queue};
 use crate::store::ReadEntries;
-use crate::watch::Watch;
 
 /// Bytes of chunks that are read at once.
 const PIECE_LEN: u64 = 2 * 1024 * 1024;
@@ -22,7 +22,7 @@ const UNFOLDED_MORE: u64 = 1024 * 1024 * 1024;
 /// Files whose contents are being proved, in order.
 pub(super) struct Contents<'a, S> {
     store: &'a S,
-    watch: &'a Watch,
+    monitor: &'a Monitor,
     under_way: Queue<Part>,
     file: File,
 }
@@ -46,8 +46,8 @@ struct File {
 
 impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
     /// No file yet.
-    pub fn new(store: &'a S, crew: &Arc<Crew>, watch: &'a Watch) -> Self {
-        Contents { store, watch, under_way: Queue::new(crew), file: File::default() }
+    pub fn new(store: &'a S, pool: &Arc<Pool>, monitor: &'a Monitor) -> Self {
+        Contents { store, monitor, under_way: Queue::new(pool), file: File::default() }
     }
 
     /// Begins to prove a file of several chunks, all of which are here, called `what` in errors.
@@ -55,7 +55,7 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
     pub fn add(&mut self, what: String, record: &FileRecord, listed: u64) -> Result<()> {
         let most = listed.saturating_mul(UNFOLDED_TIMES).saturating_add(UNFOLDED_MORE);
         if record.size > most {
-            self.watch.warn(format!(
+            self.monitor.warn(format!(
                 "{what}: its content hash is not proved: {} bytes repeat what takes {listed}",
                 record.size
             ));
@@ -78,7 +78,7 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
     }
 
     fn read(&mut self, chunks: Vec<crate::hash::ChunkId>) -> Result<()> {
-        self.watch.check()?;
+        self.monitor.check()?;
         let store = self.store.clone();
         self.under_way.submit(move || {
             let bytes = chunks.iter().map(|chunk| store.read(Kind::Chunk, chunk.hash()));
@@ -105,7 +105,7 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Contents<'a, S> {
     /// Waits until all that was added is proved.
     pub fn finish(&mut self) -> Result<()> {
         while let Some(part) = self.under_way.take() {
-            self.watch.check()?;
+            self.monitor.check()?;
             self.take(part)?;
         }
         Ok(())

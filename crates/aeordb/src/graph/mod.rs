@@ -3,12 +3,14 @@
 
 mod contents;
 mod differ;
+mod holders;
 mod paths;
 mod proof;
 mod reach;
 
 pub use crate::store::Bitmap;
 pub use differ::{Changed, Differ, Step};
+pub use holders::{Holder, Holders};
 pub use paths::check_paths_below;
 pub use proof::{Prover, missing, prove};
 pub use reach::{Met, OnMissing, Reach, references};

@@ -9,19 +9,19 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use crate::crew::Crew;
 use crate::error::{Error, Result};
 use crate::graph::contents::Contents;
 use crate::graph::reach::contents;
 use crate::graph::{Differ, Step};
 use crate::hash::{DirectoryId, Hash, Kind, VersionId};
 use crate::limits::PATH_LEN_MAX;
+use crate::monitor::Monitor;
 use crate::object::tree::{self, Directories};
 use crate::object::{
     AttributeSet, ChunkRef, Content, FileRecord, Item, Name, Reference, Subdirectory, Version,
 };
+use crate::pool::Pool;
 use crate::store::ReadEntries;
-use crate::watch::Watch;
 
 /// What is true of a version that was proved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +48,10 @@ pub fn prove<S: ReadEntries + Clone + Send + 'static>(
     store: &S,
     version: &VersionId,
     known: Option<&VersionId>,
-    crew: &Arc<Crew>,
-    watch: &Watch,
+    pool: &Arc<Pool>,
+    monitor: &Monitor,
 ) -> Result<Proved> {
-    Prover::new(store, crew, watch).prove(version, known)
+    Prover::new(store, pool, monitor).prove(version, known)
 }
 
 /// How many entries that `version` reaches are missing from `store`, given that `known` is
@@ -60,9 +60,9 @@ pub fn missing<S: ReadEntries>(
     store: &S,
     version: &VersionId,
     known: Option<&VersionId>,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<u64> {
-    let mut walk = Walk::new(store, watch);
+    let mut walk = Walk::new(store, monitor);
     walk.version(version, known, &mut |_, _, _| Ok(()))?;
     Ok(walk.missing.count)
 }
@@ -75,8 +75,8 @@ pub struct Prover<'a, S> {
 
 impl<'a, S: ReadEntries + Clone + Send + 'static> Prover<'a, S> {
     /// Nothing is proved yet.
-    pub fn new(store: &'a S, crew: &Arc<Crew>, watch: &'a Watch) -> Self {
-        Prover { walk: Walk::new(store, watch), contents: Contents::new(store, crew, watch) }
+    pub fn new(store: &'a S, pool: &Arc<Pool>, monitor: &'a Monitor) -> Self {
+        Prover { walk: Walk::new(store, monitor), contents: Contents::new(store, pool, monitor) }
     }
 
     /// As [`prove`].
@@ -84,8 +84,8 @@ impl<'a, S: ReadEntries + Clone + Send + 'static> Prover<'a, S> {
         let proved = self.prove_all(version, known);
         if proved.is_err() {
             // Some of what was noted down as proved waited to be.
-            let Walk { store, watch, .. } = self.walk;
-            self.walk = Walk::new(store, watch);
+            let Walk { store, monitor, .. } = self.walk;
+            self.walk = Walk::new(store, monitor);
             self.contents.clear();
         }
         proved
@@ -113,7 +113,7 @@ type Pair = (Option<u64>, u64);
 
 struct Walk<'a, S> {
     store: &'a S,
-    watch: &'a Watch,
+    monitor: &'a Monitor,
     missing: Missing,
     /// Directories that were gone through, as far as they differ from what is known, and the length
     /// of the longest path below them there.
@@ -170,10 +170,10 @@ struct Open {
 }
 
 impl<'a, S: ReadEntries> Walk<'a, S> {
-    fn new(store: &'a S, watch: &'a Watch) -> Self {
+    fn new(store: &'a S, monitor: &'a Monitor) -> Self {
         Walk {
             store,
-            watch,
+            monitor,
             missing: Missing::default(),
             directories: HashMap::new(),
             files: HashSet::new(),
@@ -200,10 +200,10 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
         let mut open = vec![Open { pair: None, name: 0, longest: 0 }];
         while let Some(step) = differ.next() {
             match step {
-                Ok(Step::Node { .. }) => self.watch.check()?,
+                Ok(Step::Node { .. }) => self.monitor.check()?,
                 Ok(Step::Item { after: None, .. }) => differ.skip_subtree(),
                 Ok(Step::Item { name, before, after: Some(after) }) => {
-                    self.watch.check()?;
+                    self.monitor.check()?;
                     self.close(&mut open, differ.depth());
                     let path = || path_of(&differ, &name);
                     reach(&mut open, &name, 0);
@@ -334,7 +334,7 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
         if matches!(before, Some(Item::File(old)) if said(old) == said(record)) {
             return Ok(());
         }
-        self.watch.advance(1, 0);
+        self.monitor.advance(1, 0);
         if let Content::Inline(chunks) = &record.content
             && chunks.len() < 2
         {
@@ -353,11 +353,11 @@ impl<'a, S: ReadEntries> Walk<'a, S> {
     /// Proves what an item stands on, and that it is here. Gives the bytes of the chunks in the
     /// different nodes of its list; `None` if a node is missing.
     fn references(&mut self, item: &Item) -> Result<Option<u64>> {
-        let Walk { store, watch, missing, .. } = self;
+        let Walk { store, monitor, missing, .. } = self;
         let mut listed = 0;
         let proved = contents(*store, item, |found| {
             match found {
-                Reference::List { .. } | Reference::Attributes { .. } => watch.check()?,
+                Reference::List { .. } | Reference::Attributes { .. } => monitor.check()?,
                 Reference::Chunk { id, len } => {
                     listed += u64::from(len);
                     missing.chunk(*store, &ChunkRef { id: *id, len })?;

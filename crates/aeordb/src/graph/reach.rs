@@ -7,10 +7,10 @@ use bytes::Bytes;
 use crate::error::Result;
 use crate::graph::{Differ, Step};
 use crate::hash::{AttributesId, DirectoryId, Hash, Kind, VersionId};
+use crate::monitor::Monitor;
 use crate::object::tree::{self, Difference, SystemMap};
 use crate::object::{AttributeSet, Item, Reference, Version, list};
 use crate::store::{Bitmap, Place, ReadEntries};
-use crate::watch::Watch;
 
 /// Shows what an item stands on, from the top down, but for the tree of a directory, which is for
 /// the differ. `found` says whether what an entry leads to is wanted, too; of chunks that is nothing.
@@ -73,7 +73,7 @@ pub type OnMissing<'a> = dyn Fn(Kind, &Hash) -> Result<()> + 'a;
 pub struct Reach<'a, S> {
     store: &'a S,
     on_missing: &'a OnMissing<'a>,
-    watch: &'a Watch,
+    monitor: &'a Monitor,
     met: Bitmap,
     /// The set of the last item: its neighbours mostly have the same.
     last_set: Option<AttributesId>,
@@ -81,8 +81,8 @@ pub struct Reach<'a, S> {
 
 impl<'a, S: ReadEntries> Reach<'a, S> {
     /// Nothing was met yet.
-    pub fn new(store: &'a S, on_missing: &'a OnMissing<'a>, watch: &'a Watch) -> Self {
-        Reach::resume(store, Bitmap::new(store.number_limit()), on_missing, watch)
+    pub fn new(store: &'a S, on_missing: &'a OnMissing<'a>, monitor: &'a Monitor) -> Self {
+        Reach::resume(store, Bitmap::new(store.number_limit()), on_missing, monitor)
     }
 
     /// Goes on after a walk that met this.
@@ -90,9 +90,9 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
         store: &'a S,
         met: Bitmap,
         on_missing: &'a OnMissing<'a>,
-        watch: &'a Watch,
+        monitor: &'a Monitor,
     ) -> Self {
-        Reach { store, on_missing, watch, met, last_set: None }
+        Reach { store, on_missing, monitor, met, last_set: None }
     }
 
     /// The numbers of what was met.
@@ -135,7 +135,7 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
     ) -> Result<()> {
         let mut differ = Differ::new(self.store, before, self.store, Some(root));
         while let Some(step) = differ.next() {
-            self.watch.check()?;
+            self.monitor.check()?;
             match step? {
                 Step::Node { hash, bytes, .. } => {
                     self.show(Kind::Directory, &hash, &bytes, &mut visit)?;
@@ -147,7 +147,7 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
                         Item::Directory(directory) if self.has_met(&directory.root.0)? => {
                             differ.skip_subtree();
                         }
-                        Item::File(_) => self.watch.advance(1, 0),
+                        Item::File(_) => self.monitor.advance(1, 0),
                         Item::Directory(_) | Item::Symlink(_) | Item::Special(_) => {}
                     }
                 }
@@ -188,7 +188,7 @@ impl<'a, S: ReadEntries> Reach<'a, S> {
         let (kind, hash) = reference.entry();
         let (len, bytes) = match reference {
             Reference::List { bytes, .. } | Reference::Attributes { bytes, .. } => {
-                self.watch.check()?;
+                self.monitor.check()?;
                 (bytes.len() as u64, Some(bytes))
             }
             Reference::Chunk { len, .. } => (len.into(), None),
@@ -289,8 +289,8 @@ mod tests {
         let mut store = MemoryStore::new();
         let (version, _) = version(&mut store);
         let dead = store.append(Kind::Chunk, b"nobody names it").unwrap();
-        let watch = Watch::new();
-        let mut reach = Reach::new(&store, &missing, &watch);
+        let monitor = Monitor::new();
+        let mut reach = Reach::new(&store, &missing, &monitor);
         let mut met = Vec::new();
         let mut visit = |found: &Met<'_>| {
             assert_eq!(found.bytes.is_none(), found.kind == Kind::Chunk);
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(met.len() as u64, all.len());
         assert_eq!(met[0], (Kind::Version as u8, version.0));
         // The second walk has read nothing below the root again: its files count once.
-        assert_eq!(watch.progress().files, 2 + 1 + 1);
+        assert_eq!(monitor.progress().files, 2 + 1 + 1);
     }
 
     #[test]
@@ -320,8 +320,8 @@ mod tests {
         };
         let chunk = Hash::of(&vec![7; CHUNK_LEN_MIN]);
         assert!(store.forget(&chunk));
-        let watch = Watch::new();
-        let error = Reach::new(&store, &missing, &watch).item(&large, |_| Ok(())).unwrap_err();
+        let monitor = Monitor::new();
+        let error = Reach::new(&store, &missing, &monitor).item(&large, |_| Ok(())).unwrap_err();
         assert!(matches!(&error, Error::NotFound(what) if what.contains("chunk")), "{error}");
         let lost = std::cell::RefCell::new(Vec::new());
         let note = |_: Kind, hash: &Hash| {
@@ -329,7 +329,7 @@ mod tests {
             Ok(())
         };
         let mut lists = Vec::new();
-        let mut reach = Reach::new(&store, &note, &watch);
+        let mut reach = Reach::new(&store, &note, &monitor);
         reach
             .version(&version, None, |met| {
                 lists.extend((met.kind == Kind::List).then_some(*met.hash));
@@ -344,9 +344,9 @@ mod tests {
     fn a_walk_stops_when_it_is_asked_to() {
         let mut store = MemoryStore::new();
         let (version, _) = version(&mut store);
-        let watch = Watch::new();
-        watch.cancel();
-        let walked = Reach::new(&store, &missing, &watch).version(&version, None, |_| Ok(()));
+        let monitor = Monitor::new();
+        monitor.cancel();
+        let walked = Reach::new(&store, &missing, &monitor).version(&version, None, |_| Ok(()));
         assert!(matches!(walked, Err(Error::Interrupted)));
     }
 }

@@ -17,7 +17,6 @@ use reserve::Reserve;
 pub use written::Written;
 
 use crate::clock::Clock;
-use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::format::commit::Seal;
@@ -26,23 +25,24 @@ use crate::format::superblock::EXTENDED;
 use crate::hash::{Hash, Kind};
 use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::index::Index;
-use crate::log::layers::{self, Below};
+use crate::log::layers::{self, Below, Published};
 use crate::log::packer::{Packed, Packer};
-use crate::log::recover::State;
+use crate::log::pins::WRITER_LOCK;
 use crate::log::source::Source;
-use crate::log::{Published, WRITER_LOCK};
+use crate::log::state::State;
+use crate::pool::Pool;
 use crate::store::{AppendEntries, Place, RawBlock, ReadEntries, Root, Transaction};
 
 /// A tail shorter than this is not worth a checkpoint at close: replaying it is a few reads.
 const TAIL_LEN_AT_CLOSE: u64 = 1024 * 1024;
 
-/// Appends to a database. There is one in the world for a file: it holds the writer's lock.
+/// Appends to a database. There is one for a file: it holds the writer's lock.
 pub struct Appender {
     source: Arc<Source>,
     published: Arc<RwLock<Arc<Published>>>,
     clock: Clock,
     packer: Packer,
-    crew: Arc<Crew>,
+    pool: Arc<Pool>,
     state: State,
     /// The index with what was appended since the last commit.
     index: Arc<Index>,
@@ -74,19 +74,19 @@ impl Appender {
         source: Arc<Source>,
         published: Arc<RwLock<Arc<Published>>>,
         state: State,
-        crew: Arc<Crew>,
+        pool: Arc<Pool>,
         clock: Clock,
     ) -> Result<Self> {
         let own = OwnSlots::found(&source)?;
         let mut appender = Appender {
             own,
-            packer: Packer::new(crew.clone()),
+            packer: Packer::new(pool.clone()),
             index: state.index.clone(),
             end: state.end,
             source,
             published,
             clock,
-            crew,
+            pool,
             below: None,
             state,
             seal: Seal::new(),
@@ -334,7 +334,7 @@ impl ReadEntries for Appender {
             Some((found, bytes)) if found == kind => Ok(bytes),
             _ => {
                 let (source, damages) = (&self.source, &self.state.damages);
-                super::read(source, &self.index, damages, self.below.as_ref(), kind, hash)
+                layers::read(source, &self.index, damages, self.below.as_ref(), kind, hash)
             }
         }
     }
@@ -424,7 +424,7 @@ impl Transaction for Appender {
         if !self.broken && !self.is_dirty() {
             return;
         }
-        self.packer = Packer::new(self.crew.clone());
+        self.packer = Packer::new(self.pool.clone());
         self.index = self.state.index.clone();
         self.index.forget_from(self.state.end);
         self.seal = Seal::new();

@@ -12,7 +12,7 @@ const WAITING_MAX: usize = 4;
 /// A hash over bytes that come in order.
 pub enum ContentHash {
     /// A thread has the hasher and takes what is sent.
-    Beside(SyncSender<Bytes>, JoinHandle<blake3::Hash>),
+    Beside(SyncSender<Bytes>, JoinHandle<blake3::Hasher>),
     /// There was no thread to be had.
     Here(Box<blake3::Hasher>),
 }
@@ -26,7 +26,7 @@ impl ContentHash {
             for bytes in frames {
                 hasher.update(&bytes);
             }
-            hasher.finalize()
+            hasher
         };
         match std::thread::Builder::new().name("content-hash".into()).spawn(hash) {
             Ok(thread) => ContentHash::Beside(sender, thread),
@@ -47,14 +47,14 @@ impl ContentHash {
         }
     }
 
-    /// The hash of all bytes that were added.
-    pub fn finish(self) -> blake3::Hash {
+    /// What has hashed all bytes that were added.
+    pub fn finish(self) -> blake3::Hasher {
         match self {
             ContentHash::Beside(sender, thread) => {
                 drop(sender);
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }
-            ContentHash::Here(hasher) => hasher.finalize(),
+            ContentHash::Here(hasher) => *hasher,
         }
     }
 }

@@ -89,15 +89,15 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::crew::Crew;
     use crate::media::simulated::SimulatedDisk;
     use crate::media::{FileMedia, Media, MemoryMedia};
+    use crate::pool::Pool;
     use crate::store::conformance;
 
     fn open(media: Arc<dyn Media>) -> LogHome {
-        let crew = Arc::new(Crew::new(1));
+        let pool = Arc::new(Pool::new(1));
         let holder = || "somebody".to_owned();
-        LogHome::writing(Log::open_writer(media, "it", crew, Clock::default(), holder).unwrap())
+        LogHome::writing(Log::open_writer(media, "it", pool, Clock::default(), holder).unwrap())
     }
 
     #[test]

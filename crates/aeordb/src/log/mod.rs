@@ -1,6 +1,7 @@
 //! The single-file store: append, read, index, commit, recover. FORMAT.md describes the file.
 
 pub mod appender;
+pub mod checked;
 mod content_hash;
 pub mod frames;
 mod heal;
@@ -16,51 +17,40 @@ pub mod sealed;
 mod slots;
 pub mod source;
 pub mod space;
+pub mod state;
 pub mod stream;
 pub mod survey;
 
-use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use zerocopy::IntoBytes;
 
 use crate::clock::Clock;
-use crate::crew::Crew;
 use crate::error::{Context, Error, Result};
 use crate::format::checkpoint::VoidRef;
 use crate::format::superblock::{
     DATABASE_START, FileKind, SEALED_START, SLOTS, SUPERBLOCK_LEN, Superblock,
 };
-use crate::hash::{Hash, Kind, VersionId};
+use crate::hash::VersionId;
 use crate::log::appender::Appender;
+use crate::log::checked::Damage;
 use crate::log::frames::Frames;
 use crate::log::index::Index;
 use crate::log::layers::Below;
-pub use crate::log::pins::epoch_lock;
+pub use crate::log::layers::{Published, View};
 use crate::log::pins::{Pin, Pins};
-use crate::log::recover::Damage;
+pub use crate::log::pins::{WRITER_LOCK, epoch_lock};
 use crate::log::slots::Slots;
 use crate::log::source::Source;
+use crate::log::state::State;
 use crate::media::{Lock, Media};
-use crate::store::{Place, RawBlock, ReadEntries, Root, ViewEntries};
+use crate::pool::Pool;
+use crate::store::{Root, ViewEntries};
 
-/// The lock byte that the one writer holds.
-pub const WRITER_LOCK: Range<u64> = 0..1;
 /// How long a writer is given to finish what was seen half done.
 const SECOND_LOOK: Duration = Duration::from_millis(10);
-
-/// What readers see.
-pub struct Published {
-    /// The roots of the last commit.
-    pub root: Root,
-    /// The index that finds everything they reach.
-    pub index: Arc<Index>,
-    /// Features that whoever reads them must know.
-    pub required: u64,
-}
 
 /// An open file of ours, of any kind.
 pub struct Log {
@@ -83,14 +73,14 @@ pub struct Log {
 impl Log {
     /// Opens a file for reading. Nothing is written.
     pub fn open(media: Arc<dyn Media>, name: &str) -> Result<Log> {
-        let source = Arc::new(Source::new(media, name));
+        let source = Source::new(media, name);
         let mut head = [0; SUPERBLOCK_LEN];
         let read = source.media().read_at(&mut head, 0).context(|| format!("reading {name}"))?;
         match Superblock::parse(name, 0, &head[..read]) {
             Ok(superblock) if superblock.file_kind() != Some(FileKind::Database) => {
                 sealed::open(source, superblock)
             }
-            _ => Log::open_database(&source),
+            _ => Log::open_database(&Arc::new(source)),
         }
     }
 
@@ -105,7 +95,7 @@ impl Log {
                 Ok(None) => continue,
                 Ok(Some(log)) => (log.damages.to_vec(), log.doubt.clone(), log.lost_slot.clone()),
                 Err(error @ (Error::Damaged { .. } | Error::Foreign { .. })) => {
-                    (vec![recover::damage(error)], None, None)
+                    (vec![checked::damage(error)], None, None)
                 }
                 Err(_) => (Vec::new(), None, None),
             };
@@ -139,7 +129,7 @@ impl Log {
     pub fn open_writer(
         media: Arc<dyn Media>,
         name: &str,
-        crew: Arc<Crew>,
+        pool: Arc<Pool>,
         clock: Clock,
         holder: impl FnOnce() -> String,
     ) -> Result<(Log, Appender)> {
@@ -161,7 +151,7 @@ impl Log {
             return Err(source.damaged(*offset, detail.clone()));
         }
         let log = Log::new(source.clone(), state.superblock, FileKind::Database, &state);
-        let appender = Appender::new(source, log.published.clone(), state, crew, clock)?;
+        let appender = Appender::new(source, log.published.clone(), state, pool, clock)?;
         Ok((log, appender))
     }
 
@@ -185,7 +175,7 @@ impl Log {
         name: &str,
         below: View,
         head: VersionId,
-        crew: Arc<Crew>,
+        pool: Arc<Pool>,
         clock: Clock,
     ) -> Result<(Log, Appender)> {
         Log::create(&*media, name, [0; 16])?;
@@ -196,20 +186,15 @@ impl Log {
         let mut log = Log::new(source.clone(), state.superblock, FileKind::Database, &state);
         log.below = Some(below.clone());
         let published = log.published.clone();
-        let appender = Appender::new(source, published, state, crew, clock)?.over(below);
+        let appender = Appender::new(source, published, state, pool, clock)?.over(below);
         Ok((log, appender))
     }
 
-    fn new(
-        source: Arc<Source>,
-        superblock: Superblock,
-        kind: FileKind,
-        state: &recover::State,
-    ) -> Log {
+    fn new(source: Arc<Source>, superblock: Superblock, kind: FileKind, state: &State) -> Log {
         let published = Published {
             root: state.root.clone(),
             index: state.index.clone(),
-            required: superblock.required.get(),
+            required: superblock.features(),
         };
         Log {
             superblock,
@@ -263,6 +248,11 @@ impl Log {
     /// The frames up to there, voids passed over.
     pub fn frames(&self) -> Frames<'_> {
         Frames::new(&self.source, self.start()..self.end, &self.voids)
+    }
+
+    /// Those of them from `at` on, where one begins.
+    pub fn frames_from(&self, at: u64) -> Frames<'_> {
+        Frames::new(&self.source, at.max(self.start())..self.end, &self.voids)
     }
 
     /// Damage that was found while opening.
@@ -328,106 +318,5 @@ impl Log {
     /// True if a reader of this or another process pins an epoch before `epoch`.
     pub fn has_readers_before(&self, epoch: u64) -> Result<bool> {
         self.pins.any_before(epoch)
-    }
-}
-
-/// Reads the entries of one file as of one commit, and of the files below it if it lies on some.
-#[derive(Clone)]
-pub struct View {
-    source: Arc<Source>,
-    index: Arc<Index>,
-    root: Root,
-    required: u64,
-    damages: Arc<Vec<Damage>>,
-    below: Option<Below>,
-    _pin: Arc<Pin>,
-}
-
-impl View {
-    /// The index as of the commit.
-    pub fn index(&self) -> &Arc<Index> {
-        &self.index
-    }
-
-    /// Where bytes are read from.
-    pub fn source(&self) -> &Arc<Source> {
-        &self.source
-    }
-}
-
-impl ViewEntries for View {
-    fn root(&self) -> &Root {
-        &self.root
-    }
-
-    fn required(&self) -> u64 {
-        self.required
-    }
-
-    fn raw_block(&self, place: &Place) -> Result<RawBlock> {
-        match &self.below {
-            Some(below) if !below.carries(place) => below.view().raw_block(place),
-            _ => self.source.raw_block(place.block, Some(place.tag)),
-        }
-    }
-}
-
-/// Reads an entry through an index. What damage has hidden is not merely absent.
-fn read(
-    source: &Source,
-    index: &Index,
-    damages: &[Damage],
-    below: Option<&Below>,
-    kind: Kind,
-    hash: &Hash,
-) -> Result<Bytes> {
-    match (index.locate(hash)?, below) {
-        (Some(place), _) => source.entry(&place, kind, hash),
-        (None, Some(below)) => below.view().read(kind, hash),
-        (None, None) => {
-            let name = kind.name();
-            Err(match (damages.first(), index.damaged_at()) {
-                (Some(Damage { offset, detail }), _) => {
-                    source.damaged(*offset, format!("{detail} ({name} {hash} is missing)"))
-                }
-                (None, Some(offset)) => {
-                    let detail = format!("the index is damaged and {name} {hash} is missing");
-                    source.damaged(offset, detail)
-                }
-                (None, None) => Error::not_found(format!("{name} {hash}")),
-            })
-        }
-    }
-}
-
-impl ReadEntries for View {
-    fn locate(&self, hash: &Hash) -> Result<Option<Place>> {
-        layers::locate(&self.index, self.below.as_ref(), hash)
-    }
-
-    fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        let below = self.below.as_ref();
-        read(&self.source, &self.index, &self.damages, below, kind, hash)
-            .map_err(|error| self.collected_or(error))
-    }
-
-    fn len_of(&self, place: &Place, kind: Kind, hash: &Hash) -> Result<u64> {
-        layers::len_of(&self.source, self.below.as_ref(), place, kind, hash)
-    }
-
-    fn number_limit(&self) -> u64 {
-        layers::number_limit(&self.index, self.below.as_ref())
-    }
-}
-
-impl View {
-    /// What is missing or broken may have been collected: locks keep that from happening, but not
-    /// every file system has them.
-    fn collected_or(&self, error: Error) -> Error {
-        let broken = matches!(error, Error::Damaged { .. } | Error::NotFound(_));
-        match (self.root.head, broken.then(|| recover::newest_epoch(&self.source))) {
-            (Some(head), Some(Ok(epoch))) if epoch > self.root.epoch => Error::Collected(head.0),
-            _ => error,
-        }
     }
 }

@@ -1,5 +1,5 @@
 //! Packs entries into blocks: entries of a class fill a buffer, full buffers are compressed and
-//! hashed by the crew, and come out as whole frames in the order in which they were filled. The
+//! hashed by the pool, and come out as whole frames in the order in which they were filled. The
 //! order depends on the entries alone, so the same entries give the same bytes.
 
 use std::collections::{HashMap, VecDeque};
@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::crew::{Crew, Queue};
 use crate::error::Result;
 use crate::format::block::{self, Class, TableEntry};
 use crate::format::{FrameHeader, first_u64};
 use crate::hash::{Hash, Kind};
 use crate::limits::{BLOCK_ENTRIES_MAX, CHUNK_BLOCK_LEN_TARGET, TREE_BLOCK_LEN_TARGET};
+use crate::pool::Compression;
+use crate::pool::{Pool, Queue};
 use crate::store::RawBlock;
 
 /// A block that is ready to be written.
@@ -56,17 +57,19 @@ pub struct Packer {
     frames: Queue<Result<Bytes>>,
     waiting: HashMap<Hash, Waiting>,
     batches: u64,
+    compression: Compression,
 }
 
 impl Packer {
-    /// An empty packer whose blocks `crew` compresses.
-    pub fn new(crew: Arc<Crew>) -> Self {
+    /// An empty packer whose blocks `pool` compresses.
+    pub fn new(pool: Arc<Pool>) -> Self {
         Packer {
             open: [(Class::Chunks, 0, Batch::default()), (Class::Tree, 1, Batch::default())],
             closed: VecDeque::new(),
-            frames: Queue::new(&crew),
+            frames: Queue::new(&pool),
             waiting: HashMap::new(),
             batches: 2,
+            compression: pool.compression(),
         }
     }
 
@@ -132,7 +135,9 @@ impl Packer {
         let batch = std::mem::take(batch);
         let class = *class;
         let (entries, raw) = (batch.entries.clone(), batch.raw.clone());
-        self.frames.submit(move || block::encode(class, &entries, &raw).map(Bytes::from));
+        let compression = self.compression;
+        self.frames
+            .submit(move || block::encode(class, &entries, &raw, compression).map(Bytes::from));
         self.closed.push_back((*number, batch));
         *number = self.batches;
         self.batches += 1;
@@ -153,7 +158,7 @@ impl Packer {
         self.batches += 1;
     }
 
-    /// The next frame to write, if more are under way than the crew needs. With `all`, every frame
+    /// The next frame to write, if more are under way than the pool needs. With `all`, every frame
     /// under way is waited for.
     pub fn next(&mut self, all: bool) -> Option<Result<Packed>> {
         let frame = if all { self.frames.take() } else { self.frames.surplus() }?;

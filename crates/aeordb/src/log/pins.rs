@@ -8,6 +8,8 @@ use crate::error::{Context, Result};
 use crate::log::source::Source;
 use crate::media::Lock;
 
+/// The lock byte that the one writer holds.
+pub const WRITER_LOCK: Range<u64> = 0..1;
 /// The lock bytes that readers hold, by the epoch they read in.
 const EPOCH_LOCKS: u64 = 1 << 20;
 

@@ -12,14 +12,16 @@ use crate::format::commit::{COMMIT_FRAME_LEN, Commit, Seal};
 use crate::format::{FrameHeader, FrameKind};
 use crate::hash::Hash;
 use crate::limits::{BLOCK_ENTRIES_MAX, CHECKPOINT_INTERVAL, RECENT_ENTRIES_MAX};
+use crate::log::checked::{Damage, check_run, damage, parse_checkpoint, small_frame};
 use crate::log::frames::{self, Frames, Seen};
 use crate::log::index::Index;
-use crate::log::recover::{Damage, State, check_run, damage, parse_checkpoint, small_frame};
 use crate::log::source::Source;
+use crate::log::state::State;
 
-/// Entries after a checkpoint that are held in memory. A writer makes a run of fewer, and a block
-/// may bring it beyond.
-const TAIL_ENTRIES_MAX: usize = RECENT_ENTRIES_MAX + BLOCK_ENTRIES_MAX;
+/// Entries after a checkpoint that are held in memory: a writer may make a run only of so many, ours
+/// does of fewer, and a block may bring it beyond.
+const TAIL_ENTRIES_MAX: usize = 256 * 1024 + BLOCK_ENTRIES_MAX;
+const _: () = assert!(RECENT_ENTRIES_MAX + BLOCK_ENTRIES_MAX <= TAIL_ENTRIES_MAX);
 
 /// Bytes after broken ones that are searched for a commit that knows them to have been synced. A
 /// superblock says so for what is further on: writers make one that often.

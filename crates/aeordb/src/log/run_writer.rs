@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::format::checkpoint::RunRef;
 use crate::format::run::{self, PAGE_RECORDS, Record};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
+use crate::log::checked::RunHasher;
 use crate::log::index::Index;
-use crate::log::recover::RunHasher;
 
 /// A run is merged with the one before it unless that one has this many times its records: so
 /// their number grows with the logarithm of the records, and each record is rewritten that often.

@@ -5,8 +5,8 @@ use crate::error::{Context, Error, Result};
 use crate::format::FrameKind;
 use crate::format::commit::Commit;
 use crate::format::superblock::{DATABASE_START, FileKind, SLOTS, SUPERBLOCK_LEN, Superblock};
+use crate::log::checked::{Damage, small_frame};
 use crate::log::frames::{Frames, Seen};
-use crate::log::recover::{Damage, small_frame};
 use crate::log::source::Source;
 
 /// What the slots hold.

@@ -11,6 +11,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use crate::error::{Context, Error, Result};
 use crate::format::block::{self, BlockHead, Class};
 use crate::format::checkpoint::RunRef;
+use crate::format::cipher::{self, Cipher, TAG_LEN};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader, run};
 use crate::hash::{Hash, Kind};
 use crate::media::Media;
@@ -59,6 +60,8 @@ type BlockCache = Cache<u64, Arc<Block>, BlockWeight>;
 pub struct Source {
     media: Arc<dyn Media>,
     name: String,
+    /// Opens the frames of an encrypted file.
+    cipher: Option<Arc<Cipher>>,
     blocks: [BlockCache; 2],
     tables: Cache<u64, Arc<BlockHead>>,
     pages: Cache<(u64, u64), Bytes>,
@@ -97,12 +100,18 @@ impl Source {
         Source {
             media,
             name: name.into(),
+            cipher: None,
             blocks: [block_cache(CHUNK_CACHE_LEN), block_cache(TREE_CACHE_LEN)],
             tables: Cache::new(TABLES_MAX),
             pages: Cache::new(PAGE_CACHE_LEN / run::PAGE_LEN),
             loners: Loners::default(),
             syncs: Mutex::default(),
         }
+    }
+
+    /// The same file, whose frames this opens.
+    pub fn with_cipher(self, cipher: Option<Arc<Cipher>>) -> Self {
+        Source { cipher, ..self }
     }
 
     /// The file's bytes.
@@ -175,8 +184,13 @@ impl Source {
         let header = self.block_header(offset, tag)?;
         // Bounded by the limits that the header was held against.
         let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
-        let frame = Bytes::from(self.bytes(offset, len)?);
-        self.named(RawBlock::parse(offset, &header, frame))
+        let frame = self.bytes(offset, len)?;
+        self.named(match &self.cipher {
+            None => RawBlock::parse(offset, &header, Bytes::from(frame)),
+            Some(cipher) => cipher
+                .open(offset, &header, frame)
+                .and_then(|(header, frame)| RawBlock::opened(offset, header, frame)),
+        })
     }
 
     /// Length of the frame of the block at `offset`.
@@ -186,16 +200,46 @@ impl Source {
 
     /// The table of the block at `offset`, read without its payload.
     pub fn table(&self, offset: u64, header: &FrameHeader) -> Result<BlockHead> {
-        let len = self.named(block::check_header(offset, header))?;
-        let table = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
-        self.named(block::parse_head(offset, header, &table))
+        let plain = self.plain_header(offset, header)?;
+        let len = self.named(block::check_header(offset, &plain))?;
+        let at = offset + FRAME_HEADER_LEN as u64;
+        let Some(cipher) = &self.cipher else {
+            let table = self.bytes(at, len)?;
+            return self.named(block::parse_head(offset, header, &table));
+        };
+        let mut table = self.bytes(at, len + TAG_LEN)?;
+        self.named(cipher.open_table(offset, header, &mut table))?;
+        self.named(block::parse_proved(offset, &plain, &table))
+    }
+
+    /// What the header of the frame at `offset` says of what is in it.
+    fn plain_header(&self, offset: u64, header: &FrameHeader) -> Result<FrameHeader> {
+        match &self.cipher {
+            None => Ok(*header),
+            Some(_) => self.named(cipher::plain_header(offset, header)),
+        }
+    }
+
+    /// The body of the small frame at `offset` and its header, as they are in a file that is not
+    /// encrypted.
+    pub fn opened(
+        &self,
+        offset: u64,
+        stored: FrameHeader,
+        mut body: Vec<u8>,
+    ) -> Result<(FrameHeader, Vec<u8>)> {
+        let Some(cipher) = &self.cipher else { return Ok((stored, body)) };
+        let len = self.named(cipher.open_body(offset, &stored, &mut body))?;
+        body.truncate(len);
+        let plain = self.plain_header(offset, &stored)?;
+        Ok((plain.sealed([body.as_slice()]), body))
     }
 
     fn block_header(&self, offset: u64, tag: Option<u64>) -> Result<FrameHeader> {
         let header = self
             .header(offset)?
             .ok_or_else(|| self.damaged(offset, "expected a block, found no frame"))?;
-        self.named(block::check_header(offset, &header))?;
+        self.named(block::check_header(offset, &self.plain_header(offset, &header)?))?;
         if tag.is_some_and(|tag| tag != header.tag()) {
             return Err(self.damaged(offset, "another block than the index says"));
         }
@@ -228,10 +272,16 @@ impl Source {
         let offset = place.block;
         let header = self.block_header(offset, Some(place.tag))?;
         let len = usize::try_from(header.body_len.get()).unwrap_or(usize::MAX);
-        let body = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
-        // What is in a table is believed unknown rather than broken if the whole block has its hash.
-        let head = block::parse_head(offset, &header, &body)
-            .or_else(|_| block::parse(offset, &header, &body));
+        let mut body = self.bytes(offset + FRAME_HEADER_LEN as u64, len)?;
+        let head = match &self.cipher {
+            // What is in a table is believed unknown rather than broken if the whole block has its hash.
+            None => block::parse_head(offset, &header, &body)
+                .or_else(|_| block::parse(offset, &header, &body)),
+            Some(cipher) => cipher.open_body(offset, &header, &mut body).and_then(|len| {
+                body.truncate(len);
+                block::parse_proved(offset, &cipher::plain_header(offset, &header)?, &body)
+            }),
+        };
         let head = self.named(head)?;
         let table_len = head.entries.len() * block::TABLE_ENTRY_LEN;
         let payload = body.get(table_len..).unwrap_or_default();
@@ -287,8 +337,12 @@ impl Source {
     /// Page `page` of a run, checked.
     pub fn read_page(&self, run: &RunRef, page: u64) -> Result<Bytes> {
         let (offset, len) = run::page_at(run.offset.get(), run.records.get(), page);
-        let bytes = self.bytes(offset, len)?;
-        self.named(run::parse_page(run.offset.get(), page, &bytes))?;
+        let mut bytes = self.bytes(offset, len)?;
+        let (at, records) = (run.offset.get(), run.records.get());
+        self.named(match &self.cipher {
+            None => run::parse_page(at, page, &bytes).map(drop),
+            Some(cipher) => cipher.open_page(at, records, page, &mut bytes),
+        })?;
         Ok(Bytes::from(bytes))
     }
 

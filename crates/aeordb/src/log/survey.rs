@@ -13,11 +13,29 @@ use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::appender::Appender;
 use crate::log::index::Index;
 use crate::log::source::Source;
+use crate::monitor::Monitor;
 use crate::store::{Bitmap, Place, Transaction};
-use crate::watch::Watch;
 
-/// What stays takes at most this many times what lives in it, as a fraction: the rest is moved.
-const TAKEN: (u64, u64) = (3, 2);
+/// How much what stays may take, against what lives in it: the rest is moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tightness {
+    /// Half as much again.
+    Usual,
+    /// A twentieth more.
+    Packed,
+}
+
+impl Tightness {
+    /// True if `living` bytes are not worth the space that they take.
+    fn is_too_much(self, taken: u64, living: u64) -> bool {
+        let (most, of) = match self {
+            Tightness::Usual => (3, 2),
+            Tightness::Packed => (21, 20),
+        };
+        living * most < taken * of
+    }
+}
+
 /// Blocks are judged together until they take so many bytes: what lies between small ones takes
 /// space as well, since a file system gives back whole blocks of its own.
 const GROUP_LEN: u64 = 64 * 1024;
@@ -55,11 +73,17 @@ pub struct Survey {
 
 impl Survey {
     /// Looks at every entry of the index; the numbers of those that live are in `live`.
-    pub fn new(index: &Index, source: &Source, live: Bitmap, watch: &Watch) -> Result<Self> {
+    pub fn new(
+        index: &Index,
+        source: &Source,
+        live: Bitmap,
+        tightness: Tightness,
+        monitor: &Monitor,
+    ) -> Result<Self> {
         let (blocks, sparse) = (BTreeMap::new(), BTreeSet::new());
         let mut survey = Survey { live, blocks, sparse, entries_dead: 0 };
         for record in index.all_records() {
-            watch.check()?;
+            monitor.check()?;
             let record = record?;
             if survey.lives(index, &Hash::new(record.hash))?.is_some() {
                 survey.blocks.entry(record.block_offset()).or_default().living += 1;
@@ -70,15 +94,15 @@ impl Survey {
         let mut blocks = std::mem::take(&mut survey.blocks);
         let mut surveyed = DATABASE_START;
         for (at, block) in &mut blocks {
-            watch.check()?;
+            monitor.check()?;
             survey.measure(index, source, *at, block)?;
             // What lies between them is known to be void so.
             let end = at + block.frame_len;
-            watch.advance(0, end.saturating_sub(surveyed));
+            monitor.advance(0, end.saturating_sub(surveyed));
             surveyed = end;
         }
         survey.blocks = blocks;
-        survey.sparse = find_sparse(&survey.blocks, source.media().block_len());
+        survey.sparse = find_sparse(&survey.blocks, tightness, source.media().block_len());
         Ok(survey)
     }
 
@@ -172,13 +196,13 @@ impl Survey {
 
     /// Appends the living entries of those blocks again: their old numbers stay valid. Returns how
     /// many sparse blocks are left.
-    pub fn move_living(&self, to: &mut Appender, raw_max: u64, watch: &Watch) -> Result<usize> {
+    pub fn move_living(&self, to: &mut Appender, raw_max: u64, monitor: &Monitor) -> Result<usize> {
         let index = to.written();
         let source = to.source().clone();
         to.fork_index();
         let mut left = self.sparse();
         for at in self.moved(index.index(), raw_max) {
-            watch.check()?;
+            monitor.check()?;
             left -= 1;
             let block = source.raw_block(at, None)?;
             let decoded = source.named(block.decode(at))?;
@@ -199,12 +223,12 @@ impl Survey {
         &self,
         appender: &Appender,
         moved_from: u64,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<Vec<VoidRef>> {
         let mut needed: BTreeMap<u64, u64> = BTreeMap::new();
         let source = appender.source();
         for record in appender.records() {
-            watch.check()?;
+            monitor.check()?;
             let record = record?;
             let at = record.block_offset();
             if at >= moved_from {
@@ -247,8 +271,8 @@ pub fn releasable(voids: &[VoidRef], block_len: u64) -> u64 {
 
 /// The blocks that take much more than what lives in them: alone, or together with others in the same
 /// blocks of the file system. Where little would come of that, alone.
-fn find_sparse(blocks: &BTreeMap<u64, Use>, block_len: u64) -> BTreeSet<u64> {
-    let takes_much = |taken: u64, living: u64| living * TAKEN.0 < taken * TAKEN.1;
+fn find_sparse(blocks: &BTreeMap<u64, Use>, tightness: Tightness, block_len: u64) -> BTreeSet<u64> {
+    let takes_much = |taken, living| tightness.is_too_much(taken, living);
     let alone = |block: &Use| takes_much(block.raw, block.raw_living);
     let mut sparse: BTreeSet<u64> =
         blocks.iter().filter(|(_, block)| alone(block)).map(|(at, _)| *at).collect();

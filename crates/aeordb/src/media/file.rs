@@ -10,6 +10,7 @@ mod new_file;
 mod replacement;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod unpublished;
 
 use std::fs::{self, File, OpenOptions};
@@ -26,8 +27,10 @@ use nix::sys::statvfs;
 
 pub use holder::lock_holder;
 pub use new_file::NewFile;
+pub use unfinished::is_unfinished_name;
 pub use unpublished::{TEMPORARY_SUFFIX, is_temporary_name, sync_directory};
 
+use super::elsewhere::check_here;
 use super::locks::{self, LOCK_BYTES};
 use super::{Lock, Media};
 use crate::error::{Context, Error, Result};
@@ -59,6 +62,7 @@ impl FileMedia {
     /// Opens an existing file for reading and writing; it never creates one. Errors are those of
     /// [`FileMedia::open_read`].
     pub fn open_write(path: impl AsRef<Path>) -> Result<Self> {
+        check_here(path.as_ref())?;
         Self::open(path.as_ref(), OpenOptions::new().read(true).write(true))
     }
 

@@ -1,20 +1,26 @@
 //! One file's bytes. Everything that the engine does to a disk goes through [`Media`], so that a
 //! simulated disk can crash, tear, reorder and fail in its place.
 
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
+pub mod elsewhere;
 pub mod file;
 mod locks;
 pub mod memory;
+mod open;
 #[cfg(any(test, feature = "testing"))]
 pub mod simulated;
 #[cfg(test)]
 mod tests;
 
-pub use file::{FileMedia, NewFile, is_temporary_name, lock_holder, sync_directory};
+pub use file::{
+    FileMedia, NewFile, is_temporary_name, is_unfinished_name, lock_holder, sync_directory,
+};
 pub use locks::LOCK_BYTES;
 pub use memory::MemoryMedia;
+pub use open::open_read;
 #[cfg(any(test, feature = "testing"))]
 pub use simulated::{SimulatedDisk, SimulatedMedia};
 
@@ -48,6 +54,11 @@ pub trait Media: Send + Sync {
 
     /// Reads up to `buffer.len()` bytes at `offset`; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The bytes from the first to the last, where there is a better way to them than by positions.
+    fn stream(&self) -> Option<Box<dyn Read + Send>> {
+        None
+    }
 
     /// Writes all of `bytes` at `offset`, growing the file as needed; a gap reads as zeros.
     /// Writing nothing changes nothing, the length included.
@@ -110,6 +121,27 @@ pub trait Media: Send + Sync {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+}
+
+/// Reads all bytes in order.
+pub fn stream(media: Arc<dyn Media>) -> Box<dyn Read + Send> {
+    media.stream().unwrap_or_else(|| Box::new(InOrder { media, at: 0 }))
+}
+
+/// Reads by positions, one after the other.
+pub struct InOrder {
+    /// What is read.
+    pub media: Arc<dyn Media>,
+    /// Where it goes on.
+    pub at: u64,
+}
+
+impl Read for InOrder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.media.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 

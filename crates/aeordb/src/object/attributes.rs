@@ -3,17 +3,23 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod extended;
+mod known;
+
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::hash::{AttributesId, ChunkId, Kind};
+use crate::hash::{AttributesId, ChunkId, Hash, Kind};
 use crate::limits::{
     CHUNK_LEN_MAX, ENTRY_LEN_MAX, OWNER_NAME_LEN_MAX, XATTR_INLINE_LEN_MAX, XATTR_LEN_MAX,
     XATTR_NAME_LEN_MAX, XATTR_NAMES_LEN_MAX,
 };
 use crate::object::encoding::{Decoder, Encoder};
-use crate::object::list::ChunkRef;
+use crate::object::record::ChunkRef;
 use crate::store::{AppendEntries, ReadEntries};
+
+pub use extended::{Extended, StoredSets};
+pub use known::KnownSets;
 
 // An attribute that is not in the set is one chunk.
 const _: () = assert!(XATTR_LEN_MAX <= CHUNK_LEN_MAX);
@@ -36,6 +42,14 @@ pub mod flags {
     pub const NODUMP: u64 = 1 << 2;
     /// All of them.
     pub const ALL: u64 = APPEND | IMMUTABLE | NODUMP;
+}
+
+/// The access control lists: that of a file, and the one that what is made in a directory gets.
+pub const LISTS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
+
+/// True for the name of an access control list.
+pub fn is_list(name: &[u8]) -> bool {
+    LISTS.contains(&name)
 }
 
 /// Highest number of a user or a group; the next one stands for none.
@@ -74,6 +88,29 @@ impl XattrValue {
         }
         let len = u32::try_from(value.len()).unwrap_or(u32::MAX);
         Ok(XattrValue::Chunk(ChunkRef { id: ChunkId(store.append(Kind::Chunk, value)?), len }))
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        match self {
+            XattrValue::Inline(bytes) => bytes.len() as u64,
+            XattrValue::Chunk(chunk) => chunk.len.into(),
+        }
+    }
+
+    /// True if it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True if these are the bytes.
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        match self {
+            XattrValue::Inline(own) => own == bytes,
+            XattrValue::Chunk(chunk) => {
+                u64::from(chunk.len) == bytes.len() as u64 && *chunk.id.hash() == Hash::of(bytes)
+            }
+        }
     }
 
     /// The bytes.

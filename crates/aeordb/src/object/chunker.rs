@@ -9,8 +9,10 @@
 //! first `CHUNK_LEN_MIN` bytes, so a file up to that length is one chunk unseen.
 
 use std::io::{self, Read};
+use std::sync::LazyLock;
 
 use crate::error::{Error, Result};
+use crate::hash::{ChunkId, Hash};
 use crate::limits::{CHUNK_LEN_AVG, CHUNK_LEN_MAX, CHUNK_LEN_MIN};
 
 const BITS: usize = CHUNK_LEN_AVG.ilog2() as usize;
@@ -25,6 +27,13 @@ const _: () = assert!(
 
 /// Bytes that [`ChunkReader`] reads at once: four of the largest chunks.
 const READ_LEN: usize = 4 * CHUNK_LEN_MAX;
+
+/// The largest chunk of zeros. The chunker ends none before as long as zeros last: what it goes by
+/// is the same after each of them, and ends no chunk.
+pub static ZEROS: [u8; CHUNK_LEN_MAX] = [0; CHUNK_LEN_MAX];
+
+/// Its name.
+pub static ZEROS_ID: LazyLock<ChunkId> = LazyLock::new(|| ChunkId(Hash::of(&ZEROS)));
 
 /// Length of the first chunk of `window`. `None` if that takes more bytes than are there: then
 /// give `CHUNK_LEN_MAX` at least, or all of the rest with `last`.
@@ -130,6 +139,41 @@ impl Chunker {
     }
 }
 
+/// What may know of bytes that they are zeros before they are read.
+pub trait Sparse: Read {
+    /// How many of the next bytes are known to be zeros.
+    fn zeros(&mut self) -> u64;
+    /// Passes over so many of them.
+    fn skip(&mut self, zeros: u64);
+}
+
+impl<S: Sparse + ?Sized> Sparse for &mut S {
+    fn zeros(&mut self) -> u64 {
+        (**self).zeros()
+    }
+
+    fn skip(&mut self, zeros: u64) {
+        (**self).skip(zeros);
+    }
+}
+
+/// What knows of no zeros.
+pub struct Dense<R>(pub R);
+
+impl<R: Read> Read for Dense<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Read> Sparse for Dense<R> {
+    fn zeros(&mut self) -> u64 {
+        0
+    }
+
+    fn skip(&mut self, _: u64) {}
+}
+
 /// Cuts what a reader gives, in one buffer that is reused from file to file.
 #[derive(Default)]
 pub struct ChunkReader {
@@ -142,24 +186,35 @@ impl ChunkReader {
         Self::default()
     }
 
-    /// Reads `input` to its end and hands every chunk to `chunk`; returns the bytes read. `what`
-    /// names the input in errors.
-    pub fn read<R: Read>(
+    /// Reads `input` to its end and hands every chunk to `chunk`, with how often it comes there in a
+    /// row; returns the bytes read. `what` names the input in errors.
+    pub fn read<R: Sparse>(
         &mut self,
         mut input: R,
         what: &str,
-        mut chunk: impl FnMut(&[u8]) -> Result<()>,
+        mut chunk: impl FnMut(&[u8], u64) -> Result<()>,
     ) -> Result<u64> {
         self.buffer.resize(READ_LEN, 0);
         let mut total = 0u64;
         let mut filled = 0;
         loop {
+            let (carried, _) = self.buffer.split_at(filled);
+            let zeros = input.zeros();
+            // What is carried is less than a chunk: with zeros before it and behind, it is one.
+            let chunks = zeros.saturating_add(filled as u64) / CHUNK_LEN_MAX as u64;
+            if zeros > 0 && chunks > 0 && carried.iter().all(|byte| *byte == 0) {
+                let len = chunks * CHUNK_LEN_MAX as u64;
+                chunk(&ZEROS, chunks)?;
+                input.skip(len - filled as u64);
+                total += len;
+                filled = 0;
+            }
             let ended = fill(&mut input, &mut self.buffer, &mut filled)
                 .map_err(|source| Error::Io { what: format!("reading {what}"), source })?;
             let (mut window, _) = self.buffer.split_at(filled);
             while let Some(len) = cut(window, ended) {
                 let (first, rest) = window.split_at(len);
-                chunk(first)?;
+                chunk(first, 1)?;
                 total += len as u64;
                 window = rest;
             }

@@ -23,7 +23,7 @@ use crate::limits::{
     CHUNK_LEN_MAX, CHUNK_LEN_MIN, FILE_LEN_MAX, INLINE_CHUNKS_MAX, NODE_LEN_MAX, TREE_HEIGHT_MAX,
 };
 use crate::object::encoding::{Decoder, Encoder};
-use crate::object::record::Content;
+use crate::object::record::{ChunkRef, Content};
 use crate::store::AppendEntries;
 
 /// Fewest entries of a node, unless it is the last of its level.
@@ -37,15 +37,6 @@ pub const THRESHOLD: u64 = u64::MAX / 96;
 const _: () = assert!(ENTRIES_MAX * (HASH_LEN + 9 + 9) < NODE_LEN_MAX);
 // A list that is short enough to be inline has not written a node.
 const _: () = assert!(INLINE_CHUNKS_MAX < ENTRIES_MIN);
-
-/// One chunk of a file.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ChunkRef {
-    /// The chunk.
-    pub id: ChunkId,
-    /// Its bytes: 1 to `CHUNK_LEN_MAX`, and `CHUNK_LEN_MIN` at least unless it is the last.
-    pub len: u32,
-}
 
 /// A node as its parent's entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -188,7 +179,7 @@ pub(super) fn check_lens(chunks: &[ChunkRef], last: bool) -> std::result::Result
 }
 
 /// A node that is still being written.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct OpenNode {
     /// The encoding so far; empty without entries.
     encoding: Vec<u8>,
@@ -201,7 +192,7 @@ struct OpenNode {
 }
 
 /// Builds a chunk list from chunks in file order, in memory that grows with the height only.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ListBuilder {
     levels: Vec<OpenNode>,
     bytes: u64,

@@ -5,26 +5,29 @@
 //! decoder does no I/O, allocates nothing beyond what it has checked and cannot panic; there is no
 //! second encoding of anything, `encode(decode(x)) == x` for every `x` that decodes.
 
-pub mod apply;
-pub mod attributes;
-pub mod chunker;
-pub mod encoding;
-pub mod list;
-pub mod name;
-pub mod path;
-pub mod record;
-pub mod reference;
-pub mod tree;
-pub mod version;
+pub(crate) mod apply;
+mod as_path;
+pub(crate) mod attributes;
+pub(crate) mod chunker;
+pub(crate) mod encoding;
+pub(crate) mod hard_link;
+pub(crate) mod list;
+pub(crate) mod name;
+pub(crate) mod path;
+pub(crate) mod record;
+pub(crate) mod reference;
+pub(crate) mod tree;
+pub(crate) mod version;
 
 pub use apply::{apply, resolve};
+pub use as_path::AsPath;
 pub use attributes::{AttributeSet, Owner, XattrValue};
-pub use list::{ChunkRef, ListBuilder, ListReader};
+pub use list::{ListBuilder, ListReader};
 pub use name::Name;
 pub use path::Path;
 pub use record::{
-    Attributes, Content, Device, FileRecord, HardLink, Item, Special, SpecialKind, Subdirectory,
-    Symlink, Totals,
+    Attributes, ChunkRef, Content, Device, FileRecord, HardLink, Item, Special, SpecialKind,
+    Subdirectory, Symlink, Totals,
 };
 pub use reference::Reference;
 pub use version::Version;

@@ -4,8 +4,7 @@ mod codec;
 
 use std::collections::BTreeMap;
 
-use crate::hash::{AttributesId, DirectoryId, Hash, ListId};
-use crate::object::list::ChunkRef;
+use crate::hash::{AttributesId, ChunkId, DirectoryId, Hash, ListId};
 
 pub(super) use codec::{
     attribute_bits, decode_root_attributes, decode_totals, encode_bits, encode_totals,
@@ -39,6 +38,15 @@ impl Totals {
     pub fn with_itself(self) -> Totals {
         Totals { directories: self.directories.saturating_add(1), ..self }
     }
+}
+
+/// One chunk of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ChunkRef {
+    /// The chunk.
+    pub id: ChunkId,
+    /// Its bytes: 1 to `CHUNK_LEN_MAX`, and `CHUNK_LEN_MIN` at least unless it is the last.
+    pub len: u32,
 }
 
 /// Where a file's bytes are.

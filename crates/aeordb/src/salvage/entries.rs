@@ -4,23 +4,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::crew::Crew;
 use crate::db::{Reader, Writer};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Kind};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
 use crate::log::appender::Appender;
+use crate::pool::Pool;
 use crate::salvage::scan::Found;
 use crate::store::{ReadEntries, Transaction};
 
 /// The entries that can be had.
 pub struct Entries<'w, 'd> {
     writer: &'w mut Writer<'d>,
-    others: Vec<Reader>,
+    /// Where it is looked for what is not here.
+    pub others: Vec<Reader>,
     /// Versions that were found, and where.
     pub versions: Vec<(u64, Hash)>,
     /// Nodes of system maps that were found, and where.
     pub maps: Vec<(u64, Hash)>,
+    /// Nodes of directories that were found.
+    pub nodes: Vec<Hash>,
     /// Entries that the damaged file gave.
     pub saved: u64,
     /// Entries that other files gave.
@@ -29,8 +32,8 @@ pub struct Entries<'w, 'd> {
 
 impl<'w, 'd> Entries<'w, 'd> {
     pub fn new(writer: &'w mut Writer<'d>, others: Vec<Reader>) -> Self {
-        let (versions, maps) = (Vec::new(), Vec::new());
-        Entries { writer, others, versions, maps, saved: 0, taken: 0 }
+        let (versions, maps, nodes) = (Vec::new(), Vec::new(), Vec::new());
+        Entries { writer, others, versions, maps, nodes, saved: 0, taken: 0 }
     }
 
     /// What they are written with.
@@ -38,9 +41,14 @@ impl<'w, 'd> Entries<'w, 'd> {
         self.writer.appender()
     }
 
+    /// The time.
+    pub fn now(&self) -> i64 {
+        self.writer.database().clock().now()
+    }
+
     /// The workers of the new database.
-    pub fn crew(&self) -> &Arc<Crew> {
-        self.writer.database().crew()
+    pub fn pool(&self) -> &Arc<Pool> {
+        self.writer.database().pool()
     }
 
     /// Copies what a block of the damaged file has.
@@ -49,7 +57,8 @@ impl<'w, 'd> Entries<'w, 'd> {
             match kind {
                 Kind::Version => self.versions.push((found.at, *hash)),
                 Kind::System => self.maps.push((found.at, *hash)),
-                Kind::Chunk | Kind::List | Kind::Directory | Kind::Attributes => {}
+                Kind::Directory => self.nodes.push(*hash),
+                Kind::Chunk | Kind::List | Kind::Attributes => {}
             }
         }
         let appender = self.writer.appender();

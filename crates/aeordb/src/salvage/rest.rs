@@ -8,7 +8,9 @@ use crate::format::{FRAME_HEADER_LEN, FrameHeader};
 use crate::hash::{HASH_LEN, Hash, Kind};
 use crate::limits::{BLOCK_LEN_MAX, ENTRY_LEN_MAX};
 use crate::log::source::Source;
-use crate::salvage::scan::SECTOR;
+
+/// Bytes of a disk that are lost together.
+pub const SECTOR: u64 = 4096;
 
 /// Bytes of a block that are hashed to find its entries: lengths that are broken could ask for more.
 const HASHED_MAX: usize = 16 * BLOCK_LEN_MAX;

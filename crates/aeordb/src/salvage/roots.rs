@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::db::{HistoryEntry, Snapshot, check_snapshot_name};
+use crate::db::{HistoryEntry, Snapshot, could_be_snapshot_name, is_made_key, is_unfinished_key};
 use crate::error::{Error, Result};
 use crate::format::commit::Commit;
 use crate::hash::{Hash, Kind, VersionId};
@@ -48,9 +48,11 @@ pub fn find(scan: &Scan, entries: &mut Entries<'_, '_>) -> Result<Roots> {
     if let Some(commit) = newest {
         whole = roots.of_commit(commit, entries)?;
         let system = Hash::new(commit.system);
-        let known = !followed && (system.is_zero() || leaves(entries, &system, |_| {})?);
-        roots.system = known.then_some(system);
-        roots.had_system |= !system.is_zero() && system != tree::empty_root(Kind::System);
+        let mut matters = false;
+        let there =
+            system.is_zero() || leaves(entries, &system, |node| matters |= is_missed(node))?;
+        roots.system = (there && !followed).then_some(system);
+        roots.had_system |= matters || !there;
     }
     roots.certain = newest.is_some() && whole && !followed;
     if !roots.certain {
@@ -100,10 +102,9 @@ impl Roots {
                 } else {
                     self.snapshots.entry(name).or_insert(snapshot);
                 }
-            } else {
-                self.had_system = true;
             }
         }
+        self.had_system |= is_missed(node);
     }
 
     fn choose_heads(&mut self, newest: Option<&Commit>, scan: &Scan, entries: &Entries<'_, '_>) {
@@ -137,12 +138,21 @@ impl Roots {
     }
 }
 
+/// True of a leaf of system data that somebody would miss: keys, policies. In what order snapshots
+/// were made, their times tell as well, and a put that has not come to its end begins anew.
+fn is_missed(node: &Node) -> bool {
+    node.values().any(|(key, value)| {
+        let is_missed = !is_made_key(key) && !is_unfinished_key(key);
+        is_missed && history_entry(key, value).is_none() && snapshot(key, value).is_none()
+    })
+}
+
 fn history_entry(key: &[u8], value: &[u8]) -> Option<HistoryEntry> {
     HistoryEntry::decode(key, value).ok()
 }
 
 fn snapshot(key: &[u8], value: &[u8]) -> Option<Snapshot> {
-    Snapshot::decode(key, value).ok().filter(|one| check_snapshot_name(&one.name).is_ok())
+    Snapshot::decode(key, value).ok().filter(|one| could_be_snapshot_name(&one.name))
 }
 
 /// A node of a system map; `None` if it cannot be had.

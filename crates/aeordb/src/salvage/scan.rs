@@ -20,14 +20,13 @@ use crate::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
 use crate::hash::{Hash, Kind};
 use crate::log::frames;
 use crate::log::source::Source;
-use crate::salvage::Broken;
-use crate::salvage::rest::rest_of;
+use crate::monitor::Monitor;
+use crate::salvage::broken::Broken;
+use crate::salvage::rest::{SECTOR, rest_of};
 use crate::store::{Block, RawBlock};
-use crate::watch::Watch;
 
 /// Bytes that a search reads at a time, and what is passed over where a disk does not read.
 const WINDOW: u64 = 64 * 1024;
-pub const SECTOR: u64 = 4096;
 /// Broken places that are told: a file may be broken all through.
 const BROKEN_MAX: usize = 10_000;
 /// Bytes of a header that its check covers, and the check.
@@ -88,17 +87,17 @@ impl Scan {
 /// Goes through the file and gives every entry that is sound to `take`.
 pub fn scan(
     source: &Source,
-    watch: &Watch,
+    monitor: &Monitor,
     take: &mut dyn FnMut(Found) -> Result<()>,
 ) -> Result<Scan> {
     let len = source.file_len()?;
-    watch.expect(0, len);
-    let mut scanner = Scanner { source, watch, len, sure: true, scan: Scan::default() };
+    monitor.expect(0, len);
+    let mut scanner = Scanner { source, monitor, len, sure: true, scan: Scan::default() };
     let mut at = scanner.start()?;
     while at < len {
-        watch.check()?;
+        monitor.check()?;
         let next = scanner.step(at, take)?;
-        watch.advance(0, next - at);
+        monitor.advance(0, next - at);
         at = next;
     }
     scanner.scan.conclude(len);
@@ -107,7 +106,7 @@ pub fn scan(
 
 struct Scanner<'a> {
     source: &'a Source,
-    watch: &'a Watch,
+    monitor: &'a Monitor,
     len: u64,
     /// It is certain that frames of this file are being followed, not of one that is stored in it.
     sure: bool,
@@ -123,6 +122,7 @@ impl Scanner<'_> {
             let bytes = buffer.get(..read).unwrap_or_default();
             match Superblock::parse(self.source.name(), offset, bytes) {
                 Ok(found) if found.file_kind() == Some(FileKind::Patch) => return Err(self.patch()),
+                Ok(found) if found.is_encrypted() => return Err(self.encrypted()),
                 Ok(found) => {
                     let newer =
                         self.scan.superblock.is_none_or(|one| one.sequence < found.sequence);
@@ -147,6 +147,11 @@ impl Scanner<'_> {
 
     fn patch(&self) -> Error {
         let detail = "is a patch: it holds differences, which nobody reads alone; make it again";
+        Error::invalid(format!("{} {detail}", self.source.name()))
+    }
+
+    fn encrypted(&self) -> Error {
+        let detail = "is encrypted: parts of it are not saved one by one; fetch it again";
         Error::invalid(format!("{} {detail}", self.source.name()))
     }
 
@@ -200,7 +205,7 @@ impl Scanner<'_> {
     /// The next place that looks like a frame.
     fn search(&self, mut at: u64) -> Result<u64> {
         while at < self.len {
-            self.watch.check()?;
+            self.monitor.check()?;
             // The search reads beyond the end of a window as far as a magic may lie across it.
             let end = (at + WINDOW).min(self.len);
             match frames::next_frame(self.source, at..end, self.len) {
@@ -253,7 +258,8 @@ impl Scanner<'_> {
                 self.scan.target = Some(Hash::new(closing.target));
             }
             Some(FrameKind::Delta) if self.sure => return Err(self.patch()),
-            Some(FrameKind::Delta) => return Ok(false),
+            Some(FrameKind::Keys | FrameKind::Proof) if self.sure => return Err(self.encrypted()),
+            Some(FrameKind::Delta | FrameKind::Keys | FrameKind::Proof) => return Ok(false),
             Some(FrameKind::Void | FrameKind::Changes | FrameKind::Link) => return Ok(self.sure),
             None => return self.source.named(Err(header.newer())),
         }

@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::format::superblock::EXTENDED;
 use crate::hash::{DirectoryId, Hash, Kind};
 use crate::limits::DEPTH_MAX;
+use crate::monitor::Monitor;
 use crate::object::list::ListNode;
 use crate::object::tree::{self, Builder, Directories, Node};
 use crate::object::{AttributeSet, ChunkRef, Content, Item, Name, Path, Subdirectory, Totals};
+use crate::salvage::broken::{LOST_MAX, Part};
 use crate::salvage::entries::Entries;
-use crate::salvage::{LOST_MAX, Part};
 use crate::store::Transaction;
-use crate::watch::Watch;
 
 /// What is left of a directory that is not whole.
 struct Rest {
@@ -49,6 +49,8 @@ pub struct Trees {
     sets: HashMap<Hash, bool>,
     /// Losses that are remembered.
     losses: usize,
+    /// What has losses is not written again.
+    judging: bool,
 }
 
 /// A directory that is being read.
@@ -73,6 +75,11 @@ enum Step {
 }
 
 impl Trees {
+    /// Trees that are only judged.
+    pub fn judging() -> Self {
+        Trees { judging: true, ..Trees::default() }
+    }
+
     /// Judges the directory below `root`. What is left of it: itself if it is whole, `None` if
     /// there is nothing.
     pub fn judge(
@@ -80,7 +87,7 @@ impl Trees {
         root: &Hash,
         totals: Totals,
         entries: &mut Entries<'_, '_>,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<Option<(Hash, Totals)>> {
         let mut stack = Vec::new();
         if !self.is_judged(root) {
@@ -89,7 +96,7 @@ impl Trees {
         while let Some(depth) = stack.len().checked_sub(1)
             && let Some(open) = stack.last_mut()
         {
-            watch.check()?;
+            monitor.check()?;
             let step = open.next(entries)?;
             if matches!(step, Step::Entry(_, Item::Special(_))) {
                 entries.appender().require(EXTENDED);
@@ -103,7 +110,7 @@ impl Trees {
                 Step::Unreadable(name) => open.lose(Loss::File(name)),
                 Step::Entry(_, Item::Symlink(_) | Item::Special(_)) => {}
                 Step::Entry(name, Item::File(record)) => {
-                    if !self.is_file_whole(&record.content, entries, watch)? {
+                    if !self.is_file_whole(&record.content, entries, monitor)? {
                         open.lose(Loss::File(name));
                     }
                 }
@@ -118,7 +125,7 @@ impl Trees {
                 }
                 Step::End => {
                     let Some(done) = stack.pop() else { break };
-                    let (root, whole) = (done.root, self.close(done, entries, watch)?);
+                    let (root, whole) = (done.root, self.close(done, entries, monitor)?);
                     if let Some(above) = stack.last_mut()
                         && !whole
                     {
@@ -148,14 +155,20 @@ impl Trees {
     }
 
     /// Notes what became of a directory; writes it again if it has losses. True if it is whole.
-    fn close(&mut self, done: Open, entries: &mut Entries<'_, '_>, watch: &Watch) -> Result<bool> {
+    fn close(
+        &mut self,
+        done: Open,
+        entries: &mut Entries<'_, '_>,
+        monitor: &Monitor,
+    ) -> Result<bool> {
         if done.lost.is_empty() && !done.gone {
             self.whole.insert(done.root);
             return Ok(true);
         }
         let left = match done.gone {
             true => None,
-            false => Some(self.rewrite(&done.root, entries, watch)?),
+            false if self.judging => Some((done.root, Totals::default())),
+            false => Some(self.rewrite(&done.root, entries, monitor)?),
         };
         let Open { root, mut lost, mut more, .. } = done;
         let room = LOST_MAX.saturating_sub(self.losses);
@@ -167,16 +180,16 @@ impl Trees {
     }
 
     /// The directory without what it has lost.
-    fn rewrite(
+    pub fn rewrite(
         &mut self,
         root: &Hash,
         entries: &mut Entries<'_, '_>,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<(Hash, Totals)> {
         let mut builder = Builder::<Directories>::new();
         let mut open = Open::new(root, entries)?;
         loop {
-            watch.check()?;
+            monitor.check()?;
             let (name, item) = match open.next(entries)? {
                 Step::Entry(name, item) if has_set(&mut self.sets, &item, entries)? => (name, item),
                 Step::Entry(name, item) => (name, item.without_set()),
@@ -186,7 +199,7 @@ impl Trees {
             let item = match item {
                 Item::Symlink(_) | Item::Special(_) => Some(item),
                 Item::File(record) => self
-                    .is_file_whole(&record.content, entries, watch)?
+                    .is_file_whole(&record.content, entries, monitor)?
                     .then_some(Item::File(record)),
                 Item::Directory(directory) if self.is_whole(&directory.root.0) => {
                     Some(Item::Directory(directory))
@@ -212,7 +225,7 @@ impl Trees {
         &mut self,
         content: &Content,
         entries: &mut Entries<'_, '_>,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<bool> {
         let root = match content {
             Content::Inline(chunks) => return have_all(chunks, entries),
@@ -223,7 +236,7 @@ impl Trees {
         }
         let (mut whole, mut seen, mut waiting) = (true, HashSet::new(), vec![root]);
         while let Some(list) = waiting.pop().filter(|_| whole) {
-            watch.check()?;
+            monitor.check()?;
             match self.lists.get(&list) {
                 Some(known) => whole = *known,
                 None if seen.insert(list) => {
@@ -377,7 +390,7 @@ fn list_node(list: &Hash, entries: &mut Entries<'_, '_>) -> Result<Option<ListNo
 }
 
 /// A node of a directory; `None` if it cannot be had.
-fn node(hash: &Hash, entries: &mut Entries<'_, '_>) -> Result<Option<Node>> {
+pub fn node(hash: &Hash, entries: &mut Entries<'_, '_>) -> Result<Option<Node>> {
     let empty = *hash == tree::empty_root(Kind::Directory);
     let bytes = match empty {
         true => Some(vec![0].into()),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::error::Result;
 use crate::format::block::{self, BlockHead};
-use crate::format::{FRAME_HEADER_LEN, FrameHeader};
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, cipher};
 
 /// A block, checked and decompressed.
 pub struct Block {
@@ -98,6 +98,15 @@ impl RawBlock {
         let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
         let head = Arc::new(block::parse(offset, header, body)?);
         Ok(RawBlock { frame, hash: header.hash, head })
+    }
+
+    /// A block that came out of a sealed frame, which proved it: it gets the hash that it has where
+    /// nothing is encrypted.
+    pub fn opened(offset: u64, header: FrameHeader, mut frame: Vec<u8>) -> Result<Self> {
+        let header = cipher::complete(header, &mut frame);
+        let body = frame.get(FRAME_HEADER_LEN..).unwrap_or_default();
+        let head = Arc::new(block::parse_proved(offset, &header, body)?);
+        Ok(RawBlock { frame: frame.into(), hash: header.hash, head })
     }
 
     /// Decompresses it.

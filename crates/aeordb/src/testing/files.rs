@@ -12,11 +12,11 @@ use crate::graph;
 use crate::hash::Kind;
 use crate::log::source::Source;
 use crate::media::MemoryMedia;
+use crate::monitor::Monitor;
 use crate::object::{Item, Path};
 use crate::salvage as rescue;
 use crate::store::AppendEntries;
-use crate::testing::reseal;
-use crate::watch::Watch;
+use crate::testing::{Mailbox, reseal};
 
 /// By how much a file may grow.
 const GROWTH_MAX: u64 = 16 * 1024 * 1024;
@@ -36,11 +36,12 @@ fn media(bytes: Vec<u8>) -> Arc<MemoryMedia> {
 
 /// Opens a file, as it is and with its checks made right, to read and to write.
 pub fn file(data: &[u8]) {
+    Mailbox::ours();
     for bytes in [data.to_vec(), reseal(data)] {
         let name = LocalPath::new("fuzz.aeordb");
         if let Ok(database) = Database::open_media(media(bytes.clone()), name, &options()) {
             let _ = look(&database);
-            let _ = gc::collect(&database, true, &Watch::new());
+            let _ = gc::collect(&database, true, &Monitor::new());
         }
         if let Ok(database) = Database::write_media(media(bytes), name, &options()) {
             let _ = change(&database);
@@ -55,7 +56,7 @@ fn look(database: &Database) -> Result<()> {
     let versions: Vec<_> = reader.history()?.take(20).collect();
     let named = versions.into_iter().flatten().map(|entry| entry.version);
     for version in std::iter::once(reader.head()).chain(named) {
-        let Ok(walk) = reader.walk(&version, &Path::root()) else { continue };
+        let Ok(walk) = reader.walk(&version, Path::root()) else { continue };
         for step in walk.take(ITEMS_MAX) {
             let (_, Item::File(record)) = step? else { continue };
             let mut file = reader.file(&record);
@@ -75,13 +76,14 @@ fn change(database: &Database) -> Result<()> {
     let mut writer = database.writer()?;
     writer.entries().append(Kind::Chunk, b"something new")?;
     writer.commit()?;
-    gc::collect(database, false, &Watch::new())?;
+    gc::collect(database, false, &Monitor::new())?;
     Ok(())
 }
 
 /// Imports a sealed file, as it is and with its checks made right. What is refused leaves no
 /// trace; what is taken is complete.
 pub fn import(data: &[u8]) {
+    Mailbox::ours();
     for bytes in [data.to_vec(), reseal(data)] {
         let name = LocalPath::new("fuzz.aeordb");
         let Ok(database) = Database::create_media(media(Vec::new()), name, [1; 16], &options())
@@ -91,7 +93,7 @@ pub fn import(data: &[u8]) {
         let input = Input::Stream(Box::new(Cursor::new(bytes)));
         let options = ImportOptions { promote: true, force: true, ..ImportOptions::default() };
         let head = database.reader().map(|reader| reader.head()).ok();
-        let imported = backup::import(&database, vec![input], &options, &Watch::new());
+        let imported = backup::import(&database, vec![input], &options, &Monitor::new());
         let Ok(reader) = database.reader() else { return };
         match imported {
             Ok(report) => {
@@ -101,8 +103,8 @@ pub fn import(data: &[u8]) {
                         reader.view(),
                         &report.version,
                         None,
-                        reader.crew(),
-                        &Watch::new()
+                        reader.pool(),
+                        &Monitor::new()
                     )
                     .is_ok()
                 );
@@ -123,7 +125,7 @@ pub fn salvage(data: &[u8]) {
             return;
         };
         let source = Source::new(media(bytes), "fuzz.aeordb");
-        if rescue::copy(&source, Vec::new(), &database, &Watch::new()).is_err() {
+        if rescue::copy(&source, Vec::new(), &database, &Monitor::new()).is_err() {
             continue;
         }
         let (reader, names) = (database.reader(), database.reader().map(|one| one.snapshots()));
@@ -132,8 +134,8 @@ pub fn salvage(data: &[u8]) {
         };
         let named = names.into_iter().map(|snapshot| snapshot.version);
         for version in std::iter::once(reader.head()).chain(named) {
-            let (view, crew) = (reader.view(), reader.crew());
-            let proved = graph::prove(view, &version, None, crew, &Watch::new());
+            let (view, pool) = (reader.view(), reader.pool());
+            let proved = graph::prove(view, &version, None, pool, &Monitor::new());
             assert!(proved.is_ok(), "{version} was salvaged and is not complete");
         }
         let _ = look(&database);

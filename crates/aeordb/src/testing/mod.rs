@@ -3,21 +3,25 @@
 //! them over a small corpus and random mutations of it.
 
 mod files;
+mod mailbox;
 mod mutate;
 mod reseal;
 
 use bytes::Bytes;
 use zerocopy::{FromBytes, IntoBytes};
 
+pub use mailbox::Mailbox;
 pub use mutate::Mutations;
 pub use reseal::reseal;
 
 use crate::db::{HistoryEntry, Snapshot};
+use crate::encryption::FileKey;
 use crate::format::checkpoint::Checkpoint;
+use crate::format::cipher::{self, Cipher, Proof};
 use crate::format::commit::Commit;
 use crate::format::link::Link;
 use crate::format::seal::Closing;
-use crate::format::superblock::Superblock;
+use crate::format::superblock::{FileKind, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, block, change_list, delta, run};
 use crate::hash::Kind;
 use crate::object::list::ListNode;
@@ -28,7 +32,7 @@ use crate::object::{AttributeSet, Item, Name, Path, Version};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 22] = [
     ("superblock", superblock),
     ("block", block_frame),
     ("run_page", run_page),
@@ -36,6 +40,8 @@ pub const TARGETS: [Target; 20] = [
     ("commit", commit),
     ("closing", closing),
     ("link", link),
+    ("keys", keys),
+    ("sealed", sealed),
     ("delta", delta_frame),
     ("changes", changes),
     ("directory_node", directory_node),
@@ -129,6 +135,32 @@ fn closing(data: &[u8]) {
 fn link(data: &[u8]) {
     let Some((header, body)) = frame(data) else { return };
     let _ = Link::parse(0, &header, body);
+}
+
+fn keys(data: &[u8]) {
+    let Some((header, body)) = frame(data) else { return };
+    if cipher::check_keys(0, Some(&header)).is_ok() {
+        assert!(
+            body.len() <= cipher::KEYS_LEN_MAX && cipher::check_keys_body(0, &header, body).is_ok()
+        );
+    }
+    let _ = Proof::parse(0, &header, body);
+}
+
+/// What was sealed opens to what it was; what stands there as it is opens to nothing.
+fn sealed(data: &[u8]) {
+    let Some((header, body)) = frame(data) else { return };
+    let head = Superblock::new(FileKind::Export, [0; 16]);
+    let Ok(cipher) = Cipher::new(&FileKey::new([1; 32]), &head) else { return };
+    let whole = [header.as_bytes(), body].concat();
+    assert!(cipher.open(0, &header, whole.clone()).is_err());
+    let _ = cipher.seal_run(0, &mut whole.clone());
+    let Ok(sealed) = cipher.seal(7, &whole) else { return };
+    let Some(stored) = FrameHeader::parse(&sealed) else { return };
+    let opened = cipher.open(7, &stored, sealed.clone());
+    let opened = opened.map(|(header, mut frame)| (cipher::complete(header, &mut frame), frame));
+    assert!(opened.is_ok_and(|opened| opened == (header, whole)));
+    assert!(cipher.open(8, &stored, sealed).is_err());
 }
 
 fn delta_frame(data: &[u8]) {

@@ -13,24 +13,29 @@ use aeordb::clock::Clock;
 use aeordb::compact::{self, CompactReport};
 use aeordb::db::{Database, FileKind, Options};
 use aeordb::hash::{Hash, Kind};
-use aeordb::limits::RECENT_ENTRIES_MAX;
+use aeordb::internals::limits::RECENT_ENTRIES_MAX;
+use aeordb::internals::store::AppendEntries;
 use aeordb::media::simulated::{Budget, Failure, Fault, Operation};
 use aeordb::media::{FileMedia, Media, SimulatedDisk};
+use aeordb::monitor::Monitor;
 use aeordb::object::{self, Item};
-use aeordb::store::AppendEntries;
-use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 
 use crate::crash;
+use crate::fixture::{self, Fixture, Names, create, noise, observe, put, read, whole, write};
 use crate::locks::Other;
-use crate::world::{self, Names, World, create, noise, observe, put, read, whole, write};
 
 fn copy(old: &Database, disk: &SimulatedDisk) -> Result<CompactReport> {
-    compact::copy(old, Arc::new(disk.open()), &world::options(), &Watch::new())
+    compact::copy(old, Arc::new(disk.open()), &fixture::options(), &Monitor::new())
 }
 
 fn compact(path: &LocalPath) -> Result<CompactReport> {
-    compact::compact(path, &Options::default(), &Watch::new())
+    compact::compact(path, &Options::default(), &Monitor::new())
+}
+
+/// What `database` keeps as system data under `key`.
+fn secret() -> [(bytes::Bytes, bytes::Bytes); 1] {
+    [("key".into(), "secret".into())]
 }
 
 /// A database in a directory of its own, of which most is garbage, and what it shows.
@@ -64,12 +69,12 @@ fn open(path: &LocalPath) -> Database {
 
 #[test]
 fn a_compacted_file_crashes_as_any_other_and_loses_nothing() {
-    for steps in world::sequences().into_iter().step_by(13) {
-        let world = World::new();
-        let disk = SimulatedDisk::new(world.base.clone());
+    for steps in fixture::sequences().into_iter().step_by(13) {
+        let fixture = Fixture::new();
+        let disk = SimulatedDisk::new(fixture.base.clone());
         let old = write(&disk).unwrap();
         for (number, step) in steps.iter().enumerate() {
-            world.step(&old, *step, number).unwrap();
+            fixture.step(&old, *step, number).unwrap();
         }
         let before = observe(&old).unwrap();
         let new = SimulatedDisk::new([]);
@@ -80,7 +85,7 @@ fn a_compacted_file_crashes_as_any_other_and_loses_nothing() {
         });
         new.settle();
         let database = write(&new).unwrap();
-        world.step(&database, steps[0], 5).unwrap();
+        fixture.step(&database, steps[0], 5).unwrap();
         let after = observe(&database).unwrap();
         database.close().unwrap();
         new.for_each_crash(&Budget::at_most(20), 1, |image| {
@@ -93,8 +98,8 @@ fn a_compacted_file_crashes_as_any_other_and_loses_nothing() {
 
 #[test]
 fn whichever_operation_fails_the_old_file_is_not_touched() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let old = write(&disk).unwrap();
     let before = whole(&old).unwrap();
     disk.settle();
@@ -114,7 +119,7 @@ fn whichever_operation_fails_the_old_file_is_not_touched() {
         }
     }
     let full = SimulatedDisk::new([]);
-    full.set_capacity(world.base.len() as u64 / 3);
+    full.set_capacity(fixture.base.len() as u64 / 3);
     assert!(copy(&old, &full).unwrap_err().is_no_space());
     assert_eq!(disk.count_all(&Operation::CHANGES), 0);
     assert_eq!(whole(&old).unwrap(), before);
@@ -151,7 +156,7 @@ fn history_that_has_outlived_its_use_is_not_copied() {
     let clock = Clock::from_fn(move || now.fetch_add(DAY, Ordering::Relaxed));
     let options = Options { clock, workers: 1, ..Options::default() };
     let media = Arc::new(disk.open());
-    let database = Database::create_media(media, world::name(), [7; 16], &options).unwrap();
+    let database = Database::create_media(media, fixture::name(), [7; 16], &options).unwrap();
     for n in 0..1010 {
         put(&database, "/file", &noise(n, 40)).unwrap();
     }
@@ -161,7 +166,7 @@ fn history_that_has_outlived_its_use_is_not_copied() {
     let after = whole(&read(&new).unwrap()).unwrap();
     assert_eq!(after.history, before.history[..1000]);
     assert_eq!(after.seen.head, before.seen.head);
-    let garbage = aeordb::gc::collect(&write(&new).unwrap(), true, &Watch::new()).unwrap();
+    let garbage = aeordb::gc::collect(&write(&new).unwrap(), true, &Monitor::new()).unwrap();
     assert_eq!(garbage.entries_collected, 0);
 }
 
@@ -174,8 +179,8 @@ fn a_compaction_of_more_entries_than_memory_holds_has_one_run() {
     let mut writer = database.writer().unwrap();
     let mut items = BTreeMap::new();
     for file in 0..files {
-        let record = world::record(writer.entries(), &file.to_le_bytes()).unwrap();
-        items.insert(world::path(&format!("/{}/{file}", file % 50)), Some(Item::File(record)));
+        let record = fixture::record(writer.entries(), &file.to_le_bytes()).unwrap();
+        items.insert(fixture::path(&format!("/{}/{file}", file % 50)), Some(Item::File(record)));
     }
     let root = writer.head_version().unwrap().root;
     let version = object::apply(writer.entries(), &root, items).unwrap();
@@ -199,7 +204,7 @@ fn a_real_file_gets_smaller_and_keeps_mode_and_identity() {
     for mode in [0o600, 0o640, 0o664] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let (before, old) = (fs::metadata(&path).unwrap(), open(&path));
-        let foreseen = compact::foresee(&old, &Watch::new()).unwrap();
+        let foreseen = compact::foresee(&old, &Monitor::new()).unwrap();
         let report = compact(&path).unwrap();
         let (after, new) = (fs::metadata(&path).unwrap(), open(&path));
         assert_eq!((report.bytes_before, report.bytes_after), (before.len(), after.len()));
@@ -217,8 +222,8 @@ fn a_real_file_gets_smaller_and_keeps_mode_and_identity() {
         assert_eq!(new.file_id(), old.file_id());
         assert_eq!(new.sequence(), old.sequence() + 1);
         assert_eq!(whole(&new).unwrap(), whole(&old).unwrap());
-        assert_eq!(whole(&new).unwrap().system.len(), 1);
-        assert_eq!(backup::verify(&path, true, &Watch::new()).unwrap().damages.len(), 0);
+        assert_eq!(new.reader().unwrap().system(b"key").unwrap(), secret());
+        assert_eq!(backup::verify(&path, true, &Monitor::new()).unwrap().damages.len(), 0);
         assert_eq!(names(&directory), ["data.aeordb"]);
     }
     assert!(fs::metadata(&path).unwrap().len() < 25_000);
@@ -241,7 +246,7 @@ fn readers_keep_the_file_that_they_have_open() {
     compact(&path).unwrap();
     let database = Database::open_writer(&path, &Options::default()).unwrap();
     put(&database, "/first", &noise(4, 100)).unwrap();
-    aeordb::gc::collect(&database, false, &Watch::new()).unwrap();
+    aeordb::gc::collect(&database, false, &Monitor::new()).unwrap();
     assert_eq!(whole(&reading).unwrap(), before);
     other.look_again();
 }
@@ -259,7 +264,7 @@ fn a_writer_that_locks_the_replaced_file_notices() {
     drop(late);
     database.close().unwrap();
     let reader = open(&path).reader().unwrap();
-    assert!(reader.item(&reader.head(), &world::path("/found")).unwrap().is_some());
+    assert!(reader.item(&reader.head(), fixture::path("/found")).unwrap().is_some());
 }
 
 #[test]
@@ -297,7 +302,7 @@ fn writers_beside_compactions_lose_nothing() {
     });
     eprintln!("{compactions} compactions");
     let reader = open(&path).reader().unwrap();
-    let files = world::files(&reader, &reader.head()).unwrap();
+    let files = fixture::files(&reader, &reader.head()).unwrap();
     for number in 0..60 {
         assert_eq!(files[&format!("/{number}")], noise(number, 500));
     }
@@ -314,15 +319,15 @@ fn a_killed_compaction_leaves_the_old_file_or_the_new_one() {
         let database = Database::open_writer(&path, &Options::default()).unwrap();
         assert_eq!(database.log().damages(), []);
         let reader = database.reader().unwrap();
-        assert_eq!(whole(&database).unwrap().system.len(), 1);
+        assert_eq!(reader.system(b"key").unwrap(), secret());
         for number in 0..=last {
-            let item = reader.item(&reader.head(), &world::path(&format!("/{number}"))).unwrap();
+            let item = reader.item(&reader.head(), fixture::path(&format!("/{number}"))).unwrap();
             assert!(item.is_some(), "commit {number} of {last} is lost");
         }
         drop(reader);
         put(&database, "/after", &noise(1, 100)).unwrap();
         database.close().unwrap();
-        assert_eq!(backup::verify(&path, true, &Watch::new()).unwrap().damages.len(), 0);
+        assert_eq!(backup::verify(&path, true, &Monitor::new()).unwrap().damages.len(), 0);
         assert_eq!(names(&directory), ["data.aeordb"]);
     }
 }
@@ -373,9 +378,9 @@ fn a_symbolic_link_stays_and_hard_links_are_refused() {
 fn a_cancelled_compaction_and_one_beside_a_writer_change_nothing() {
     let (directory, path) = database();
     let before = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino());
-    let watch = Watch::new();
-    watch.cancel();
-    let cancelled = compact::compact(&path, &Options::default(), &watch);
+    let monitor = Monitor::new();
+    monitor.cancel();
+    let cancelled = compact::compact(&path, &Options::default(), &monitor);
     assert!(matches!(cancelled, Err(Error::Interrupted)), "{cancelled:?}");
     let writing = Database::open_writer(&path, &Options::default()).unwrap();
     assert!(matches!(compact(&path), Err(Error::Locked { .. })));
@@ -390,12 +395,12 @@ fn sealed_files_are_not_compacted() {
     let export = directory.path().join("export.aeordb");
     let reader = open(&path).reader().unwrap();
     let mut bytes = Vec::new();
-    backup::export(&reader, &reader.head(), &mut bytes, &Watch::new()).unwrap();
+    backup::export(&reader, &reader.head(), &mut bytes, &Monitor::new()).unwrap();
     fs::write(&export, &bytes).unwrap();
     assert!(matches!(compact(&export), Err(Error::ReadOnly { .. })));
     let database = open(&export);
     assert_eq!(database.kind(), FileKind::Export);
-    let foreseen = compact::foresee(&database, &Watch::new());
+    let foreseen = compact::foresee(&database, &Monitor::new());
     assert!(matches!(foreseen, Err(Error::ReadOnly { .. })), "{foreseen:?}");
     assert_eq!(fs::read(&export).unwrap(), bytes);
 }
@@ -411,7 +416,7 @@ fn blocks_that_live_wholly_are_copied_as_they_are() {
         .zip(&contents)
         .map(|(at, content)| (at.as_str(), Some(&content[..])))
         .collect();
-    world::change(&database, &changes).unwrap();
+    fixture::change(&database, &changes).unwrap();
     let chunk_blocks = |disk: &SimulatedDisk| {
         let database = read(disk).unwrap();
         let source = database.log().source().clone();

@@ -7,13 +7,13 @@ use aeordb::backup;
 use aeordb::db::{Database, Options};
 use aeordb::gc;
 use aeordb::hash::{Kind, VersionId};
+use aeordb::internals::store::AppendEntries;
 use aeordb::media::SimulatedDisk;
 use aeordb::media::simulated::Operation;
-use aeordb::store::AppendEntries;
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use aeordb::{Error, Result};
 
-use crate::world::{self, Step, World, create, noise, observe, put, read, write};
+use crate::fixture::{self, Fixture, Step, create, noise, observe, put, read, write};
 
 type Contents = BTreeMap<VersionId, BTreeMap<String, Vec<u8>>>;
 
@@ -21,7 +21,7 @@ type Contents = BTreeMap<VersionId, BTreeMap<String, Vec<u8>>>;
 fn head(database: &Database) -> (VersionId, BTreeMap<String, Vec<u8>>) {
     let reader = database.reader().unwrap();
     let head = reader.head();
-    (head, world::files(&reader, &head).unwrap())
+    (head, fixture::files(&reader, &head).unwrap())
 }
 
 /// Where a copy may have been when the file changed: what begins a file, and all over the rest.
@@ -47,7 +47,7 @@ fn shown(copy: &[u8]) -> Option<(Database, VersionId)> {
 fn verify(copy: &[u8]) -> Result<Vec<String>> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), copy).unwrap();
-    let report = backup::verify(file.path(), true, &Watch::new())?;
+    let report = backup::verify(file.path(), true, &Monitor::new())?;
     Ok(report.damages.into_iter().map(|damage| damage.what).collect())
 }
 
@@ -62,7 +62,7 @@ fn is_whole(copy: &[u8], states: &Contents, what: &str) -> bool {
     }
     let files = states.get(&head).unwrap_or_else(|| panic!("{what}: a state from before"));
     let reader = database.reader().unwrap();
-    assert_eq!(world::files(&reader, &head).unwrap(), *files, "{what}");
+    assert_eq!(fixture::files(&reader, &head).unwrap(), *files, "{what}");
     drop((reader, database));
     if !verify(copy).unwrap().is_empty() {
         return false;
@@ -71,7 +71,7 @@ fn is_whole(copy: &[u8], states: &Contents, what: &str) -> bool {
     let disk = SimulatedDisk::new(copy);
     let database = write(&disk).unwrap();
     for _ in 0..2 {
-        gc::collect(&database, false, &Watch::new()).unwrap();
+        gc::collect(&database, false, &Monitor::new()).unwrap();
     }
     assert_eq!(observe(&database).unwrap().head, head, "{what}");
     true
@@ -79,25 +79,25 @@ fn is_whole(copy: &[u8], states: &Contents, what: &str) -> bool {
 
 /// Histories of a file before it is copied.
 fn pasts() -> Vec<(&'static str, SimulatedDisk)> {
-    let world = World::new();
+    let fixture = Fixture::new();
     let disk = |bytes: &[u8]| SimulatedDisk::new(bytes);
     let never_closed = SimulatedDisk::new([]);
     let database = create(&never_closed);
     for number in 0..12 {
         put(&database, "/one", &noise(number, 900)).unwrap();
     }
-    world::kill(&never_closed, database);
-    let closed = disk(&world.base);
-    let collected = disk(&world.base);
+    fixture::kill(&never_closed, database);
+    let closed = disk(&fixture.base);
+    let collected = disk(&fixture.base);
     let database = write(&collected).unwrap();
-    gc::collect(&database, false, &Watch::new()).unwrap();
-    world.step(&database, Step::Overwrite, 0).unwrap();
-    world.step(&database, Step::Delete, 1).unwrap();
+    gc::collect(&database, false, &Monitor::new()).unwrap();
+    fixture.step(&database, Step::Overwrite, 0).unwrap();
+    fixture.step(&database, Step::Delete, 1).unwrap();
     database.close().unwrap();
     let twice = disk(&collected.contents());
     let database = write(&twice).unwrap();
-    gc::collect(&database, false, &Watch::new()).unwrap();
-    world.step(&database, Step::Overwrite, 2).unwrap();
+    gc::collect(&database, false, &Monitor::new()).unwrap();
+    fixture.step(&database, Step::Overwrite, 2).unwrap();
     drop(database);
     vec![
         ("never closed", never_closed),
@@ -118,7 +118,7 @@ fn copies(disk: &SimulatedDisk, collections: usize, mut see: impl FnMut(&[u8], &
             put(&database, &at, &noise((100 * number + file) as u64, 800)).unwrap();
             states.extend([head(&database)]);
         }
-        gc::collect(&database, false, &Watch::new()).unwrap();
+        gc::collect(&database, false, &Monitor::new()).unwrap();
     }
     put(&database, "/last", b"last").unwrap();
     states.extend([head(&database)]);
@@ -176,13 +176,13 @@ fn a_copy_that_began_with_a_new_database_is_not_taken_for_an_empty_one() {
     }
     writer.commit().unwrap();
     put(&database, "/living", b"living").unwrap();
-    let report = gc::collect(&database, false, &Watch::new()).unwrap();
+    let report = gc::collect(&database, false, &Monitor::new()).unwrap();
     // So much is not kept.
     assert!(report.bytes_released > 80_000_000, "{report:?}");
     let after = std::fs::read(&path).unwrap();
     let copy = [&before[..8192], &after[8192..]].concat();
     std::fs::write(directory.path().join("copy.aeordb"), copy).unwrap();
-    let opened = Database::open(&directory.path().join("copy.aeordb"), &Options::default());
+    let opened = Database::open(directory.path().join("copy.aeordb"), &Options::default());
     let shown = opened.and_then(|database| database.reader().map(|reader| reader.head()));
     assert!(matches!(shown, Err(Error::Damaged { .. })), "{shown:?}");
 }

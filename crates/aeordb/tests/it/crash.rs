@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use aeordb::media::SimulatedDisk;
 use aeordb::media::simulated::{Budget, FailedSync, Failure, Fault, Operation, Recording};
 
-use crate::world::{self, Names, Seen, Step, World, noise, observe, read, write};
+use crate::fixture::{self, Fixture, Names, Seen, Step, noise, observe, read, write};
 
 /// How many images of one moment are looked at in a run of all tests.
 const IMAGES: usize = 250;
@@ -75,15 +75,15 @@ struct Story {
 }
 
 /// Does the steps, each in a session of its own or all in one.
-fn tell(world: &World, steps: &[Step], reopen: bool) -> Story {
-    let disk = SimulatedDisk::new(world.base.clone());
+fn tell(fixture: &Fixture, steps: &[Step], reopen: bool) -> Story {
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let mut database = write(&disk).unwrap();
     let mut before = observe(&database).unwrap();
     let mut begun = 0;
     for (number, step) in steps.iter().enumerate() {
         begun = disk.crash_points() - 1;
         before = observe(&database).unwrap();
-        world.step(&database, *step, number).unwrap();
+        fixture.step(&database, *step, number).unwrap();
         if reopen && number + 1 < steps.len() {
             database.close().unwrap();
             database = write(&disk).unwrap();
@@ -110,7 +110,7 @@ pub fn look(image: &[u8], allowed: &[&Seen]) -> Result<(Seen, SimulatedDisk), St
     }
     drop(database);
     let database = write(&disk).map_err(|error| failed("opening to write", error))?;
-    let head = world::put(&database, "/after-the-crash", &noise(99, 400));
+    let head = fixture::put(&database, "/after-the-crash", &noise(99, 400));
     let head = head.map_err(|error| failed("writing", error))?;
     database.close().map_err(|error| failed("closing", error))?;
     let expected = with_head(&seen, head);
@@ -152,11 +152,11 @@ fn crash(story: &Story, budget: &Budget, seed: u64, what: &str) -> Count {
 }
 
 fn every_sequence(reopen: bool, what: &str) {
-    let world = World::new();
+    let fixture = Fixture::new();
     Soak::from_environment().run(what, |seed| {
         let mut count = Count::default();
-        for steps in world::sequences() {
-            let story = tell(&world, &steps, reopen);
+        for steps in fixture::sequences() {
+            let story = tell(&fixture, &steps, reopen);
             let budget = Budget::at_most(IMAGES);
             let what = format!("steps {}, reopened {reopen}", Names(&steps));
             count.add(&crash(&story, &budget, seed, &what));
@@ -177,11 +177,11 @@ fn a_crash_in_one_of_many_sessions_leaves_the_state_before_or_after() {
 
 #[test]
 fn a_crash_within_recovery_from_a_crash_changes_nothing() {
-    let world = World::new();
+    let fixture = Fixture::new();
     Soak::from_environment().run("within recovery", |seed| {
         let mut count = Count::default();
-        for steps in world::sequences().into_iter().filter(|steps| steps.len() <= 2) {
-            let story = tell(&world, &steps, false);
+        for steps in fixture::sequences().into_iter().filter(|steps| steps.len() <= 2) {
+            let story = tell(&fixture, &steps, false);
             let what = format!("steps {}", Names(&steps));
             count.add(&crash_twice(&story, seed, &what));
         }
@@ -236,24 +236,24 @@ fn look_only(image: &[u8], allowed: &[&Seen]) -> Result<Seen, String> {
 /// sees them; what is acknowledged after that must not stand on them.
 #[test]
 fn what_is_acknowledged_after_a_failed_sync_does_not_stand_on_what_that_sync_lost() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let mut images = 0;
     for failing in Step::ALL {
         for next in Step::ALL {
-            images += after_a_failed_sync(&world, failing, next);
+            images += after_a_failed_sync(&fixture, failing, next);
         }
     }
     eprintln!("after a failed sync: {images} images");
 }
 
-fn after_a_failed_sync(world: &World, failing: Step, next: Step) -> usize {
+fn after_a_failed_sync(fixture: &Fixture, failing: Step, next: Step) -> usize {
     let mut images = 0;
     for failed in 0.. {
-        let disk = SimulatedDisk::new(world.base.clone());
+        let disk = SimulatedDisk::new(fixture.base.clone());
         disk.set_failed_sync(FailedSync::Loses);
         let database = write(&disk).unwrap();
         disk.inject(Fault::after(failed, Failure::Io).on(&[Operation::Sync]));
-        let outcome = world.step(&database, failing, 0);
+        let outcome = fixture.step(&database, failing, 0);
         if disk.count(Operation::Sync) <= failed {
             return images;
         }
@@ -261,7 +261,7 @@ fn after_a_failed_sync(world: &World, failing: Step, next: Step) -> usize {
         let database = write(&disk).unwrap();
         let shown = observe(&database).unwrap();
         let begun = disk.crash_points() - 1;
-        world.step(&database, next, 1).unwrap();
+        fixture.step(&database, next, 1).unwrap();
         let acknowledged = disk.crash_points() - 1;
         let after = observe(&database).unwrap();
         database.close().unwrap();

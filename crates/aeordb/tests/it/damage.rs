@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 
 use aeordb::Error;
 use aeordb::backup::{self, ImportOptions, Input};
-use aeordb::format::FrameKind;
 use aeordb::gc;
 use aeordb::hash::{Hash, VersionId};
-use aeordb::log::frames::Seen as Stands;
+use aeordb::internals::format::FrameKind;
+use aeordb::internals::log::frames::Seen as Stands;
+use aeordb::internals::store::ReadEntries;
 use aeordb::media::SimulatedDisk;
+use aeordb::monitor::Monitor;
 use aeordb::object::{Content, Item, Path};
-use aeordb::store::ReadEntries;
-use aeordb::watch::Watch;
 
-use crate::world::{self, Seen, World, create, noise, observe, put, read, write};
+use crate::fixture::{self, Fixture, Seen, create, noise, observe, put, read, write};
 
 /// A database with everything that a file can hold, and what it shows.
 struct Reference {
@@ -30,10 +30,10 @@ impl Reference {
         let mut changes: Vec<_> =
             small.iter().map(|(path, content)| (path.as_str(), Some(content.as_slice()))).collect();
         changes.sort();
-        world::change(&database, &changes).unwrap();
+        fixture::change(&database, &changes).unwrap();
         put(&database, "/large", &noise(1000, 40_000)).unwrap();
         // A run of several pages and a checkpoint, with voids before them.
-        gc::collect(&database, false, &Watch::new()).unwrap();
+        gc::collect(&database, false, &Monitor::new()).unwrap();
         put(&database, "/later", &noise(1001, 9_000)).unwrap();
         let head = database.reader().unwrap().head();
         database.create_snapshot("named", &head, BTreeMap::new()).unwrap();
@@ -202,7 +202,7 @@ fn the_index_is_read_from_the_blocks_where_it_is_damaged() {
             assert_eq!(reference.examine(&bytes, &what), Outcome::Same, "{what}");
             reference.write_to(&bytes, &what);
             let disk = SimulatedDisk::new(bytes);
-            gc::collect(&write(&disk).unwrap(), false, &Watch::new()).unwrap();
+            gc::collect(&write(&disk).unwrap(), false, &Monitor::new()).unwrap();
             assert_eq!(observe(&read(&disk).unwrap()).unwrap(), reference.seen, "{what}");
         }
         // All of it, its header too.
@@ -261,7 +261,7 @@ fn what_is_intact_can_be_read_whatever_else_is_damaged() {
         let reader = database.reader().unwrap();
         for entry in reader.walk(&reader.head(), &Path::root()).unwrap() {
             if let (path, Item::File(record)) = entry.unwrap() {
-                let content = world::read_all(&reader, &record);
+                let content = fixture::read_all(&reader, &record);
                 assert!(content.is_ok() || hit.contains(&path), "{path}: {content:?}");
             }
         }
@@ -287,7 +287,7 @@ fn verify_finds_every_flipped_bit_of_what_is_needed() {
         let mut bytes = reference.bytes.clone();
         bytes[at] ^= 1 << (at % 8);
         std::fs::write(&path, &bytes).unwrap();
-        match backup::verify(&path, true, &Watch::new()) {
+        match backup::verify(&path, true, &Monitor::new()) {
             Ok(report) => assert!(!report.damages.is_empty(), "byte {at} was not found"),
             Err(Error::Damaged { .. }) => {}
             Err(error) => panic!("byte {at}: {error}"),
@@ -297,17 +297,19 @@ fn verify_finds_every_flipped_bit_of_what_is_needed() {
 
 #[test]
 fn a_damaged_export_or_patch_is_refused_and_leaves_no_trace() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
     let before = observe(&database).unwrap();
     let take = |files: Vec<Vec<u8>>| {
         let stream = |bytes| Input::Stream(Box::new(std::io::Cursor::new(bytes)));
         let options = ImportOptions { promote: true, force: true, ..ImportOptions::default() };
-        let inputs = files.into_iter().map(stream).collect();
-        backup::import(&database, inputs, &options, &Watch::new())
+        let inputs = files.into_iter().map(stream);
+        backup::import(&database, inputs, &options, &Monitor::new())
     };
-    for (file, before_it) in [(&world.export, vec![]), (&world.patch, vec![world.export.clone()])] {
+    for (file, before_it) in
+        [(&fixture.export, vec![]), (&fixture.patch, vec![fixture.export.clone()])]
+    {
         let check = |bytes: Vec<u8>, what: String| {
             let found = take([before_it.clone(), vec![bytes]].concat());
             match found {

@@ -5,7 +5,7 @@ use aeordb::Error;
 use aeordb::media::simulated::{Budget, FailedSync, Failure, Fault, Operation, Shape};
 use aeordb::media::{Media, SimulatedDisk};
 
-use crate::world::{self, Seen, Step, World, is_read_only, noise, observe, read, write};
+use crate::fixture::{self, Fixture, Seen, Step, is_read_only, noise, observe, read, write};
 
 const FAILURES: [Failure; 4] =
     [Failure::Io, Failure::NoSpace, Failure::Short, Failure::Interrupted];
@@ -22,34 +22,34 @@ fn seen_on(disk: &SimulatedDisk) -> Seen {
 }
 
 /// The state that a step leads to when nothing fails.
-fn after(world: &World, step: Step) -> Seen {
-    let database = write(&SimulatedDisk::new(world.base.clone())).unwrap();
-    world.step(&database, step, 0).unwrap();
+fn after(fixture: &Fixture, step: Step) -> Seen {
+    let database = write(&SimulatedDisk::new(fixture.base.clone())).unwrap();
+    fixture.step(&database, step, 0).unwrap();
     observe(&database).unwrap()
 }
 
 /// Does the step while operation `skip` of this kind fails. Returns false if there are not so many.
 fn step_with_fault(
-    world: &World,
+    fixture: &Fixture,
     step: Step,
     operation: Operation,
     skip: u64,
     fault: Fault,
 ) -> bool {
     let what = format!("{operation:?} {skip} of {step:?} fails as {fault:?}");
-    let disk = SimulatedDisk::new(world.base.clone());
+    let disk = SimulatedDisk::new(fixture.base.clone());
     disk.set_failed_sync(FailedSync::Loses);
     let before = seen_on(&disk);
-    let expected = after(world, step);
+    let expected = after(fixture, step);
     let database = write(&disk).unwrap();
     disk.settle();
     disk.inject(fault.on(&[operation]));
-    let outcome = world.step(&database, step, 0);
+    let outcome = fixture.step(&database, step, 0);
     let hit = disk.count(operation) > skip;
     disk.clear_faults();
     let syncs = disk.count(Operation::Sync);
     let shown = observe(&database).unwrap();
-    let again = world::put(&database, "/again", &noise(7, 100));
+    let again = fixture::put(&database, "/again", &noise(7, 100));
     match &outcome {
         Ok(()) => assert_eq!(shown, expected, "{what}"),
         Err(_) => assert!(shown == before || step == Step::Gc, "{what}: {outcome:?}, {shown:?}"),
@@ -70,7 +70,7 @@ fn step_with_fault(
     }
     let disk = rebooted(&disk);
     let database = write(&disk).unwrap();
-    world::put(&database, "/after", &noise(8, 100)).unwrap();
+    fixture::put(&database, "/after", &noise(8, 100)).unwrap();
     drop(database);
     seen_on(&rebooted(&disk));
     hit
@@ -78,7 +78,7 @@ fn step_with_fault(
 
 #[test]
 fn whichever_operation_of_a_step_fails_nothing_is_lost_and_the_next_one_works() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let mut faults = 0;
     for step in Step::ALL {
         for operation in Operation::ALL {
@@ -87,7 +87,7 @@ fn whichever_operation_of_a_step_fails_nothing_is_lost_and_the_next_one_works() 
                     for skip in 0.. {
                         let fault = Fault::after(skip, failure);
                         let fault = if lasting { fault.lasting() } else { fault };
-                        if !step_with_fault(&world, step, operation, skip, fault) {
+                        if !step_with_fault(&fixture, step, operation, skip, fault) {
                             break;
                         }
                         faults += 1;
@@ -101,11 +101,11 @@ fn whichever_operation_of_a_step_fails_nothing_is_lost_and_the_next_one_works() 
 
 #[test]
 fn whichever_operation_of_opening_fails_it_is_an_error_and_the_next_opening_works() {
-    let world = World::new();
+    let fixture = Fixture::new();
     // A tail that has to be cut, and a commit before it that is not proven.
-    let disk = SimulatedDisk::new(world.base.clone());
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
-    world::put(&database, "/unproven", &noise(3, 300)).unwrap();
+    fixture::put(&database, "/unproven", &noise(3, 300)).unwrap();
     std::mem::forget(database);
     let torn = disk.open();
     torn.write_at(&noise(4, 1000), torn.len().unwrap()).unwrap();
@@ -140,7 +140,7 @@ fn whichever_operation_of_opening_fails_it_is_an_error_and_the_next_opening_work
                     drop(opened);
                     for disk in [disk.clone(), rebooted(&disk)] {
                         assert_eq!(seen_on(&disk), expected, "{what}");
-                        world::put(&write(&disk).unwrap(), "/after", &noise(5, 100)).unwrap();
+                        fixture::put(&write(&disk).unwrap(), "/after", &noise(5, 100)).unwrap();
                         seen_on(&rebooted(&disk));
                     }
                     if !hit {
@@ -154,18 +154,18 @@ fn whichever_operation_of_opening_fails_it_is_an_error_and_the_next_opening_work
 
 #[test]
 fn a_full_disk_refuses_reads_go_on_and_work_goes_on_when_there_is_room() {
-    let world = World::new();
+    let fixture = Fixture::new();
     for step in Step::ALL {
-        let expected = after(&world, step);
+        let expected = after(&fixture, step);
         let mut refused = 0;
         for room in (0..6000).step_by(97) {
-            let disk = SimulatedDisk::new(world.base.clone());
+            let disk = SimulatedDisk::new(fixture.base.clone());
             disk.set_reserves(false);
             let database = write(&disk).unwrap();
             let before = observe(&database).unwrap();
-            disk.set_capacity((world.base.len() + room) as u64);
+            disk.set_capacity((fixture.base.len() + room) as u64);
             let len = disk.contents().len();
-            match world.step(&database, step, 0) {
+            match fixture.step(&database, step, 0) {
                 Ok(()) => {}
                 Err(error) => {
                     refused += 1;
@@ -173,7 +173,7 @@ fn a_full_disk_refuses_reads_go_on_and_work_goes_on_when_there_is_room() {
                     assert_eq!(observe(&database).unwrap(), before);
                     assert_eq!(disk.contents().len(), len, "what did not fit was not given back");
                     disk.set_capacity(1 << 20);
-                    world.step(&database, step, 0).unwrap();
+                    fixture.step(&database, step, 0).unwrap();
                 }
             }
             assert_eq!(observe(&database).unwrap(), expected, "{step:?} with {room} bytes");
@@ -186,15 +186,15 @@ fn a_full_disk_refuses_reads_go_on_and_work_goes_on_when_there_is_room() {
 
 #[test]
 fn a_lying_disk_loses_commits_but_never_shows_wrong_bytes() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let (mut whole, mut refused) = (0, 0);
-    for steps in world::sequences().into_iter().step_by(7) {
-        let disk = SimulatedDisk::new(world.base.clone());
+    for steps in fixture::sequences().into_iter().step_by(7) {
+        let disk = SimulatedDisk::new(fixture.base.clone());
         disk.set_lying(true);
         let database = write(&disk).unwrap();
         let mut states = vec![observe(&database).unwrap()];
         for (number, step) in steps.iter().enumerate() {
-            world.step(&database, *step, number).unwrap();
+            fixture.step(&database, *step, number).unwrap();
             states.push(observe(&database).unwrap());
         }
         database.close().unwrap();
@@ -218,19 +218,19 @@ fn a_lying_disk_loses_commits_but_never_shows_wrong_bytes() {
 
 #[test]
 fn a_misdirected_write_is_found_out() {
-    let world = World::new();
+    let fixture = Fixture::new();
     for step in Step::ALL {
-        let expected = after(&world, step);
+        let expected = after(&fixture, step);
         for sectors in [-3, -1, 1, 5] {
             for skip in 0.. {
-                let disk = SimulatedDisk::new(world.base.clone());
+                let disk = SimulatedDisk::new(fixture.base.clone());
                 let before = seen_on(&disk);
                 let database = write(&disk).unwrap();
                 disk.settle();
                 disk.inject(
                     Fault::after(skip, Failure::Misdirected { sectors }).on(&[Operation::Write]),
                 );
-                world.step(&database, step, 0).unwrap();
+                fixture.step(&database, step, 0).unwrap();
                 if disk.count(Operation::Write) <= skip {
                     break;
                 }
@@ -252,10 +252,10 @@ fn a_misdirected_write_is_found_out() {
 #[test]
 fn a_close_that_fails_after_a_commit_says_that_the_changes_may_be_there() {
     for changed in [true, false] {
-        let disk = SimulatedDisk::new(World::new().base);
+        let disk = SimulatedDisk::new(Fixture::new().base);
         let database = write(&disk).unwrap();
         if changed {
-            world::put(&database, "/x", b"x").unwrap();
+            fixture::put(&database, "/x", b"x").unwrap();
         }
         let shown = observe(&database).unwrap();
         disk.inject(Fault::after(0, Failure::Io).on(&[Operation::Write]).lasting());

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use aeordb::backup;
 use aeordb::db::Database;
-use aeordb::format::superblock::{SLOTS, SUPERBLOCK_LEN, Superblock};
-use aeordb::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
 use aeordb::gc;
-use aeordb::limits::NUMBER_LIMIT;
-use aeordb::log::frames::Seen as Stands;
+use aeordb::internals::format::superblock::{SLOTS, SUPERBLOCK_LEN, Superblock};
+use aeordb::internals::format::{FRAME_HEADER_LEN, FrameHeader, FrameKind};
+use aeordb::internals::limits::NUMBER_LIMIT;
+use aeordb::internals::log::frames::Seen as Stands;
 use aeordb::media::SimulatedDisk;
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use aeordb::{Error, Result};
 use zerocopy::IntoBytes;
 
-use crate::world::{self, create, noise, observe, put, read, write};
+use crate::fixture::{self, create, noise, observe, put, read, write};
 
 /// A database that was collected and closed: its superblocks lead to its last commit.
 fn collected() -> Vec<u8> {
@@ -24,8 +24,8 @@ fn collected() -> Vec<u8> {
     for (path, seed) in [("/a", 1), ("/b", 2), ("/a", 3)] {
         put(&database, path, &noise(seed, 900)).unwrap();
     }
-    database.remove(&[world::path("/b")], false).unwrap();
-    gc::collect(&database, false, &Watch::new()).unwrap();
+    database.remove(&[fixture::path("/b")], false).unwrap();
+    gc::collect(&database, false, &Monitor::new()).unwrap();
     database.close().unwrap();
     disk.durable()
 }
@@ -59,7 +59,7 @@ fn try_all(bytes: &[u8], what: &str) -> Result<()> {
     let opened = read(&SimulatedDisk::new(bytes)).and_then(|database| observe(&database));
     let verbs: [&dyn Fn(&Database) -> Result<()>; 3] = [
         &|database| put(database, "/more", &noise(9, 500)).map(drop),
-        &|database| gc::collect(database, false, &Watch::new()).map(drop),
+        &|database| gc::collect(database, false, &Monitor::new()).map(drop),
         &|database| {
             let head = database.reader()?.head();
             database.create_snapshot("s", &head, Default::default()).map(drop)
@@ -122,13 +122,17 @@ fn a_superblock_of_another_file_is_passed_over_reported_and_replaced() {
     let ours = collected();
     let seen = observe(&read(&SimulatedDisk::new(ours.clone())).unwrap()).unwrap();
     let disk = SimulatedDisk::new([]);
-    let other =
-        Database::create_media(Arc::new(disk.open()), world::name(), [7; 16], &Default::default());
+    let other = Database::create_media(
+        Arc::new(disk.open()),
+        fixture::name(),
+        [7; 16],
+        &Default::default(),
+    );
     let other = other.unwrap();
     for seed in 0..40 {
         put(&other, "/theirs", &noise(seed, 30)).unwrap();
     }
-    gc::collect(&other, false, &Watch::new()).unwrap();
+    gc::collect(&other, false, &Monitor::new()).unwrap();
     other.close().unwrap();
     let theirs = disk.durable();
     let directory = tempfile::tempdir().unwrap();
@@ -143,7 +147,7 @@ fn a_superblock_of_another_file_is_passed_over_reported_and_replaced() {
             assert_eq!(observe(&read(&disk).unwrap()).unwrap(), seen, "{what}");
 
             std::fs::write(&path, &mixed).unwrap();
-            let report = backup::verify(&path, true, &Watch::new()).unwrap();
+            let report = backup::verify(&path, true, &Monitor::new()).unwrap();
             let offsets: Vec<u64> = report.damages.iter().map(|damage| damage.offset).collect();
             assert_eq!(offsets, [to as u64], "{what}");
 
@@ -151,7 +155,7 @@ fn a_superblock_of_another_file_is_passed_over_reported_and_replaced() {
             put(&database, "/more", &noise(1, 10)).unwrap();
             database.close().unwrap();
             std::fs::write(&path, disk.durable()).unwrap();
-            let report = backup::verify(&path, true, &Watch::new()).unwrap();
+            let report = backup::verify(&path, true, &Monitor::new()).unwrap();
             assert!(report.damages.is_empty(), "{what}: {:?}", report.damages);
         }
     }

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use aeordb::db::{Database, Purpose};
 use aeordb::gc::{self, GcReport};
 use aeordb::hash::Kind;
-use aeordb::limits::RECENT_ENTRIES_MAX;
+use aeordb::internals::limits::RECENT_ENTRIES_MAX;
+use aeordb::internals::store::{AppendEntries, ReadEntries, Transaction};
 use aeordb::media::SimulatedDisk;
 use aeordb::media::simulated::{Failure, Fault, Operation};
-use aeordb::store::{AppendEntries, ReadEntries, Transaction};
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use aeordb::{Error, Result};
 
-use crate::world::{self, Step, World, create, kill, noise, observe, path, put, read, write};
+use crate::fixture::{self, Fixture, Step, create, kill, noise, observe, path, put, read, write};
 
 /// Nothing more fits on the disk but what is reserved.
 fn fill(disk: &SimulatedDisk) {
@@ -29,7 +29,7 @@ fn is_full<T>(result: &Result<T>) -> bool {
 }
 
 fn collect(database: &Database) -> Result<GcReport> {
-    gc::collect(database, false, &Watch::new())
+    gc::collect(database, false, &Monitor::new())
 }
 
 /// A block that nothing reaches.
@@ -50,7 +50,7 @@ fn full(files: usize) -> (SimulatedDisk, Database) {
         .zip(&contents)
         .map(|(name, content)| (name.as_str(), Some(content.as_slice())))
         .collect();
-    world::change(&database, &changes).unwrap();
+    fixture::change(&database, &changes).unwrap();
     disk.set_capacity(disk.used() + 3_000_000);
     for number in 0.. {
         let mut writer = database.writer().unwrap();
@@ -69,13 +69,13 @@ fn full(files: usize) -> (SimulatedDisk, Database) {
 
 #[test]
 fn what_grows_is_refused_and_what_makes_room_is_not() {
-    let world = World::new();
+    let fixture = Fixture::new();
     for step in Step::ALL {
-        let disk = SimulatedDisk::new(world.base.clone());
+        let disk = SimulatedDisk::new(fixture.base.clone());
         let database = write(&disk).unwrap();
         let before = observe(&database).unwrap();
         fill(&disk);
-        let done = world.step(&database, step, 0);
+        let done = fixture.step(&database, step, 0);
         if matches!(step, Step::Delete | Step::Gc) {
             done.unwrap_or_else(|error| panic!("{step:?}: {error}"));
             continue;
@@ -83,7 +83,7 @@ fn what_grows_is_refused_and_what_makes_room_is_not() {
         assert!(is_full(&done), "{step:?}: {done:?}");
         assert_eq!(observe(&database).unwrap(), before);
         empty(&disk);
-        world.step(&database, step, 0).unwrap();
+        fixture.step(&database, step, 0).unwrap();
     }
 }
 
@@ -155,13 +155,13 @@ fn removals_end_before_a_collection_has_no_space_left() {
 
 #[test]
 fn snapshots_are_removed_on_a_full_disk() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
-    database.create_snapshot("old", &world.first, BTreeMap::new()).unwrap();
+    database.create_snapshot("old", &fixture.first, BTreeMap::new()).unwrap();
     fill(&disk);
     let mut refused = (0..1000).map(|number| {
-        database.create_snapshot(&format!("new-{number}"), &world.first, BTreeMap::new())
+        database.create_snapshot(&format!("new-{number}"), &fixture.first, BTreeMap::new())
     });
     assert!(refused.find(Result::is_err).is_some_and(|last| is_full(&last)));
     database.delete_snapshot("old").unwrap();
@@ -173,12 +173,12 @@ fn snapshots_are_removed_on_a_full_disk() {
 /// is room.
 #[test]
 fn what_cannot_be_restored_for_want_of_space_is_read_and_restored_later() {
-    let world = World::new();
+    let fixture = Fixture::new();
     for torn in [false, true] {
-        let disk = SimulatedDisk::new(world.base.clone());
+        let disk = SimulatedDisk::new(fixture.base.clone());
         disk.set_reserves(false);
         let database = write(&disk).unwrap();
-        world::put(&database, "/unproven", &noise(3, 5000)).unwrap();
+        fixture::put(&database, "/unproven", &noise(3, 5000)).unwrap();
         let seen = observe(&database).unwrap();
         if torn {
             let mut writer = database.writer().unwrap();
@@ -189,7 +189,7 @@ fn what_cannot_be_restored_for_want_of_space_is_read_and_restored_later() {
         let bytes = disk.contents();
         let disk = SimulatedDisk::new(bytes);
         disk.set_reserves(false);
-        disk.set_capacity(world.base.len() as u64);
+        disk.set_capacity(fixture.base.len() as u64);
         let database = write(&disk).unwrap();
         assert_eq!(observe(&database).unwrap(), seen);
         assert!(is_full(&database.remove(&[path("/old-0")], false)));
@@ -227,8 +227,8 @@ fn a_large_commit_is_proven_at_once_so_that_no_opening_has_to_write_it_again() {
 
 #[test]
 fn a_disk_that_cannot_reserve_frees_what_it_can() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     disk.set_reserves(false);
     let database = write(&disk).unwrap();
     litter(&database, &noise(5, 50_000));
@@ -241,9 +241,9 @@ fn a_disk_that_cannot_reserve_frees_what_it_can() {
 
 #[test]
 fn what_another_took_of_the_reserve_is_taken_back_when_there_is_room() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
-    disk.set_capacity(world.base.len() as u64 + 4000);
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
+    disk.set_capacity(fixture.base.len() as u64 + 4000);
     let database = write(&disk).unwrap();
     assert!(is_full(&put(&database, "/new", &noise(1, 100))));
     database.remove(&[path("/old-0")], false).unwrap();
@@ -260,8 +260,8 @@ fn what_another_took_of_the_reserve_is_taken_back_when_there_is_room() {
 
 #[test]
 fn after_a_sync_that_failed_for_want_of_space_nothing_is_written() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
     disk.inject(Fault::after(0, Failure::NoSpace).on(&[Operation::Sync]));
     assert!(is_full(&database.remove(&[path("/old-0")], false)));
@@ -274,8 +274,8 @@ fn after_a_sync_that_failed_for_want_of_space_nothing_is_written() {
 
 #[test]
 fn what_is_taken_back_while_there_is_room_leaves_the_file_as_it_was() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
     let before = disk.contents();
     let mut writer = database.writer().unwrap();

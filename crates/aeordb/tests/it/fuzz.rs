@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path as LocalPath, PathBuf};
 
-use aeordb::format::{FrameKind, run};
 use aeordb::hash::Kind;
-use aeordb::limits::INLINE_CHUNKS_MAX;
-use aeordb::log::frames::Seen;
+use aeordb::internals::format::{FrameKind, run};
+use aeordb::internals::limits::INLINE_CHUNKS_MAX;
+use aeordb::internals::log::frames::Seen;
+use aeordb::internals::object::chunker;
+use aeordb::internals::store::{AppendEntries, ReadEntries};
 use aeordb::media::{MemoryMedia, SimulatedDisk};
-use aeordb::object::{AttributeSet, Owner, XattrValue, chunker};
-use aeordb::store::{AppendEntries, ReadEntries};
-use aeordb::testing::{Mutations, TARGETS, reseal};
+use aeordb::object::{AttributeSet, Owner, XattrValue};
+use aeordb::testing::{Mailbox, Mutations, TARGETS, reseal};
 
-use crate::world::{self, Step, World, create, noise, put, read, write};
+use crate::fixture::{self, Fixture, Step, create, noise, put, read, write};
 
 /// Seeds of one target that are kept.
 const SEEDS_MAX: usize = 6;
@@ -26,21 +27,25 @@ fn corpus() -> PathBuf {
 /// Bytes for each target, taken from files with everything in them.
 fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let mut seeds = Seeds::default();
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
     for (number, step) in [Step::Snapshot, Step::Gc, Step::Patch, Step::Put].iter().enumerate() {
-        world.step(&database, *step, number).unwrap();
+        fixture.step(&database, *step, number).unwrap();
     }
     database.close().unwrap();
     seeds.database(&disk.durable());
     seeds.database(&long_file());
-    for sealed in [&world.export, &world.patch] {
+    for sealed in [&fixture.export, &fixture.patch] {
         seeds.add("import", sealed);
         seeds.add("file", sealed);
         seeds.add("salvage", sealed);
         seeds.frames(sealed);
     }
+    let encrypted = encrypted(&fixture.export);
+    seeds.add("import", &encrypted);
+    seeds.add("file", &encrypted);
+    seeds.frames(&encrypted);
     for path in ["/", "/a/b", "/caf\u{e9}/x", "/..", "relative"] {
         seeds.add("path", path.as_bytes());
     }
@@ -48,6 +53,15 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         seeds.add("attributes", &set.encode().unwrap());
     }
     seeds.0
+}
+
+/// What an export holds, encrypted for us.
+fn encrypted(export: &[u8]) -> Vec<u8> {
+    let reader = read(&SimulatedDisk::new(export)).unwrap().reader().unwrap();
+    let (whose, mut out) = (Mailbox::ours(), Vec::new());
+    let monitor = aeordb::Monitor::new();
+    aeordb::backup::export_for(&reader, &reader.head(), Some(&whose), &mut out, &monitor).unwrap();
+    out
 }
 
 /// Sets with each of the fields, and with all.
@@ -143,6 +157,7 @@ impl Seeds {
         for seen in database.log().frames() {
             let Seen::Frame(at, header) = seen.unwrap() else { continue };
             let frame = &bytes[at as usize..(at + header.frame_len()) as usize];
+            self.add("sealed", frame);
             match header.frame_kind().unwrap() {
                 FrameKind::Block => self.add("block", frame),
                 FrameKind::Run => self.add("run_page", &frame[64..][..run::RECORD_LEN * 3]),
@@ -152,10 +167,14 @@ impl Seeds {
                 FrameKind::Delta => self.add("delta", frame),
                 FrameKind::Changes => self.add("changes", frame),
                 FrameKind::Link => self.add("link", frame),
+                FrameKind::Keys | FrameKind::Proof => self.add("keys", frame),
                 FrameKind::Void => {}
             }
         }
-        self.add("link", &aeordb::format::link::Link { base: [1; 32], target: [2; 32] }.encode());
+        self.add(
+            "link",
+            &aeordb::internals::format::link::Link { base: [1; 32], target: [2; 32] }.encode(),
+        );
     }
 }
 
@@ -204,17 +223,17 @@ fn no_mutation_of_the_corpus_makes_a_target_panic() {
 
 #[test]
 fn sound_files_stay_what_they_are_when_their_checks_are_made_again() {
-    let world = World::new();
-    for bytes in [&world.export, &world.patch] {
+    let fixture = Fixture::new();
+    for bytes in [&fixture.export, &fixture.patch] {
         assert!(reseal(bytes) == *bytes);
     }
     // A database has commits before the first that is not void, so chains may begin anew.
-    let resealed = reseal(&world.base);
+    let resealed = reseal(&fixture.base);
     let database = aeordb::db::Database::open_media(
         std::sync::Arc::new(MemoryMedia::with_limit(resealed, 1 << 20)),
-        world::name(),
-        &world::options(),
+        fixture::name(),
+        &fixture::options(),
     );
-    let seen = world::observe(&database.unwrap()).unwrap();
-    assert_eq!(seen, world::observe(&read(&SimulatedDisk::new(world.base)).unwrap()).unwrap());
+    let seen = fixture::observe(&database.unwrap()).unwrap();
+    assert_eq!(seen, fixture::observe(&read(&SimulatedDisk::new(fixture.base)).unwrap()).unwrap());
 }

@@ -11,18 +11,18 @@ use aeordb::clock::Clock;
 use aeordb::db::{Database, Options};
 use aeordb::gc::{self, GcReport};
 use aeordb::hash::Kind;
+use aeordb::internals::store::AppendEntries;
 use aeordb::media::simulated::Operation;
 use aeordb::media::{Lock, Media, SimulatedDisk, SimulatedMedia};
+use aeordb::monitor::Monitor;
 use aeordb::object::{Item, Path};
-use aeordb::store::AppendEntries;
-use aeordb::watch::Watch;
 
-use crate::world::{self, Step, World, create, noise, observe, put, read, write};
+use crate::fixture::{self, Fixture, Step, create, noise, observe, put, read, write};
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 fn collect(database: &Database) -> GcReport {
-    gc::collect(database, false, &Watch::new()).unwrap()
+    gc::collect(database, false, &Monitor::new()).unwrap()
 }
 
 /// A database whose clock goes forward by `step` whenever it is asked.
@@ -30,17 +30,17 @@ fn create_with_clock(disk: &SimulatedDisk, step: i64) -> Database {
     let now = AtomicI64::new(0);
     let clock = Clock::from_fn(move || now.fetch_add(step, Ordering::Relaxed));
     let options = Options { clock, workers: 1, ..Options::default() };
-    Database::create_media(Arc::new(disk.open()), world::name(), [7; 16], &options).unwrap()
+    Database::create_media(Arc::new(disk.open()), fixture::name(), [7; 16], &options).unwrap()
 }
 
 #[test]
 fn a_second_collection_finds_nothing() {
-    for steps in world::sequences().into_iter().step_by(11) {
-        let world = World::new();
-        let disk = SimulatedDisk::new(world.base.clone());
+    for steps in fixture::sequences().into_iter().step_by(11) {
+        let fixture = Fixture::new();
+        let disk = SimulatedDisk::new(fixture.base.clone());
         let database = write(&disk).unwrap();
         for (number, step) in steps.iter().enumerate() {
-            world.step(&database, *step, number).unwrap();
+            fixture.step(&database, *step, number).unwrap();
         }
         let before = observe(&database).unwrap();
         let first = collect(&database);
@@ -80,12 +80,12 @@ fn history_is_kept_for_a_thousand_entries_and_for_thirty_days() {
 
 #[test]
 fn a_snapshot_and_an_import_that_was_not_promoted_keep_what_they_reach() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
-    world.step(&database, Step::Import, 0).unwrap();
-    world.step(&database, Step::Snapshot, 1).unwrap();
-    world.step(&database, Step::Delete, 2).unwrap();
+    fixture.step(&database, Step::Import, 0).unwrap();
+    fixture.step(&database, Step::Snapshot, 1).unwrap();
+    fixture.step(&database, Step::Delete, 2).unwrap();
     let before = observe(&database).unwrap();
     assert!(before.history.iter().any(|(_, _, promoted)| !promoted));
     assert!(collect(&database).entries_collected > 0);
@@ -105,10 +105,12 @@ fn the_living_rest_of_a_mostly_dead_block_is_moved() {
     put(&database, "/living", &noise(0, 5000)).unwrap();
     let place = || {
         let reader = database.reader().unwrap();
-        let item = reader.item(&reader.head(), &world::path("/living")).unwrap();
+        let item = reader.item(&reader.head(), fixture::path("/living")).unwrap();
         let Some(Item::File(record)) = item else { panic!("no file") };
-        assert_eq!(world::read_all(&reader, &record).unwrap(), noise(0, 5000));
-        aeordb::store::ReadEntries::locate(reader.view(), &record.content_hash).unwrap().unwrap()
+        assert_eq!(fixture::read_all(&reader, &record).unwrap(), noise(0, 5000));
+        aeordb::internals::store::ReadEntries::locate(reader.view(), &record.content_hash)
+            .unwrap()
+            .unwrap()
     };
     let before = place();
     let report = collect(&database);
@@ -135,21 +137,21 @@ fn a_block_of_which_more_than_two_thirds_live_stays() {
     put(&database, "/living", &noise(0, 4000)).unwrap();
     let view = || database.reader().unwrap().view().clone();
     let hash = Kind::Chunk.hash(&noise(0, 4000));
-    let before = aeordb::store::ReadEntries::locate(&view(), &hash).unwrap().unwrap();
+    let before = aeordb::internals::store::ReadEntries::locate(&view(), &hash).unwrap().unwrap();
     collect(&database);
-    let after = aeordb::store::ReadEntries::locate(&view(), &hash).unwrap().unwrap();
+    let after = aeordb::internals::store::ReadEntries::locate(&view(), &hash).unwrap().unwrap();
     assert_eq!((before.block, before.ordinal), (after.block, after.ordinal));
 }
 
 #[test]
 fn a_dry_run_writes_nothing_and_needs_no_writer() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let writing = write(&disk).unwrap();
     disk.settle();
-    let foreseen = gc::collect(&read(&disk).unwrap(), true, &Watch::new()).unwrap();
+    let foreseen = gc::collect(&read(&disk).unwrap(), true, &Monitor::new()).unwrap();
     assert_eq!(disk.count_all(&Operation::CHANGES), 0);
-    assert_eq!(gc::collect(&writing, true, &Watch::new()).unwrap(), foreseen);
+    assert_eq!(gc::collect(&writing, true, &Monitor::new()).unwrap(), foreseen);
     assert_eq!(disk.count_all(&Operation::CHANGES), 0);
     let done = collect(&writing);
     assert_eq!(done.entries_collected, foreseen.entries_collected);
@@ -170,10 +172,10 @@ fn a_dry_run_foresees_what_a_collection_does() {
         writer.commit().unwrap();
         // One of these chunks lives, so its block is moved.
         put(&database, "/living", &noise(100 * round, 5000)).unwrap();
-        let watch = Watch::new();
-        let foreseen = gc::collect(&database, true, &watch).unwrap();
+        let monitor = Monitor::new();
+        let foreseen = gc::collect(&database, true, &monitor).unwrap();
         assert!(foreseen.bytes_collected > 90_000, "{foreseen:?}");
-        let progress = watch.progress();
+        let progress = monitor.progress();
         assert!(progress.files > 0 && progress.bytes > 0, "{progress:?}");
         assert!(progress.bytes <= progress.bytes_expected, "{progress:?}");
         let done = collect(&database);
@@ -203,21 +205,21 @@ fn a_deep_verification_counts_each_byte_once() {
     drop(database);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), disk.contents()).unwrap();
-    let watch = Watch::new();
-    aeordb::backup::verify(file.path(), true, &watch).unwrap();
-    let progress = watch.progress();
+    let monitor = Monitor::new();
+    aeordb::backup::verify(file.path(), true, &monitor).unwrap();
+    let progress = monitor.progress();
     assert_eq!((progress.files, progress.bytes), (5, progress.bytes_expected), "{progress:?}");
 }
 
 #[test]
 fn readers_go_on_reading_and_the_next_collection_releases_what_they_held() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let other = read(&disk).unwrap();
     let database = write(&disk).unwrap();
     let before = observe(&database).unwrap();
     for own in [true, false] {
-        world.step(&database, Step::Snapshot, usize::from(own)).unwrap();
+        fixture.step(&database, Step::Snapshot, usize::from(own)).unwrap();
         let reader = database.reader().unwrap();
         let report = collect(&database);
         assert!(report.bytes_deferred > 0 && report.bytes_released == 0, "{report:?}");
@@ -275,7 +277,7 @@ fn a_reader_from_whom_entries_were_collected_says_so() {
     let database = create_with_clock(&disk, DAY);
     put(&database, "/file", &noise(1, 5000)).unwrap();
     let media = Arc::new(WithoutLocks(disk.open_read()));
-    let other = Database::open_media(media, world::name(), &world::options()).unwrap();
+    let other = Database::open_media(media, fixture::name(), &fixture::options()).unwrap();
     for n in 0..1010 {
         put(&database, "/file", &noise(2 + n, 50)).unwrap();
     }
@@ -304,7 +306,7 @@ fn what_was_collected_can_be_stored_again() {
     drop(database);
     let database = read(&disk).unwrap();
     let reader = database.reader().unwrap();
-    let files = world::files(&reader, &reader.head()).unwrap();
+    let files = fixture::files(&reader, &reader.head()).unwrap();
     assert_eq!(files, BTreeMap::from([("/junk".to_owned(), junk)]));
 }
 

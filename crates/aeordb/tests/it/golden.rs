@@ -13,8 +13,8 @@ use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::db::{Database, FileKind, Options};
 use aeordb::files::{self, GetOptions, KeepOptions, PutOptions, Source};
 use aeordb::hash::{Hash, VersionId};
+use aeordb::monitor::Monitor;
 use aeordb::object::{Item, Path};
-use aeordb::watch::Watch;
 
 const ZERO: &str = "e5a8359f70707435d978f687350a3c700ed6bad50dd815df85c58f63d633f095";
 const ONE: &str = "728da0a32f20b7c064b9e151485b1b4062eb719ff0babfac36a9acecd2fbd0e6";
@@ -30,7 +30,7 @@ fn version(hash: &str) -> VersionId {
 }
 
 fn open(name: &str) -> Database {
-    Database::open(&golden(name), &Options::default()).unwrap()
+    Database::open(golden(name), &Options::default()).unwrap()
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn every_golden_file_is_sound() {
         ("patch.aeordb", FileKind::Patch),
         ("combined.aeordb", FileKind::Patch),
     ] {
-        let report = backup::verify(&golden(name), true, &Watch::new()).unwrap();
+        let report = backup::verify(golden(name), true, &Monitor::new()).unwrap();
         assert_eq!(report.kind, kind, "{name}");
         assert!(report.damages.is_empty(), "{name}: {:?}", report.damages);
     }
@@ -93,9 +93,9 @@ fn golden_exports_and_patches_lead_to_the_versions_that_they_promise() {
     ] {
         let path = directory.path().join(expected);
         let database = Database::open_or_create(&path, &Options::default()).unwrap();
-        let inputs = files.iter().map(|name| Input::File(golden(name))).collect();
+        let inputs = files.iter().map(|name| Input::File(golden(name)));
         let promote = ImportOptions { promote: true, ..ImportOptions::default() };
-        let report = backup::import(&database, inputs, &promote, &Watch::new()).unwrap();
+        let report = backup::import(&database, inputs, &promote, &Monitor::new()).unwrap();
         assert_eq!(report.version, version(expected));
         assert_eq!(database.reader().unwrap().head(), version(expected));
     }
@@ -105,14 +105,14 @@ fn golden_exports_and_patches_lead_to_the_versions_that_they_promise() {
 fn the_tree_of_the_golden_database_still_makes_the_same_version() {
     let directory = tempfile::tempdir().unwrap();
     let tree = directory.path().join("tree");
-    let watch = Arc::new(Watch::new());
+    let monitor = Arc::new(Monitor::new());
     let reader = open("database.aeordb").reader().unwrap();
     let options = GetOptions::default();
-    files::get(&reader, &version(ZERO), &Path::root(), &tree, &options, &watch).unwrap();
+    files::get(&reader, &version(ZERO), Path::root(), &tree, &options, &monitor).unwrap();
     let path = directory.path().join("new.aeordb");
     let database = Database::open_or_create(&path, &Options::default()).unwrap();
     let sources = vec![Source::Path(tree)];
     let options = PutOptions { keep: KeepOptions::NOTHING, ..PutOptions::default() };
-    let report = files::put(&database, sources, &Path::root(), true, &options, &watch).unwrap();
+    let report = files::put(&database, sources, Path::root(), true, &options, &monitor).unwrap();
     assert_eq!(report.version, version(ZERO));
 }

@@ -10,10 +10,10 @@ use aeordb::compact;
 use aeordb::db::{Database, Options};
 use aeordb::gc;
 use aeordb::hash::Kind;
-use aeordb::store::AppendEntries;
-use aeordb::watch::Watch;
+use aeordb::internals::store::AppendEntries;
+use aeordb::monitor::Monitor;
 
-use crate::world::{self, noise, observe, put};
+use crate::fixture::{self, noise, observe, put};
 
 /// Says to the other process which file it is to work on, and how.
 const FILE: &str = "AEORDB_TEST_FILE";
@@ -37,7 +37,7 @@ fn other_process() {
             let database = Database::open_writer(&path, &Options::default()).unwrap();
             for number in 0..1_000_000 {
                 put(&database, "/file", &noise(number, 3000)).unwrap();
-                gc::collect(&database, false, &Watch::new()).unwrap();
+                gc::collect(&database, false, &Monitor::new()).unwrap();
                 println!("committed {number}");
             }
         }
@@ -47,7 +47,7 @@ fn other_process() {
                 put(&database, &format!("/{number}"), &noise(number, 20_000)).unwrap();
                 drop(database);
                 println!("committed {number}");
-                compact::compact(&path, &Options::default(), &Watch::new()).unwrap();
+                compact::compact(&path, &Options::default(), &Monitor::new()).unwrap();
             }
         }
         "read" => {
@@ -144,7 +144,7 @@ fn what_a_killed_writer_had_acknowledged_is_there_and_its_lock_is_gone() {
         assert_eq!(database.log().damages(), []);
         let reader = database.reader().unwrap();
         for number in 0..=last {
-            let item = reader.item(&reader.head(), &world::path(&format!("/{number}"))).unwrap();
+            let item = reader.item(&reader.head(), fixture::path(&format!("/{number}"))).unwrap();
             assert!(item.is_some(), "commit {number} of {last} is lost");
         }
         put(&database, "/after", &noise(1, 100)).unwrap();
@@ -164,8 +164,8 @@ fn a_collection_that_was_killed_leaves_a_sound_file() {
         other.kill();
         let database = Database::open_writer(&path, &Options::default()).unwrap();
         observe(&database).unwrap();
-        gc::collect(&database, false, &Watch::new()).unwrap();
-        assert_eq!(gc::collect(&database, false, &Watch::new()).unwrap().entries_collected, 0);
+        gc::collect(&database, false, &Monitor::new()).unwrap();
+        assert_eq!(gc::collect(&database, false, &Monitor::new()).unwrap().entries_collected, 0);
         observe(&database).unwrap();
     }
 }
@@ -193,12 +193,12 @@ fn a_reader_of_another_process_keeps_what_it_reads() {
         let mut writer = database.writer().unwrap();
         writer.entries().append(Kind::Chunk, &noise(number, 30_000)).unwrap();
         writer.commit().unwrap();
-        let report = gc::collect(&database, false, &Watch::new()).unwrap();
+        let report = gc::collect(&database, false, &Monitor::new()).unwrap();
         assert_eq!(report.bytes_released, 0);
         assert!(report.bytes_deferred > 0);
     }
     other.look_again();
-    let report = gc::collect(&database, false, &Watch::new()).unwrap();
+    let report = gc::collect(&database, false, &Monitor::new()).unwrap();
     assert!(report.bytes_released > 0 && report.bytes_deferred == 0, "{report:?}");
 }
 
@@ -216,7 +216,7 @@ fn a_reader_changes_nothing_in_the_directory() {
     let before = state();
     let database = Database::open(&path, &Options::default()).unwrap();
     observe(&database).unwrap();
-    gc::collect(&database, true, &Watch::new()).unwrap();
+    gc::collect(&database, true, &Monitor::new()).unwrap();
     drop(database);
     assert_eq!(state(), before);
 }

@@ -9,14 +9,14 @@ use aeordb::compact;
 use aeordb::db::Database;
 use aeordb::gc;
 use aeordb::hash::{Kind, VersionId};
-use aeordb::limits::RECENT_ENTRIES_MAX;
+use aeordb::internals::limits::RECENT_ENTRIES_MAX;
+use aeordb::internals::store::{AppendEntries, ReadEntries, Transaction};
 use aeordb::media::SimulatedDisk;
-use aeordb::store::{AppendEntries, ReadEntries, Transaction};
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::world::{self, create, noise, observe, put, read, whole, write};
+use crate::fixture::{self, create, noise, observe, put, read, whole, write};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -79,12 +79,12 @@ impl Model {
                 self.files.insert(path(*at), content);
             }
             Action::Remove { path: at } => {
-                let removed = database.remove(&[world::path(&path(*at))], false);
+                let removed = database.remove(&[fixture::path(&path(*at))], false);
                 assert_eq!(removed.is_ok(), self.files.remove(&path(*at)).is_some());
             }
             Action::Rename { from, to } => {
                 let (from, to) = (path(*from), path(*to));
-                let renamed = database.rename(&world::path(&from), &world::path(&to), true);
+                let renamed = database.rename(fixture::path(&from), fixture::path(&to), true);
                 assert_eq!(renamed.is_ok(), from != to && self.files.contains_key(&from));
                 if let Some(content) = self.files.remove(&from) {
                     self.files.insert(to, content);
@@ -118,7 +118,7 @@ impl Model {
                 }
             }
             Action::Collect => {
-                gc::collect(database, false, &Watch::new()).unwrap();
+                gc::collect(database, false, &Monitor::new()).unwrap();
             }
             Action::Look | Action::Reopen { .. } | Action::Compact => self.look(database),
         }
@@ -127,11 +127,11 @@ impl Model {
     fn look(&self, database: &Database) {
         assert_eq!(database.log().damages(), []);
         let reader = database.reader().unwrap();
-        assert_eq!(world::files(&reader, &reader.head()).unwrap(), self.files);
+        assert_eq!(fixture::files(&reader, &reader.head()).unwrap(), self.files);
         let found: Vec<_> = reader.snapshots().unwrap();
         assert!(found.iter().map(|one| &one.name).eq(self.names.keys()));
         for (version, files) in self.names.values() {
-            assert_eq!(world::files(&reader, version).unwrap(), *files);
+            assert_eq!(fixture::files(&reader, version).unwrap(), *files);
         }
     }
 }
@@ -139,10 +139,11 @@ impl Model {
 /// The database in a new file, and what must be true of it.
 fn compacted(database: &Database) -> (SimulatedDisk, Database) {
     let before = whole(database).unwrap();
-    let foreseen = gc::collect(database, true, &Watch::new()).unwrap();
+    let foreseen = gc::collect(database, true, &Monitor::new()).unwrap();
     let disk = SimulatedDisk::new([]);
     let report =
-        compact::copy(database, Arc::new(disk.open()), &world::options(), &Watch::new()).unwrap();
+        compact::copy(database, Arc::new(disk.open()), &fixture::options(), &Monitor::new())
+            .unwrap();
     // What is on the disk, without what was not synced.
     let disk = SimulatedDisk::new(disk.durable());
     assert_eq!(report.bytes_after, disk.contents().len() as u64);
@@ -150,7 +151,7 @@ fn compacted(database: &Database) -> (SimulatedDisk, Database) {
     let compacted = write(&disk).unwrap();
     assert_eq!(whole(&compacted).unwrap(), before);
     assert_eq!(compacted.sequence(), database.sequence() + 1);
-    let garbage = gc::collect(&compacted, true, &Watch::new()).unwrap();
+    let garbage = gc::collect(&compacted, true, &Monitor::new()).unwrap();
     assert_eq!((garbage.entries_collected, garbage.entries_live), (0, report.entries_live));
     (disk, compacted)
 }

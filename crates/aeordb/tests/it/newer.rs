@@ -5,16 +5,16 @@ use std::io::Cursor;
 
 use aeordb::backup::{self, ImportOptions, Input};
 use aeordb::db::Database;
-use aeordb::format::FrameKind;
 use aeordb::hash::{DirectoryId, Hash, Kind, VersionId};
+use aeordb::internals::format::FrameKind;
+use aeordb::internals::store::AppendEntries;
 use aeordb::media::SimulatedDisk;
+use aeordb::monitor::Monitor;
 use aeordb::object::{Path, Totals, Version};
-use aeordb::store::AppendEntries;
 use aeordb::testing::reseal;
-use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 
-use crate::world::{World, create, kill, noise, observe, put, read, write};
+use crate::fixture::{Fixture, create, kill, noise, observe, put, read, write};
 
 /// Bytes of a superblock that this program knows one value of, and one that it does not know.
 const OF_A_SUPERBLOCK: [(&str, usize, u8); 5] = [
@@ -118,17 +118,17 @@ fn one_superblock_of_a_newer_program_is_not_passed_over_for_the_older_one() {
 
 #[test]
 fn what_a_newer_program_wrote_into_an_export_or_a_patch_is_named_as_such_and_leaves_no_trace() {
-    let world = World::new();
-    let disk = SimulatedDisk::new(world.base.clone());
+    let fixture = Fixture::new();
+    let disk = SimulatedDisk::new(fixture.base.clone());
     let database = write(&disk).unwrap();
     let before = observe(&database).unwrap();
     let take = |files: &[&[u8]]| {
         let stream = |bytes: &&[u8]| Input::Stream(Box::new(Cursor::new(bytes.to_vec())));
         let options = ImportOptions { promote: true, force: true, ..ImportOptions::default() };
-        backup::import(&database, files.iter().map(stream).collect(), &options, &Watch::new())
+        backup::import(&database, files.iter().map(stream), &options, &Monitor::new())
     };
     let mut tried = 0;
-    for (file, first) in [(&world.export, None), (&world.patch, Some(&world.export))] {
+    for (file, first) in [(&fixture.export, None), (&fixture.patch, Some(&fixture.export))] {
         for (what, bytes) in changed(file, 256) {
             let resealed = reseal(&bytes);
             let files =
@@ -194,9 +194,9 @@ fn trees_and_versions_of_a_newer_program_are_named_as_such_and_not_damaged() {
         let reader = database.reader().unwrap();
         let read = reader.read_all(&version);
         assert!(read.as_ref().is_err_and(is_newer), "{what}, read: {read:?}");
-        let exported = backup::export(&reader, &version, &mut Vec::new(), &Watch::new());
+        let exported = backup::export(&reader, &version, &mut Vec::new(), &Monitor::new());
         assert!(exported.as_ref().is_err_and(is_newer), "{what}, export: {exported:?}");
-        let collected = aeordb::gc::collect(&database, false, &Watch::new());
+        let collected = aeordb::gc::collect(&database, false, &Monitor::new());
         assert!(collected.as_ref().is_err_and(is_newer), "{what}, gc: {collected:?}");
     }
 }
@@ -209,7 +209,7 @@ fn verify_says_what_a_newer_program_made_beside_what_is_damaged() {
         let (disk, database, version) = with_head(make);
         database.close().unwrap();
         std::fs::write(&file, disk.durable()).unwrap();
-        let report = backup::verify(&file, true, &Watch::new()).unwrap();
+        let report = backup::verify(&file, true, &Monitor::new()).unwrap();
         assert!(report.damages.is_empty(), "{what}: {report:?}");
         assert!(!report.newer.is_empty(), "{what}");
         assert!(report.newer[0].what.contains(&version.to_string()), "{what}: {report:?}");

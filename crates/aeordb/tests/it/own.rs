@@ -4,11 +4,11 @@
 use aeordb::backup;
 use aeordb::db::{Database, Purpose};
 use aeordb::gc;
+use aeordb::internals::store::{AppendEntries, Transaction};
 use aeordb::media::{Media, SimulatedDisk};
-use aeordb::store::{AppendEntries, Transaction};
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 
-use crate::world::{create, is_read_only, noise, path, put, write};
+use crate::fixture::{create, is_read_only, noise, path, put, write};
 
 /// What a person does to a database that others have open.
 fn overwrite(disk: &SimulatedDisk, bytes: &[u8]) {
@@ -30,7 +30,7 @@ fn with_history() -> (SimulatedDisk, Vec<(&'static str, Vec<u8>)>) {
     database.remove(&[path("/y")], false).unwrap();
     let mut export = Vec::new();
     let reader = database.reader().unwrap();
-    backup::export(&reader, &reader.head(), &mut export, &Watch::new()).unwrap();
+    backup::export(&reader, &reader.head(), &mut export, &Monitor::new()).unwrap();
     drop(reader);
     database.close().unwrap();
 
@@ -55,7 +55,7 @@ fn deeds() -> Vec<(&'static str, fn(&Database) -> bool)> {
     vec![
         ("put", |database| is_read_only(&put(database, "/new", b"new"))),
         ("remove", |database| is_read_only(&database.remove(&[path("/z")], false))),
-        ("gc", |database| is_read_only(&gc::collect(database, false, &Watch::new()))),
+        ("gc", |database| is_read_only(&gc::collect(database, false, &Monitor::new()))),
         ("snapshot", |database| {
             let head = database.reader().unwrap().head();
             is_read_only(&database.create_snapshot("s", &head, Default::default()))

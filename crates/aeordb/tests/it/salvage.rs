@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use aeordb::backup;
 use aeordb::db::{Database, FileKind, Reader};
-use aeordb::format::FrameKind;
 use aeordb::gc;
 use aeordb::hash::VersionId;
-use aeordb::log::frames::Seen;
-use aeordb::log::source::Source;
+use aeordb::internals::format::FrameKind;
+use aeordb::internals::log::frames::Seen;
+use aeordb::internals::log::source::Source;
+use aeordb::internals::store::ReadEntries;
 use aeordb::media::{Lock, Media, SimulatedDisk, SimulatedMedia};
+use aeordb::monitor::Monitor;
 use aeordb::object::{Content, Item, Path};
 use aeordb::salvage::{self, Part, SalvageReport};
-use aeordb::store::ReadEntries;
 use aeordb::testing::Mutations;
-use aeordb::watch::Watch;
 use aeordb::{Error, Result};
 
-use crate::world::{self, create, noise, options, put, read};
+use crate::fixture::{self, create, noise, options, put, read};
 
 /// What a version holds: content by path.
 type Tree = BTreeMap<Path, Vec<u8>>;
@@ -54,10 +54,10 @@ impl Original {
         let mut changes: Vec<_> =
             small.iter().map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice()))).collect();
         changes.sort();
-        world::change(&database, &changes).unwrap();
+        fixture::change(&database, &changes).unwrap();
         let first = put(&database, "/large", &noise(1000, 60_000)).unwrap();
         database.create_snapshot("first", &first, BTreeMap::new()).unwrap();
-        gc::collect(&database, false, &Watch::new()).unwrap();
+        gc::collect(&database, false, &Monitor::new()).unwrap();
         put(&database, "/deep/er/later", &noise(1001, 3_000)).unwrap();
         let head = put(&database, "/last", &noise(1002, 300)).unwrap();
         database.create_snapshot("second", &head, BTreeMap::new()).unwrap();
@@ -73,7 +73,7 @@ impl Original {
         let files: Vec<_> = (0..9).map(|n| (format!("/{n}"), noise(n, 300_000))).collect();
         let changes: Vec<_> =
             files.iter().map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice()))).collect();
-        world::change(&database, &changes).unwrap();
+        fixture::change(&database, &changes).unwrap();
         let original = Original::of(&database, Vec::new());
         database.close().unwrap();
         Original { bytes: disk.durable(), ..original }
@@ -123,7 +123,12 @@ impl Original {
         };
         let Salvaged { report, found, .. } = &salvaged;
         let was: BTreeMap<_, _> = report.partial.iter().map(|(was, left)| (*left, *was)).collect();
+        let orphans = report.orphans.as_ref().map(|orphans| found.names[&orphans.snapshot]);
         for (version, tree) in &found.trees {
+            if Some(*version) == orphans {
+                self.hold_orphans(tree, what);
+                continue;
+            }
             let was = was.get(version).unwrap_or(version);
             let original = self.trees.get(was).unwrap_or_else(|| panic!("{what}: {was}"));
             for (path, content) in tree {
@@ -143,6 +148,19 @@ impl Original {
         }
         Some(salvaged)
     }
+
+    /// What has lost the names above it is a file of some version below there.
+    fn hold_orphans(&self, tree: &Tree, what: &str) {
+        for (path, content) in tree {
+            let below = Path::parse(&path.as_bytes()[65..]).unwrap().to_string();
+            let of = |original: &Tree| {
+                original
+                    .iter()
+                    .any(|(at, bytes)| at.to_string().ends_with(&below) && bytes == content)
+            };
+            assert!(self.trees.values().any(of), "{what}: {path}");
+        }
+    }
 }
 
 struct Salvaged {
@@ -159,20 +177,20 @@ impl Salvaged {
         let source = Source::new(media, "damaged.aeordb");
         let open = |bytes: &&[u8]| {
             let media = Arc::new(SimulatedDisk::new(bytes.to_vec()).open_read());
-            Database::open_media(media, world::name(), &options()).unwrap()
+            Database::open_media(media, fixture::name(), &options()).unwrap()
         };
         let others: Vec<Database> = others.iter().map(open).collect();
         let readers = others.iter().map(|other| other.reader().unwrap()).collect();
         let disk = SimulatedDisk::new([]);
         let new = create(&disk);
-        let report = salvage::copy(&source, readers, &new, &Watch::new())?;
+        let report = salvage::copy(&source, readers, &new, &Monitor::new())?;
         new.close()?;
         // Whatever comes out is a sound database.
         let database = read(&SimulatedDisk::new(disk.durable()))?;
         assert_eq!(database.log().damages(), []);
         let found = Original::of(&database, Vec::new());
         assert_eq!(Some(found.head), report.head);
-        world::write(&disk).unwrap().close().unwrap();
+        fixture::write(&disk).unwrap().close().unwrap();
         Ok(Salvaged { report, found })
     }
 
@@ -286,6 +304,59 @@ fn a_flipped_bit_in_a_header_or_a_table_costs_nothing() {
 }
 
 #[test]
+fn a_lost_directory_costs_the_names_in_it_and_nothing_below() {
+    let disk = SimulatedDisk::new([]);
+    let database = create(&disk);
+    let content = |n: usize| noise(n as u64, if n % 1000 == 999 { 60_000 } else { 40 });
+    let files: Vec<_> = (0..6000).map(|n| (format!("/many/{n:04}/file"), content(n))).collect();
+    let changes: Vec<_> =
+        files.iter().map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice()))).collect();
+    fixture::change(&database, &changes).unwrap();
+    let original = Original::of(&database, Vec::new());
+    let reader = database.reader().unwrap();
+    let block_of = |n: usize| {
+        let path: Path = format!("/many/{n:04}").parse().unwrap();
+        let Ok(Some(Item::Directory(directory))) = reader.item(&original.head, &path) else {
+            panic!("{path}")
+        };
+        reader.view().locate(&directory.root.0).unwrap().unwrap().block as usize
+    };
+    let blocks: Vec<_> = (0..files.len()).map(block_of).collect();
+    drop(reader);
+    database.close().unwrap();
+    let original = Original { bytes: disk.durable(), ..original };
+    let frames = original.frames(FrameKind::Block);
+    let (nodes, chunks): (Vec<_>, Vec<_>) =
+        frames.into_iter().partition(|(at, _)| original.bytes[at + 6] == 2);
+    assert!(nodes.len() > 1, "{nodes:?}");
+    let (mut rescued, mut told) = (0, 0);
+    for (at, len) in nodes {
+        let what = format!("block at {at}");
+        let bytes = original.with(|bytes| {
+            // What is in the block, and a chunk besides.
+            let count = u32::from_le_bytes(bytes[at + 16..at + 20].try_into().unwrap());
+            bytes[at + 64 + 36 * count as usize..at + len].fill(0x55);
+            let (at, len) = chunks[0];
+            bytes[at + len - 30_000] ^= 1;
+        });
+        let Salvaged { report, found, .. } = original.examine(bytes, &[], &what).unwrap();
+        let trees = found.trees.values().flat_map(BTreeMap::values);
+        let contents: BTreeSet<&[u8]> = trees.map(Vec::as_slice).collect();
+        let is_found = |n: usize| contents.contains(content(n).as_slice());
+        let (below, beside): (Vec<_>, Vec<_>) =
+            (0..blocks.len()).partition(|n: &usize| blocks[*n] != at);
+        assert!(!beside.into_iter().any(is_found), "{what}");
+        let missing = below.into_iter().filter(|n| !is_found(*n)).count();
+        let is_file = |lost: &&salvage::Lost| lost.part == Part::File;
+        assert_eq!(report.lost.iter().filter(is_file).count(), missing, "{what}: {missing}");
+        told += missing;
+        rescued += report.orphans.map_or(0, |orphans| orphans.files);
+    }
+    assert!(told > 0);
+    assert!(rescued > 100, "{rescued}");
+}
+
+#[test]
 fn blocks_that_are_copied_as_they_are_lose_nothing() {
     let original = Original::large();
     let salvaged = original.examine(original.bytes.clone(), &[], "large").unwrap();
@@ -329,7 +400,7 @@ fn what_is_missing_is_taken_from_other_files() {
     let database = read(&SimulatedDisk::new(original.bytes.clone())).unwrap();
     let mut export = Vec::new();
     let reader = database.reader().unwrap();
-    backup::export(&reader, &original.head, &mut export, &Watch::new()).unwrap();
+    backup::export(&reader, &original.head, &mut export, &Monitor::new()).unwrap();
     let mut lost = 0;
     for (at, len) in original.frames(FrameKind::Block) {
         let bytes = original.with(|bytes| bytes[at..at + len].fill(0x55));
@@ -349,7 +420,7 @@ fn a_damaged_export_gives_its_version_or_what_is_left_of_it() {
     let database = read(&SimulatedDisk::new(original.bytes.clone())).unwrap();
     let mut export = Vec::new();
     let reader = database.reader().unwrap();
-    backup::export(&reader, &original.head, &mut export, &Watch::new()).unwrap();
+    backup::export(&reader, &original.head, &mut export, &Monitor::new()).unwrap();
     let sealed = Original { bytes: export, ..Original::new() };
     // Blocks of nodes.
     let mut tree = sealed.frames(FrameKind::Block);
@@ -371,7 +442,7 @@ fn a_damaged_export_gives_its_version_or_what_is_left_of_it() {
     assert!(whole > 3, "{whole}");
     let mut patch = Vec::new();
     let first = original.names["first"];
-    backup::diff(&reader, &first, &original.head, &mut patch, &Watch::new()).unwrap();
+    backup::diff(&reader, &first, &original.head, &mut patch, &Monitor::new()).unwrap();
     let error = Salvaged::from(patch, &[]).err().unwrap();
     assert!(!matches!(error, Error::Damaged { .. }), "{error}");
     assert_eq!(database.kind(), FileKind::Database);

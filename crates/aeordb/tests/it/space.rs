@@ -12,9 +12,9 @@ use aeordb::compact;
 use aeordb::db::{Database, Options};
 use aeordb::gc::{self, GcReport};
 use aeordb::media::{FileMedia, Lock, Media, MemoryMedia};
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 
-use crate::world::{self, noise, observe, put};
+use crate::fixture::{self, noise, observe, put};
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 const MIB: u64 = 1024 * 1024;
@@ -82,7 +82,7 @@ fn taken(path: &LocalPath) -> u64 {
 /// Collects, and holds what is reported against what the file takes.
 fn collect(database: &Database, path: &LocalPath) -> GcReport {
     let before = taken(path);
-    let report = gc::collect(database, false, &Watch::new()).unwrap();
+    let report = gc::collect(database, false, &Monitor::new()).unwrap();
     let given_back = before.saturating_sub(taken(path));
     assert!(report.bytes_released <= given_back, "{report:?}: {given_back}");
     report
@@ -91,7 +91,7 @@ fn collect(database: &Database, path: &LocalPath) -> GcReport {
 /// What lives, as compaction finds it.
 fn living(database: &Database) -> u64 {
     let media = MemoryMedia::new();
-    compact::copy(database, Arc::new(media.clone()), &world::options(), &Watch::new()).unwrap();
+    compact::copy(database, Arc::new(media.clone()), &fixture::options(), &Monitor::new()).unwrap();
     media.len().unwrap()
 }
 
@@ -119,7 +119,7 @@ fn the_small_commits_of_one_file_give_back_what_is_said() {
     }
     let seen = observe(&database).unwrap();
     let before = taken(&path);
-    let foreseen = gc::collect(&database, true, &Watch::new()).unwrap();
+    let foreseen = gc::collect(&database, true, &Monitor::new()).unwrap();
     let first = collect(&database, &path);
     assert!(first.entries_collected > 0, "{first:?}");
     assert!(
@@ -142,12 +142,14 @@ fn after_many_small_files_of_which_half_are_gone_little_more_is_taken_than_lives
         let files: Vec<_> = (number..number + 8).map(|n| (name(n), noise(n, 400))).collect();
         let files: Vec<_> =
             files.iter().map(|(path, content)| (&path[..], Some(&content[..]))).collect();
-        world::change(&database, &files).unwrap();
+        fixture::change(&database, &files).unwrap();
         number += 8;
     }
     for round in 0..10 {
-        let gone: Vec<_> =
-            (round * 2000..(round + 1) * 2000).step_by(2).map(|n| world::path(&name(n))).collect();
+        let gone: Vec<_> = (round * 2000..(round + 1) * 2000)
+            .step_by(2)
+            .map(|n| fixture::path(&name(n)))
+            .collect();
         database.remove(&gone, false).unwrap();
     }
     // History lets go of what was removed.
@@ -164,5 +166,5 @@ fn after_many_small_files_of_which_half_are_gone_little_more_is_taken_than_lives
     assert!(taken(&path) <= lives * 3 / 2 + 4 * MIB, "{} for {lives}", taken(&path));
     let reader = database.reader().unwrap();
     assert_eq!(reader.head(), head);
-    assert_eq!(world::files(&reader, &head).unwrap().len(), 10_001);
+    assert_eq!(fixture::files(&reader, &head).unwrap().len(), 10_001);
 }

@@ -3,13 +3,13 @@
 use aeordb::Error;
 use aeordb::compact;
 use aeordb::db::{Database, Options};
-use aeordb::format::FrameKind;
 use aeordb::gc;
-use aeordb::log::frames::Seen as Stands;
+use aeordb::internals::format::FrameKind;
+use aeordb::internals::log::frames::Seen as Stands;
 use aeordb::media::SimulatedDisk;
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 
-use crate::world::{Seen, create, noise, observe, put, read, write};
+use crate::fixture::{Seen, create, noise, observe, put, read, write};
 
 /// Databases in which the last commit matters in every way: bytes, and what they are.
 fn bases() -> Vec<(&'static str, Vec<u8>)> {
@@ -19,8 +19,8 @@ fn bases() -> Vec<(&'static str, Vec<u8>)> {
         (
             "a collection",
             after(&[("/x", 1), ("/y", 2), ("/x", 3)], |database| {
-                database.remove(&[crate::world::path("/y")], false).unwrap();
-                gc::collect(database, false, &Watch::new()).unwrap();
+                database.remove(&[crate::fixture::path("/y")], false).unwrap();
+                gc::collect(database, false, &Monitor::new()).unwrap();
             }),
         ),
         ("a compaction", compacted(&after(&[("/x", 1), ("/y", 2), ("/x", 3)], |_| {}))),
@@ -42,7 +42,7 @@ fn compacted(bytes: &[u8]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("d.aeordb");
     std::fs::write(&path, bytes).unwrap();
-    compact::compact(&path, &Options::default(), &Watch::new()).unwrap();
+    compact::compact(&path, &Options::default(), &Monitor::new()).unwrap();
     std::fs::read(&path).unwrap()
 }
 

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use aeordb::db::Database;
-use aeordb::format::FrameKind;
 use aeordb::gc;
-use aeordb::log::frames::Seen as Stands;
+use aeordb::internals::format::FrameKind;
+use aeordb::internals::log::frames::Seen as Stands;
 use aeordb::media::SimulatedDisk;
 use aeordb::media::simulated::{Budget, Failure, Fault, Operation, SECTOR_LEN};
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 
 use crate::crash::look;
-use crate::world::{self, create, noise, observe, put, read, write};
+use crate::fixture::{self, create, noise, observe, put, read, write};
 
 /// A database whose next collection leaves so many voids that its checkpoint takes many sectors.
 fn many_voids() -> Vec<u8> {
@@ -22,8 +22,12 @@ fn many_voids() -> Vec<u8> {
         put(&database, &format!("/kept-{number}"), &noise(number, 150)).unwrap();
         let mut writer = database.writer().unwrap();
         let dead = noise(1000 + number, 150);
-        aeordb::store::AppendEntries::append(writer.entries(), aeordb::hash::Kind::Chunk, &dead)
-            .unwrap();
+        aeordb::internals::store::AppendEntries::append(
+            writer.entries(),
+            aeordb::hash::Kind::Chunk,
+            &dead,
+        )
+        .unwrap();
         writer.commit().unwrap();
     }
     database.close().unwrap();
@@ -35,11 +39,11 @@ fn put_many(database: &Database) {
     let contents: Vec<_> = (0..400).map(|n| (format!("/{n:03}"), noise(n, 3000))).collect();
     let changes: Vec<_> =
         contents.iter().map(|(path, content)| (path.as_str(), Some(&content[..]))).collect();
-    world::change(database, &changes).unwrap();
+    fixture::change(database, &changes).unwrap();
 }
 
 fn collect(database: Database) {
-    let _ = gc::collect(&database, false, &Watch::new());
+    let _ = gc::collect(&database, false, &Monitor::new());
 }
 
 /// Does something up to its next sync, which fails, and takes from what was written one sector
@@ -86,7 +90,7 @@ fn tear(disk: &SimulatedDisk, what: impl FnOnce(Database), database: Database) -
 fn frames(bytes: &[u8], from: u64) -> Vec<(u64, u64, FrameKind)> {
     let database = read(&SimulatedDisk::new(bytes)).unwrap();
     let source = database.log().source();
-    aeordb::log::frames::Frames::new(source, from..bytes.len() as u64, &[])
+    aeordb::internals::log::frames::Frames::new(source, from..bytes.len() as u64, &[])
         .filter_map(|seen| match seen.unwrap() {
             Stands::Frame(at, header) => {
                 Some((at, at + header.frame_len(), header.frame_kind().unwrap()))

@@ -20,6 +20,7 @@ fn all() -> Vec<Error> {
         Error::not_found("/x"),
         Error::invalid("bad"),
         Error::Exists("o".into()),
+        Error::Held("v1".into()),
         Error::EmptySource { name: "d".into(), path: "/".into(), files: 3 },
         Error::TooManyDeletions { path: "/".into(), deleted: 9, files: 12, allowed: 6 },
         Error::Locked { path: "d".into(), holder: "process 7".into() },

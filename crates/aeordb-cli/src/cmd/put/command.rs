@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 
-use crate::interrupt::Pipe;
+use crate::interrupt::{self, Pipe};
 use crate::text;
 
 /// How often it is asked whether a command ended that prints nothing more.
@@ -19,15 +19,15 @@ const ASKING: Duration = Duration::from_millis(10);
 /// starts when it is first read from, and does not outlive whoever reads.
 pub struct Printed {
     words: Vec<OsString>,
-    watch: Arc<Watch>,
+    monitor: Arc<Monitor>,
     running: Option<(Child, Pipe)>,
     ended: bool,
 }
 
 impl Printed {
     /// What the command of these words prints.
-    pub fn new(words: Vec<OsString>, watch: &Arc<Watch>) -> Self {
-        Printed { words, watch: Arc::clone(watch), running: None, ended: false }
+    pub fn new(words: Vec<OsString>, monitor: &Arc<Monitor>) -> Self {
+        Printed { words, monitor: Arc::clone(monitor), running: None, ended: false }
     }
 
     fn name(&self) -> String {
@@ -38,9 +38,9 @@ impl Printed {
     fn start(&self) -> io::Result<(Child, Pipe)> {
         let (program, arguments) = self.words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn()?;
+        let mut child = interrupt::spawn(command.args(arguments).stdout(Stdio::piped()))?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok((child, Pipe::new(output.into(), &self.watch)))
+        Ok((child, Pipe::new(output.into(), &self.monitor)))
     }
 
     /// Waits for the end of a command that prints nothing more.
@@ -49,7 +49,7 @@ impl Printed {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
             }
-            self.watch.check().map_err(io::Error::other)?;
+            self.monitor.check().map_err(io::Error::other)?;
             thread::park_timeout(ASKING);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aeordb::backup;
 use aeordb::hash::VersionId;
 use aeordb::media::NewFile;
-use aeordb::watch::Watch;
+use aeordb::monitor::Monitor;
 use aeordb_api::backups::{Import, OnConflict, Side};
 use aeordb_api::parameter::Word;
 use aeordb_api::table::{DiffQuery, GetReady, ImportQuery, NoQuery, StreamPatch};
@@ -33,11 +33,11 @@ impl Server {
         let mut file = NewFile::create(undo).about(Subject::Backup)?;
         let head = client.ask::<GetReady>(b"", &NoQuery {}).about(Subject::Database)?.head;
         let head = VersionId::from(head);
-        app.watched(|_, watch| {
-            let mut report = self.send(args, false, Some(head), watch)?;
+        app.watched(|_, monitor| {
+            let mut report = self.send(args, false, Some(head), monitor)?;
             let (from, to) = (Word(report.version.to_string()), Some(Word(head.to_string())));
             let query = DiffQuery { from, to, ..DiffQuery::default() };
-            let fetched = fetch::<StreamPatch>(client, &query, &mut file, watch);
+            let fetched = fetch::<StreamPatch>(client, &query, &mut file, monitor);
             let (_, bytes) = fetched.about(Subject::Version)?;
             file.publish().about(Subject::Backup)?;
             let promoted = import::promote(client, &report.version.to_string(), Some(head));
@@ -56,7 +56,7 @@ impl Server {
         args: &args::Import,
         promote: bool,
         expect: Option<VersionId>,
-        watch: &Arc<Watch>,
+        monitor: &Arc<Monitor>,
     ) -> Attempt<Import> {
         let query = ImportQuery {
             promote,
@@ -69,7 +69,7 @@ impl Server {
             snapshot: args.snapshot.clone().map(Word),
             undo: None,
         };
-        let inputs = cmd::import::inputs(args.given().to_vec(), watch)?;
+        let inputs = cmd::import::inputs(args.given().to_vec(), monitor)?;
         backup::look_ahead(&inputs).about(Subject::Backup)?;
         import::import(&self.client, inputs, args.given(), &query, expect).about(Subject::Backup)
     }

@@ -20,14 +20,14 @@ impl Shell {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("home");
-        let desk = directory.path().join("desk");
+        let sandbox = directory.path().join("sandbox");
         std::fs::create_dir(&home).unwrap();
-        std::fs::create_dir(&desk).unwrap();
+        std::fs::create_dir(&sandbox).unwrap();
         let program = Path::new(env!("CARGO_BIN_EXE_aeordb"));
         let programs = std::env::var("PATH").unwrap();
         let mut child = Command::new("bash")
             .args(["--noprofile", "--norc"])
-            .current_dir(desk)
+            .current_dir(sandbox)
             .env_clear()
             .env("PATH", format!("{}:{programs}", program.parent().unwrap().display()))
             .env("HOME", &home)

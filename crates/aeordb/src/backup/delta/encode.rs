@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::backup::delta::{Group, Node, Piece};
+use crate::backup::delta::group::{DeltaGroup, DeltaNode, Piece};
 use crate::error::Result;
 use crate::format::compression;
 use crate::format::delta::{self, Compressor, Section};
@@ -80,7 +80,7 @@ impl Draft {
     }
 }
 
-pub(super) fn encode(view: &impl ReadEntries, group: Group) -> Result<Encoded> {
+pub(super) fn encode(view: &impl ReadEntries, group: DeltaGroup) -> Result<Encoded> {
     let mut context = Vec::new();
     for node in &group.context {
         context.extend_from_slice(&view.read(Kind::Directory, node)?);
@@ -126,11 +126,15 @@ fn drafts_of_pieces(view: &impl ReadEntries, pieces: Vec<Piece>) -> Result<Vec<D
 }
 
 /// Nodes are made of names: those of the entries before them stand at the start of the prefix.
-fn drafts_of_nodes(view: &impl ReadEntries, nodes: Vec<Node>, names: &[u8]) -> Result<Vec<Draft>> {
+fn drafts_of_nodes(
+    view: &impl ReadEntries,
+    nodes: Vec<DeltaNode>,
+    names: &[u8],
+) -> Result<Vec<Draft>> {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut draft = Draft::new(Kind::Directory);
     draft.prefix.extend_from_slice(names);
-    for Node { hash, bytes, near } in nodes {
+    for DeltaNode { hash, bytes, near } in nodes {
         draft.refer(view, near)?;
         draft.add(hash, &bytes);
     }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::backup::delta::{Deltas, Piece};
-use crate::backup::live::LiveChunks;
+use crate::backup::repack::Repack;
 use crate::error::Result;
 use crate::hash::{Hash, Kind};
 use crate::log::sealed::SealedWriter;
@@ -25,7 +25,7 @@ const ANCHORS_MAX: u64 = 256 * 1024;
 pub(super) fn file(
     deltas: &mut Deltas<'_>,
     out: &mut SealedWriter<'_>,
-    chunks: &mut LiveChunks,
+    chunks: &mut Repack,
     old: &FileRecord,
     new: &FileRecord,
 ) -> Result<()> {
@@ -35,7 +35,7 @@ pub(super) fn file(
     let mut place: Option<(u64, u64)> = None;
     let mut slice = Slice::new();
     for chunk in ListReader::new(view, &new.content, new.size, 0)? {
-        deltas.watch.check()?;
+        deltas.monitor.check()?;
         let (start, chunk) = chunk?;
         let len = u64::from(chunk.len);
         if let Some(at) = anchors.get(&chunk.id.0) {

@@ -1,4 +1,4 @@
-//! Deltas of a patch: what changed is compressed against what it was, in groups, by the crew.
+//! Deltas of a patch: what changed is compressed against what it was, in groups, by the pool.
 //!
 //! A group holds directory nodes and the files below them that changed. A file's new chunks refer
 //! to the chunks that its path had: to all of them where the file has an ordinary size, to those
@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod group;
 mod large;
 mod predecessor;
 
@@ -17,15 +18,16 @@ pub use decode::{Decoded, decode};
 pub use predecessor::Predecessors;
 
 use crate::backup::delta::encode::Encoded;
-use crate::backup::live::LiveChunks;
-use crate::crew::{Crew, Queue};
+use crate::backup::delta::group::{DeltaGroup, DeltaNode, Piece};
+use crate::backup::repack::Repack;
 use crate::db::Reader;
 use crate::error::Result;
 use crate::hash::{Hash, Kind};
 use crate::log::sealed::SealedWriter;
+use crate::monitor::Monitor;
 use crate::object::{FileRecord, ListReader};
+use crate::pool::{Pool, Queue};
 use crate::store::ReadEntries;
-use crate::watch::Watch;
 
 /// Raw bytes of files after which a group is closed.
 const FILES_LEN_TARGET: u64 = 2 * 1024 * 1024;
@@ -36,97 +38,24 @@ const WHOLE_LEN_MAX: u64 = 4 * 1024 * 1024;
 /// Raw and reference bytes that may be under way.
 const UNDER_WAY_LEN_MAX: u64 = 28 * 1024 * 1024;
 
-/// A directory node and the one whose place it takes.
-struct Node {
-    hash: Hash,
-    bytes: Bytes,
-    near: Hash,
-}
-
-/// New entries of one file, and what they are compressed against.
-struct Piece {
-    kind: Kind,
-    references: Vec<Hash>,
-    entries: Vec<(Hash, u64)>,
-    /// Bytes of the references.
-    prefix_len: u64,
-    /// Bytes of the entries.
-    raw_len: u64,
-}
-
-impl Piece {
-    fn new(kind: Kind) -> Self {
-        let (references, entries) = (Vec::new(), Vec::new());
-        Piece { kind, references, entries, prefix_len: 0, raw_len: 0 }
-    }
-
-    fn refer(&mut self, hash: Hash, len: u64) {
-        self.references.push(hash);
-        self.prefix_len += len;
-    }
-
-    fn add(&mut self, hash: Hash, len: u64) {
-        self.entries.push((hash, len));
-        self.raw_len += len;
-    }
-}
-
-/// What becomes one delta.
-#[derive(Default)]
-struct Group {
-    /// Nodes of the base in which the names of references stand.
-    context: Vec<Hash>,
-    nodes: Vec<Node>,
-    nodes_len: usize,
-    pieces: Vec<Piece>,
-    /// Bytes of the pieces' entries.
-    raw_len: u64,
-    /// Bytes of everything that is referred to.
-    prefix_len: u64,
-}
-
-impl Group {
-    fn push_node(&mut self, node: Node) {
-        if !self.context.contains(&node.near) {
-            self.context.push(node.near);
-        }
-        self.prefix_len += node.bytes.len() as u64;
-        self.nodes_len += node.bytes.len();
-        self.nodes.push(node);
-    }
-
-    /// What the second half of the pieces refers to, the last first.
-    fn last_references(&self) -> Vec<(Kind, Hash)> {
-        let half = self.pieces.iter().skip(self.pieces.len().div_ceil(2)).rev();
-        half.flat_map(|piece| piece.references.iter().rev().map(|hash| (piece.kind, *hash)))
-            .collect()
-    }
-
-    fn push_piece(&mut self, piece: Piece) {
-        self.raw_len += piece.raw_len;
-        self.prefix_len += piece.prefix_len;
-        self.pieces.push(piece);
-    }
-}
-
-/// Collects groups, has the crew encode them and writes them in order.
+/// Collects groups, has the pool encode them and writes them in order.
 pub struct Deltas<'r> {
     reader: &'r Reader,
-    watch: &'r Watch,
-    crew: Arc<Crew>,
-    group: Group,
+    monitor: &'r Monitor,
+    pool: Arc<Pool>,
+    group: DeltaGroup,
     under_way: Queue<Result<Encoded>>,
 }
 
 impl<'r> Deltas<'r> {
     /// No deltas yet.
-    pub fn new(reader: &'r Reader, watch: &'r Watch) -> Self {
+    pub fn new(reader: &'r Reader, monitor: &'r Monitor) -> Self {
         Deltas {
             reader,
-            watch,
-            crew: reader.crew().clone(),
-            group: Group::default(),
-            under_way: Queue::new(reader.crew()),
+            monitor,
+            pool: reader.pool().clone(),
+            group: DeltaGroup::default(),
+            under_way: Queue::new(reader.pool()),
         }
     }
 
@@ -143,7 +72,7 @@ impl<'r> Deltas<'r> {
             let group = std::mem::take(&mut self.group);
             self.submit(out, group)?;
         }
-        self.group.push_node(Node { hash, bytes: bytes.clone(), near });
+        self.group.push_node(DeltaNode { hash, bytes: bytes.clone(), near });
         Ok(())
     }
 
@@ -151,7 +80,7 @@ impl<'r> Deltas<'r> {
     pub fn file(
         &mut self,
         out: &mut SealedWriter<'_>,
-        chunks: &mut LiveChunks,
+        chunks: &mut Repack,
         old: &FileRecord,
         new: &FileRecord,
     ) -> Result<()> {
@@ -165,7 +94,7 @@ impl<'r> Deltas<'r> {
     fn small_file(
         &mut self,
         out: &mut SealedWriter<'_>,
-        chunks: &mut LiveChunks,
+        chunks: &mut Repack,
         old: &FileRecord,
         new: &FileRecord,
     ) -> Result<()> {
@@ -206,18 +135,18 @@ impl<'r> Deltas<'r> {
         Ok(())
     }
 
-    fn submit(&mut self, out: &mut SealedWriter<'_>, group: Group) -> Result<()> {
-        self.watch.check()?;
+    fn submit(&mut self, out: &mut SealedWriter<'_>, group: DeltaGroup) -> Result<()> {
+        self.monitor.check()?;
         if group.nodes.is_empty() && group.pieces.is_empty() {
             return Ok(());
         }
         let len = group.prefix_len + group.raw_len;
         let room = UNDER_WAY_LEN_MAX.saturating_sub(len);
-        while let Some(encoded) = self.under_way.surplus_over(self.crew.depth(), room) {
+        while let Some(encoded) = self.under_way.surplus_over(self.pool.depth(), room) {
             self.write(encoded?, out)?;
         }
         // A patch of one group would keep one worker busy alone: another reads ahead for it.
-        let alone = self.under_way.is_empty() && self.crew.workers() > 1;
+        let alone = self.under_way.is_empty() && self.pool.workers() > 1;
         let ahead = if alone { group.last_references() } else { Vec::new() };
         let view = self.reader.view().clone();
         self.under_way.submit_sized(len, move || encode::encode(&view, group));
@@ -225,13 +154,13 @@ impl<'r> Deltas<'r> {
         Ok(())
     }
 
-    /// Has the crew decode the blocks of these entries, so that they are at hand.
+    /// Has the pool decode the blocks of these entries, so that they are at hand.
     fn read_ahead(&self, entries: Vec<(Kind, Hash)>) {
         if entries.is_empty() {
             return;
         }
         let view = self.reader.view().clone();
-        drop(self.crew.submit(move || {
+        drop(self.pool.submit(move || {
             for (kind, hash) in entries {
                 // An error comes up where the bytes are wanted.
                 let _ = view.read(kind, &hash);
@@ -242,11 +171,11 @@ impl<'r> Deltas<'r> {
     fn write(&self, encoded: Encoded, out: &mut SealedWriter<'_>) -> Result<()> {
         if let Some(frame) = &encoded.frame {
             let raw = encoded.kept.iter().map(|(_, len)| u64::from(*len)).sum();
-            self.watch.advance(0, raw);
+            self.monitor.advance(0, raw);
             out.push_delta(frame, &encoded.kept)?;
         }
         for (kind, hash, bytes) in encoded.plain {
-            self.watch.advance(0, bytes.len() as u64);
+            self.monitor.advance(0, bytes.len() as u64);
             out.push(kind, hash, &bytes)?;
         }
         Ok(())

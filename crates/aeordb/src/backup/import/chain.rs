@@ -1,18 +1,18 @@
 //! The files of one import, each of which must start where the one before it ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path as LocalPath, PathBuf};
-
-use nix::libc;
 
 use crate::backup::import::copy::Copied;
 use crate::backup::listing::sum_of;
+use crate::backup::sealed_file::open;
 use crate::db::{Database, FileKind, Writer};
 use crate::error::{BrokenChain, Context, Error, Result};
 use crate::format::superblock::{SUPERBLOCK_LEN, Superblock};
 use crate::hash::{Hash, VersionId};
+use crate::media::elsewhere::is_elsewhere;
+use crate::media::{self, InOrder, open_read};
 use crate::object::Version;
 
 /// An export or a patch to import.
@@ -24,6 +24,24 @@ pub enum Input {
     /// Bytes that come in order: one file, or several one after another. Each says itself where it
     /// ends.
     Stream(Box<dyn Read + Send>),
+}
+
+impl From<&str> for Input {
+    fn from(path: &str) -> Input {
+        Input::File(path.into())
+    }
+}
+
+impl From<&LocalPath> for Input {
+    fn from(path: &LocalPath) -> Input {
+        Input::File(path.into())
+    }
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Input {
+        Input::File(path)
+    }
 }
 
 /// Bytes that are enough to be read at once.
@@ -50,6 +68,10 @@ impl Input {
             Input::Stream(stream) => {
                 return Ok(Box::new(BufReader::with_capacity(BUFFER_LEN, stream)));
             }
+            Input::File(path) if is_elsewhere(&path) => {
+                let stream = media::stream(open_read(&path)?);
+                return Ok(Box::new(BufReader::with_capacity(BUFFER_LEN, stream)));
+            }
             Input::File(path) => open(&path)?,
             Input::Opened(name, file) => (file, name),
         };
@@ -59,23 +81,6 @@ impl Input {
         }
         Ok(Box::new(BufReader::with_capacity(BUFFER_LEN, file)))
     }
-}
-
-/// Opens a sealed file to be read from front to back.
-pub fn open(path: &LocalPath) -> Result<(File, String)> {
-    let name = path.display().to_string();
-    // A FIFO must not be waited for: it is refused.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(name.clone()),
-        _ => Error::Io { what: format!("opening {name}"), source: error },
-    })?;
-    let metadata = file.metadata().context(|| format!("looking at {name}"))?;
-    if !metadata.is_file() {
-        return Err(Error::Foreign { what: name, detail: "is not a regular file".into() });
-    }
-    Ok((file, name))
 }
 
 /// What the head of a sealed file says.
@@ -99,14 +104,14 @@ impl Head {
         let kind = superblock.file_kind().unwrap_or(FileKind::Export);
         let base = (kind == FileKind::Patch).then(|| VersionId(Hash::new(superblock.base)));
         let target = VersionId(Hash::new(superblock.target));
-        let required = superblock.required.get();
+        let required = superblock.features();
         Head { name: name.into(), kind, base, target, required }
     }
 
     /// Reads the head of a file; `None` if it is not a sealed file.
     pub fn read(path: &LocalPath) -> Result<Option<Head>> {
-        let (file, name) = open(path)?;
-        Head::read_from(&file, name)
+        let media = open_read(path)?;
+        Head::read_from(InOrder { media, at: 0 }, path.display().to_string())
     }
 
     /// Reads the head of what is called `name`; `None` if it is not a sealed file.

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::backup::delta::{Decoded, decode};
 use crate::backup::listing::{Sum, Tally};
-use crate::crew::{Crew, Queue};
 use crate::db::Writer;
 use crate::error::{Error, Result};
 use crate::format::change_list::ChangeList;
@@ -16,9 +15,10 @@ use crate::format::seal::Closing;
 use crate::hash::{Hash, Kind, VersionId};
 use crate::limits::CHUNK_BLOCK_LEN_TARGET;
 use crate::log::stream::{Delta, Part, StreamReader};
+use crate::monitor::Monitor;
 use crate::object::chunker;
+use crate::pool::{Pool, Queue};
 use crate::store::{RawBlock, ReadEntries, Transaction};
-use crate::watch::Watch;
 
 /// Bytes of what comes out of the blocks and deltas that are under way.
 const UNDER_WAY_LEN_MAX: usize = 48 * 1024 * 1024;
@@ -48,9 +48,9 @@ enum Checked {
 
 /// The copy of one file.
 pub struct Copy<'a, 'd> {
-    crew: Arc<Crew>,
+    pool: Arc<Pool>,
     writer: &'a mut Writer<'d>,
-    watch: &'a Watch,
+    monitor: &'a Monitor,
     /// Blocks and deltas that are being checked, and the bytes that they take.
     under_way: Queue<Result<Checked>>,
     large: Arc<Mutex<()>>,
@@ -70,18 +70,18 @@ pub struct Copy<'a, 'd> {
 pub fn copy(
     writer: &mut Writer<'_>,
     stream: &mut StreamReader<'_>,
-    watch: &Watch,
+    monitor: &Monitor,
 ) -> Result<Copied> {
     let superblock = stream.superblock();
-    writer.entries().require(superblock.required.get());
-    let crew = writer.database().crew().clone();
+    writer.entries().require(superblock.features());
+    let pool = writer.database().pool().clone();
     let copy = Copy {
         base: VersionId(Hash::new(superblock.base)),
         target: VersionId(Hash::new(superblock.target)),
         writer,
-        watch,
-        under_way: Queue::new(&crew),
-        crew,
+        monitor,
+        under_way: Queue::new(&pool),
+        pool,
         large: Arc::default(),
         linked: false,
         entries: 0,
@@ -97,7 +97,7 @@ pub fn copy(
 impl Copy<'_, '_> {
     fn run(mut self, stream: &mut StreamReader<'_>) -> Result<Copied> {
         loop {
-            self.watch.check()?;
+            self.monitor.check()?;
             let name = stream.name().to_owned();
             match stream.next_part()? {
                 Part::Block(at, block) => {
@@ -111,6 +111,9 @@ impl Copy<'_, '_> {
                 Part::Delta(delta) => self.delta(name, delta)?,
                 Part::Changes(changes) => tally(&mut self.tally, changes, &name, stream.offset())?,
                 Part::Link(at, link) => self.link(&name, at, &link)?,
+                Part::Unopened(_) => {
+                    return Err(Error::encrypted(name, "nothing of it was opened"));
+                }
                 Part::End(closing) => {
                     self.take_until(0, 0)?;
                     return self.end(stream, *closing);
@@ -159,7 +162,7 @@ impl Copy<'_, '_> {
         len: usize,
         job: impl FnOnce() -> Result<Checked> + Send + 'static,
     ) -> Result<()> {
-        self.take_until(self.crew.depth(), UNDER_WAY_LEN_MAX.saturating_sub(len) as u64)?;
+        self.take_until(self.pool.depth(), UNDER_WAY_LEN_MAX.saturating_sub(len) as u64)?;
         self.under_way.submit_sized(len as u64, job);
         Ok(())
     }
@@ -212,6 +215,7 @@ impl Copy<'_, '_> {
         let appender = self.writer.entries();
         if let Some(block) = block
             && block.head.raw_len >= CHUNK_BLOCK_LEN_TARGET / 2
+            && self.pool.compression().is_usual()
         {
             let mut all_new = true;
             for (_, hash, _) in &entries {
@@ -219,12 +223,12 @@ impl Copy<'_, '_> {
             }
             if all_new {
                 self.new_entries += entries.len() as u64;
-                self.watch.advance(0, block.head.raw_len as u64);
+                self.monitor.advance(0, block.head.raw_len as u64);
                 return appender.append_block(&block);
             }
         }
         for (kind, hash, bytes) in entries {
-            self.watch.advance(0, bytes.len() as u64);
+            self.monitor.advance(0, bytes.len() as u64);
             self.new_entries += u64::from(appender.append_hashed(kind, hash, &bytes)?);
         }
         Ok(())

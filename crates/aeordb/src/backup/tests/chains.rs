@@ -5,11 +5,11 @@ use crate::error::Error;
 use crate::format::change_list::ChangeRecord;
 use crate::log::stream::{Part, StreamReader};
 
-fn combined(desk: &Desk, name: &str, files: &[&PathBuf]) -> Result<(PathBuf, Combined)> {
+fn combined(sandbox: &Sandbox, name: &str, files: &[&PathBuf]) -> Result<(PathBuf, Combined)> {
     let files: Vec<PathBuf> = files.iter().map(|file| (*file).clone()).collect();
     let mut out = Vec::new();
-    let report = combine(&files, None, &mut out, desk.scratch(), &options(), &Watch::new())?;
-    Ok((desk.put(name, &out), report))
+    let report = combine(&files, None, &mut out, sandbox.scratch(), &options(), &Monitor::new())?;
+    Ok((sandbox.put(name, &out), report))
 }
 
 /// The list of changes that a patch carries.
@@ -27,7 +27,7 @@ fn list(path: &PathBuf) -> Vec<ChangeRecord> {
 }
 
 fn sound(path: &LocalPath) -> VerifyReport {
-    let report = verify(path, true, &Watch::new()).unwrap();
+    let report = verify(path, true, &Monitor::new()).unwrap();
     assert!(report.damages.is_empty(), "{:?}", report.damages);
     report
 }
@@ -37,16 +37,16 @@ proptest! {
 
     #[test]
     fn a_chain_reads_imports_and_combines_to_its_last_version(a in trees(), b in trees(), c in trees()) {
-        let (desk, source) = (Desk::new(), memory());
+        let (sandbox, source) = (Sandbox::new(), memory());
         let [va, vb, vc] = [&a, &b, &c].map(|tree| commit(&source, tree));
-        let full = desk.full("full", &source, &va);
-        let ab = desk.patch("ab", &source, &va, &vb);
-        let bc = desk.patch("bc", &source, &vb, &vc);
+        let full = sandbox.full("full", &source, &va);
+        let ab = sandbox.patch("ab", &source, &va, &vb);
+        let bc = sandbox.patch("bc", &source, &vb, &vc);
         let expected = tree_of(&source.reader().unwrap(), &vc);
 
         // Read in place.
         let patches = [ab.clone(), bc.clone()];
-        let layered = open_with(&full, &patches, desk.scratch(), &options(), &Watch::new()).unwrap();
+        let layered = open_with(&full, &patches, sandbox.scratch(), &options(), &Monitor::new()).unwrap();
         let reader = layered.reader().unwrap();
         prop_assert_eq!(reader.head(), vc);
         prop_assert_eq!(&tree_of(&reader, &vc), &expected);
@@ -56,12 +56,12 @@ proptest! {
         prop_assert_eq!(take(&restored, &[&full, &ab, &bc], &promote()).unwrap().version, vc);
 
         // Patches alone.
-        let (ac, report) = combined(&desk, "ac", &[&ab, &bc]).unwrap();
+        let (ac, report) = combined(&sandbox, "ac", &[&ab, &bc]).unwrap();
         let Combined::Patch(report) = report else { panic!("{report:?}") };
-        let direct = desk.patch("direct", &source, &va, &vc);
+        let direct = sandbox.patch("direct", &source, &va, &vc);
         prop_assert_eq!(list(&ac), list(&direct));
         let mut counts = Vec::new();
-        let told = diff(&source.reader().unwrap(), &va, &vc, &mut counts, &Watch::new()).unwrap();
+        let told = diff(&source.reader().unwrap(), &va, &vc, &mut counts, &Monitor::new()).unwrap();
         prop_assert_eq!((report.from, report.to), (va, vc));
         prop_assert_eq!(
             (report.files_added, report.files_modified, report.files_deleted, report.directories),
@@ -70,8 +70,8 @@ proptest! {
         sound(&ac);
         let patches = [ab.clone(), bc.clone()];
         let mut over = Vec::new();
-        combine(&patches, Some(&full), &mut over, desk.scratch(), &options(), &Watch::new()).unwrap();
-        let over = desk.put("over", &over);
+        combine(&patches, Some(&full), &mut over, sandbox.scratch(), &options(), &Monitor::new()).unwrap();
+        let over = sandbox.put("over", &over);
         prop_assert_eq!(list(&over), list(&direct));
         let patched = memory();
         prop_assert_eq!(take(&patched, &[&full, &over], &promote()).unwrap().version, vc);
@@ -81,9 +81,9 @@ proptest! {
         prop_assert_eq!(&tree_of(&patched.reader().unwrap(), &vc), &expected);
 
         // A full of a full and patches, also of a patch that was put together.
-        let exported = desk.full("exported", &source, &vc);
+        let exported = sandbox.full("exported", &source, &vc);
         for (name, files) in [("new", vec![&full, &ab, &bc]), ("newer", vec![&full, &ac])] {
-            let (new, report) = combined(&desk, name, &files).unwrap();
+            let (new, report) = combined(&sandbox, name, &files).unwrap();
             let Combined::Export(report) = report else { panic!("{report:?}") };
             let told = crate::backup::info(&exported).unwrap();
             let info = crate::backup::info(&new).unwrap();
@@ -99,29 +99,29 @@ proptest! {
         }
 
         // There and back is no change.
-        let ba = desk.patch("ba", &source, &vb, &va);
-        let (nothing, _) = combined(&desk, "nothing", &[&ab, &ba]).unwrap();
+        let ba = sandbox.patch("ba", &source, &vb, &va);
+        let (nothing, _) = combined(&sandbox, "nothing", &[&ab, &ba]).unwrap();
         prop_assert!(list(&nothing).is_empty());
         prop_assert_eq!(take(&patched, &[&nothing], &ImportOptions { force: true, ..promote() }).unwrap().version, va);
     }
 }
 
 /// Three versions, a full export of the first, and the patches between them.
-fn chain(desk: &Desk) -> ([VersionId; 3], PathBuf, PathBuf, PathBuf) {
+fn chain(sandbox: &Sandbox) -> ([VersionId; 3], PathBuf, PathBuf, PathBuf) {
     let source = memory();
     let versions = [0u8, 1, 2].map(|edit| {
         commit(&source, &tree([("/a", file(content(1, 5000, edit))), ("/b", file([edit]))]))
     });
-    let full = desk.full("full.aeordb", &source, &versions[0]);
-    let first = desk.patch("p1.aeordb", &source, &versions[0], &versions[1]);
-    let second = desk.patch("p2.aeordb", &source, &versions[1], &versions[2]);
+    let full = sandbox.full("full.aeordb", &source, &versions[0]);
+    let first = sandbox.patch("p1.aeordb", &source, &versions[0], &versions[1]);
+    let second = sandbox.patch("p2.aeordb", &source, &versions[1], &versions[2]);
     (versions, full, first, second)
 }
 
 #[test]
 fn a_missing_link_is_named_with_the_versions_between_which_it_is_missing() {
-    let desk = Desk::new();
-    let (versions, full, _, second) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (versions, full, _, second) = chain(&sandbox);
     let database = memory();
     let error = take(&database, &[&full, &second], &promote()).unwrap_err();
     let Error::BrokenChain(broken) = &error else { panic!("{error}") };
@@ -129,17 +129,17 @@ fn a_missing_link_is_named_with_the_versions_between_which_it_is_missing() {
     assert_eq!(broken.misplaced, None);
     assert!(error.to_string().contains("the patch between them is missing"), "{error}");
     assert_eq!(database.reader().unwrap().history().unwrap().count(), 0);
-    let error = combined(&desk, "c", &[&full, &second]).unwrap_err();
+    let error = combined(&sandbox, "c", &[&full, &second]).unwrap_err();
     assert!(matches!(error, Error::BrokenChain(_)), "{error}");
     let error =
-        open_with(&full, &[second], desk.scratch(), &options(), &Watch::new()).err().unwrap();
+        open_with(&full, &[second], sandbox.scratch(), &options(), &Monitor::new()).err().unwrap();
     assert!(matches!(error, Error::BrokenChain(_)), "{error}");
 }
 
 #[test]
 fn misordered_files_are_told_which_belongs_before_which() {
-    let desk = Desk::new();
-    let (_, full, first, second) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (_, full, first, second) = chain(&sandbox);
     let error = take(&memory(), &[&full, &second, &first], &promote()).unwrap_err();
     let first = first.display().to_string();
     assert!(error.to_string().contains(&format!("{first} belongs before it")), "{error}");
@@ -147,8 +147,8 @@ fn misordered_files_are_told_which_belongs_before_which() {
 
 #[test]
 fn a_stream_holds_one_file_after_another_and_a_file_only_itself() {
-    let desk = Desk::new();
-    let (versions, full, first, second) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (versions, full, first, second) = chain(&sandbox);
     let all: Vec<u8> = [&full, &first, &second]
         .into_iter()
         .flat_map(|path| std::fs::read(path).unwrap())
@@ -166,8 +166,8 @@ fn a_stream_holds_one_file_after_another_and_a_file_only_itself() {
 
 #[test]
 fn force_does_not_skip_the_links_of_a_chain() {
-    let desk = Desk::new();
-    let (_, full, _, second) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (_, full, _, second) = chain(&sandbox);
     let force = ImportOptions { force: true, ..promote() };
     let error = take(&memory(), &[&full, &second], &force).unwrap_err();
     assert!(matches!(error, Error::BrokenChain(_)), "{error}");
@@ -175,9 +175,9 @@ fn force_does_not_skip_the_links_of_a_chain() {
 
 #[test]
 fn a_chain_is_read_from_any_version_that_a_database_holds() {
-    let desk = Desk::new();
-    let (versions, full, first, second) = chain(&desk);
-    let path = desk.path("data.aeordb");
+    let sandbox = Sandbox::new();
+    let (versions, full, first, second) = chain(&sandbox);
+    let path = sandbox.path("data.aeordb");
     let database = Database::open_or_create(&path, &options()).unwrap();
     take(&database, &[&full, &first, &second], &promote()).unwrap();
     database.close().unwrap();
@@ -188,7 +188,8 @@ fn a_chain_is_read_from_any_version_that_a_database_holds() {
     take(&database, &[&second], &promote()).unwrap();
     database.close().unwrap();
     let before = std::fs::read(&path).unwrap();
-    let layered = open_with(&path, &[first], desk.scratch(), &options(), &Watch::new()).unwrap();
+    let layered =
+        open_with(&path, &[first], sandbox.scratch(), &options(), &Monitor::new()).unwrap();
     assert_eq!(layered.reader().unwrap().head(), versions[1]);
     drop(layered);
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -196,17 +197,17 @@ fn a_chain_is_read_from_any_version_that_a_database_holds() {
 
 #[test]
 fn entries_that_several_patches_bring_are_in_their_combination_once() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let bulk = file(content(9, 900_000, 0));
     let a = commit(&source, &tree([("/a", file("a"))]));
     let b = commit(&source, &tree([("/a", file("a")), ("/bulk", bulk.clone())]));
     let c = commit(&source, &tree([("/a", file("c"))]));
     let d = commit(&source, &tree([("/a", file("c")), ("/again", bulk)]));
-    let full = desk.full("full", &source, &a);
+    let full = sandbox.full("full", &source, &a);
     let patches =
-        [(a, b), (b, c), (c, d)].map(|(x, y)| desk.patch(&x.to_string(), &source, &x, &y));
+        [(a, b), (b, c), (c, d)].map(|(x, y)| sandbox.patch(&x.to_string(), &source, &x, &y));
     let files: Vec<&PathBuf> = patches.iter().collect();
-    let (ad, report) = combined(&desk, "ad", &files).unwrap();
+    let (ad, report) = combined(&sandbox, "ad", &files).unwrap();
     let Combined::Patch(report) = report else { panic!("{report:?}") };
     assert!(report.bytes < 1_000_000, "{} bytes", report.bytes);
     let restored = memory();
@@ -216,35 +217,35 @@ fn entries_that_several_patches_bring_are_in_their_combination_once() {
 
 #[test]
 fn only_the_first_of_what_is_combined_may_be_full() {
-    let desk = Desk::new();
-    let (_, full, first, _) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (_, full, first, _) = chain(&sandbox);
     for files in [[&first, &full], [&full, &full]] {
-        let error = combined(&desk, "c", &files).unwrap_err();
+        let error = combined(&sandbox, "c", &files).unwrap_err();
         assert!(error.to_string().contains("only the first file may be full"), "{error}");
     }
 }
 
 #[test]
 fn a_file_that_is_damaged_is_not_combined() {
-    let desk = Desk::new();
-    let (_, full, first, second) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (_, full, first, second) = chain(&sandbox);
     let bytes = std::fs::read(&second).unwrap();
     for at in [300, bytes.len() / 2, bytes.len() - 1] {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
-        desk.put("p2.aeordb", &bytes);
+        sandbox.put("p2.aeordb", &bytes);
         for files in [&[&full, &first, &second][..], &[&first, &second]] {
-            assert!(combined(&desk, "c", files).is_err(), "a flip at {at}");
+            assert!(combined(&sandbox, "c", files).is_err(), "a flip at {at}");
         }
     }
 }
 
 #[test]
 fn the_head_of_a_file_says_where_it_stands_in_a_chain() {
-    let desk = Desk::new();
-    let (versions, full, first, _) = chain(&desk);
+    let sandbox = Sandbox::new();
+    let (versions, full, first, _) = chain(&sandbox);
     let head = Head::read(&first).unwrap().unwrap();
     assert_eq!((head.base, head.target), (Some(versions[0]), versions[1]));
     assert_eq!(Head::read(&full).unwrap().unwrap().base, None);
-    assert_eq!(Head::read(&desk.put("text", b"no backup")).unwrap(), None);
+    assert_eq!(Head::read(&sandbox.put("text", b"no backup")).unwrap(), None);
 }

@@ -237,18 +237,18 @@ fn every_verb_succeeds(database: &Database, version: &VersionId, bytes: &[u8]) {
 
 /// Every verb that keeps HEAD without reading what files hold in their order.
 fn every_verb_keeps(database: &Database, version: &VersionId, bytes: &[u8]) {
-    let watch = Watch::new();
+    let monitor = Monitor::new();
     let again = export_bytes(database, version);
-    let desk = Desk::new();
-    let parts = [desk.put("one", bytes)];
+    let sandbox = Sandbox::new();
+    let parts = [sandbox.put("one", bytes)];
     let mut combined = Vec::new();
-    let scratch = desk.scratch();
-    crate::backup::combine(&parts, None, &mut combined, scratch, &options(), &watch).unwrap();
+    let scratch = sandbox.scratch();
+    crate::backup::combine(&parts, None, &mut combined, scratch, &options(), &monitor).unwrap();
     assert!(combined == again, "combine and export differ");
-    gc::collect(database, false, &watch).unwrap();
-    compact::foresee(database, &watch).unwrap();
+    gc::collect(database, false, &monitor).unwrap();
+    compact::foresee(database, &monitor).unwrap();
     let new = Arc::new(MemoryMedia::new());
-    compact::copy(database, new, &options(), &watch).unwrap();
+    compact::copy(database, new, &options(), &monitor).unwrap();
     let other = memory();
     assert_eq!(take_bytes(&other, &again, &promote()).unwrap().version, *version);
     patch_bytes(&other, &Version::empty().id(), version);
@@ -336,11 +336,12 @@ fn too_deep(database: &Database) -> VersionId {
 fn a_version_with_paths_that_are_too_long_can_be_kept_exported_and_mended() {
     let database = memory();
     let version = too_deep(&database);
-    gc::collect(&database, false, &Watch::new()).unwrap();
-    compact::copy(&database, Arc::new(MemoryMedia::new()), &options(), &Watch::new()).unwrap();
+    gc::collect(&database, false, &Monitor::new()).unwrap();
+    compact::copy(&database, Arc::new(MemoryMedia::new()), &options(), &Monitor::new()).unwrap();
     let exported = export_bytes(&database, &version);
-    let desk = Desk::new();
-    let report = crate::backup::verify(&desk.put("full", &exported), true, &Watch::new()).unwrap();
+    let sandbox = Sandbox::new();
+    let report =
+        crate::backup::verify(sandbox.put("full", &exported), true, &Monitor::new()).unwrap();
     assert!(report.damages.is_empty(), "{report:?}");
     // Whoever imports it would have the same trouble.
     let refused = take_bytes(&memory(), &exported, &promote()).unwrap_err();
@@ -367,7 +368,7 @@ fn nothing_is_moved_or_copied_so_deep_that_it_could_not_be_named() {
     }
     let to = at(&names("p", 5));
     database.copy(&start, &from, &to, false).unwrap();
-    database.rename(&from, &at("/short"), false).unwrap();
+    database.rename(&from, at("/short"), false).unwrap();
     let reader = database.reader().unwrap();
     let there = tree_of(&reader, &reader.head());
     assert_eq!(there.values().filter(|entry| **entry == file("a")).count(), 2);

@@ -133,7 +133,7 @@ fn costs(files: u64) -> [u64; 4] {
     let counting = Counting::new(view);
     assert_eq!(listing::sum_of(&counting, &from, &to, u64::MAX).unwrap().changes, 1);
     let listed = counting.reads.swap(0, Relaxed);
-    graph::prove(&counting, &to, Some(&from), reader.crew(), &Watch::new()).unwrap();
+    graph::prove(&counting, &to, Some(&from), reader.pool(), &Monitor::new()).unwrap();
     let proved = counting.reads.load(Relaxed);
     let patch = patch_bytes(&source, &from, &to);
     let database = memory();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::backup::{diff_from_outline, export_outline, graft};
+use crate::db::Replacing;
 use crate::error::Error;
 
 fn at(text: &str) -> Path {
@@ -16,7 +17,7 @@ impl Elsewhere {
     fn of(database: &Database, path: &str) -> Elsewhere {
         let reader = database.reader().unwrap();
         let mut outline = Vec::new();
-        export_outline(&reader, &reader.head(), &at(path), &mut outline, &Watch::new()).unwrap();
+        export_outline(&reader, &reader.head(), &at(path), &mut outline, &Monitor::new()).unwrap();
         let media = Arc::new(MemoryMedia::with_limit(outline, u64::MAX));
         let outline = Database::open_media(media, LocalPath::new("outline"), &options()).unwrap();
         let reader = outline.reader().unwrap();
@@ -27,7 +28,7 @@ impl Elsewhere {
     fn patch_to(&self, tree: &Tree) -> Vec<u8> {
         let (to, mut out) = (commit(&self.over, tree), Vec::new());
         let reader = self.over.reader().unwrap();
-        diff_from_outline(&reader, &self.base, &to, &mut out, &Watch::new()).unwrap();
+        diff_from_outline(&reader, &self.base, &to, &mut out, &Monitor::new()).unwrap();
         out
     }
 }
@@ -38,7 +39,8 @@ fn put(database: &Database, path: &str, patch: &[u8]) -> Result<VersionId> {
 
 fn put_with(database: &Database, path: &str, patch: &[u8], only_adds: bool) -> Result<VersionId> {
     let input = Input::Stream(Box::new(std::io::Cursor::new(patch.to_vec())));
-    graft(database, input, &at(path), only_adds, &Watch::new()).map(|report| report.version)
+    let graft = graft(database, input, &at(path), only_adds, |_| Ok(()), None, &Monitor::new());
+    graft.map(|report| report.version)
 }
 
 proptest! {
@@ -124,6 +126,36 @@ fn where_only_adding_is_allowed_nothing_is_replaced_or_removed() {
 }
 
 #[test]
+fn what_would_go_is_said_before_it_goes() {
+    let directory = |path| (path, Entry::Directory(0o755));
+    let there = [directory("/d"), ("/d/a", file("a")), ("/d/b", file("b")), ("/c", file("c"))];
+    for (came, expected) in [
+        (tree([]), (0, 3)),
+        (tree([("/c", file("C")), ("/e", file("e"))]), (2, 2)),
+        (tree([("/c", file("c")), ("/d", file("d"))]), (2, 2)),
+        (tree([directory("/c"), ("/c/x", file("x")), directory("/d")]), (1, 3)),
+        (
+            tree([directory("/d"), ("/d/a", file("A")), ("/d/b", file("b")), ("/c", file("c"))]),
+            (3, 0),
+        ),
+    ] {
+        let database = memory();
+        let head = commit(&database, &tree(there.clone()));
+        let patch = Elsewhere::of(&database, "/").patch_to(&came);
+        let input = Input::Stream(Box::new(std::io::Cursor::new(patch)));
+        let mut told = None;
+        let refuse = |replacing: &Replacing| {
+            told = Some(*replacing);
+            Err(Error::invalid("no"))
+        };
+        assert!(graft(&database, input, &at("/"), false, refuse, None, &Monitor::new()).is_err());
+        let (put, deleted) = expected;
+        assert_eq!(told, Some(Replacing { put, deleted, files: 3 }), "{came:?}");
+        assert_eq!(database.reader().unwrap().head(), head);
+    }
+}
+
+#[test]
 fn a_patch_that_was_damaged_or_cut_off_changes_nothing() {
     let database = memory();
     let head = commit(&database, &tree([("/a", file("a"))]));
@@ -140,7 +172,7 @@ fn a_patch_that_was_damaged_or_cut_off_changes_nothing() {
     // An outline is no export: what it lacks is told.
     let reader = database.reader().unwrap();
     let mut outline = Vec::new();
-    export_outline(&reader, &head, &Path::root(), &mut outline, &Watch::new()).unwrap();
+    export_outline(&reader, &head, &Path::root(), &mut outline, &Monitor::new()).unwrap();
     let error = take_bytes(&memory(), &outline, &promote()).unwrap_err();
     assert!(matches!(error, Error::Incomplete { missing: 1, .. }), "{error}");
 }

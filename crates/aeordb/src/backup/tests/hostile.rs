@@ -80,8 +80,8 @@ impl Forge {
     /// Writes its entries as a full export of the target.
     pub(super) fn seal_as_full(&self, totals: Totals) -> Vec<u8> {
         let mut out = Vec::new();
-        let crew = Arc::new(crate::crew::Crew::new(1));
-        let mut writer = SealedWriter::new(&mut out, crew, None, &self.target, 0).unwrap();
+        let pool = Arc::new(crate::pool::Pool::new(1));
+        let mut writer = SealedWriter::new(&mut out, pool, None, &self.target, 0, None).unwrap();
         for (kind, bytes) in &self.entries {
             writer.push(*kind, kind.hash(bytes), bytes).unwrap();
         }
@@ -96,9 +96,9 @@ impl Forge {
     /// Writes it, with more frames before its own.
     fn seal_with(&self, more: impl FnOnce(&mut SealedWriter<'_>)) -> Vec<u8> {
         let mut out = Vec::new();
-        let crew = Arc::new(crate::crew::Crew::new(1));
+        let pool = Arc::new(crate::pool::Pool::new(1));
         let mut writer =
-            SealedWriter::new(&mut out, crew, Some(&self.base), &self.target, 0).unwrap();
+            SealedWriter::new(&mut out, pool, Some(&self.base), &self.target, 0, None).unwrap();
         let mut list = ChangeListWriter::default();
         for change in &self.changes {
             assert!(list.push(change).unwrap().is_none());
@@ -248,7 +248,7 @@ fn block_of(entries: &[(Kind, Hash, &[u8])]) -> (Vec<u8>, Vec<TableEntry>) {
         .map(|(kind, hash, bytes)| TableEntry { hash: *hash, kind: *kind, len: bytes.len() as u32 })
         .collect();
     let raw: Vec<u8> = entries.iter().flat_map(|(_, _, bytes)| bytes.to_vec()).collect();
-    (block::encode(Class::of(entries[0].0), &table, &raw).unwrap(), table)
+    (block::encode(Class::of(entries[0].0), &table, &raw, Default::default()).unwrap(), table)
 }
 
 #[test]
@@ -582,8 +582,8 @@ fn full_exports_with_counts_that_lie_are_refused() {
         |closing| closing.chunks = 0.into(),
     ] {
         let mut out = Vec::new();
-        let crew = Arc::new(crate::crew::Crew::new(1));
-        let mut writer = SealedWriter::new(&mut out, crew, None, &a, 0).unwrap();
+        let pool = Arc::new(crate::pool::Pool::new(1));
+        let mut writer = SealedWriter::new(&mut out, pool, None, &a, 0, None).unwrap();
         writer.push(Kind::Version, a.0, &reader.version(&a).unwrap().encode()).unwrap();
         let forge = Forge::honest(&source, Version::empty().id(), a);
         for (kind, bytes) in &forge.entries[1..] {

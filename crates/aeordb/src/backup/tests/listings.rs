@@ -75,7 +75,7 @@ fn what_was_renamed_costs_no_chunk() {
     let to = commit(&source, &tree([("/new/place/bulk", bulk()), ("/a/b", file("b"))]));
     let mut out = Vec::new();
     let report =
-        crate::backup::diff(&source.reader().unwrap(), &from, &to, &mut out, &Watch::new())
+        crate::backup::diff(&source.reader().unwrap(), &from, &to, &mut out, &Monitor::new())
             .unwrap();
     assert_eq!(report.chunks, 0);
     assert!(out.len() < 2000, "{} bytes", out.len());
@@ -83,7 +83,7 @@ fn what_was_renamed_costs_no_chunk() {
 
 #[test]
 fn a_patch_lists_what_diff_lists() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let from = commit(
         &source,
         &tree([
@@ -97,8 +97,8 @@ fn a_patch_lists_what_diff_lists() {
         &source,
         &tree([("/a", file("a")), ("/e/moved", file("m")), ("/m", file("2")), ("/new", file("n"))]),
     );
-    let patch = desk.patch("patch", &source, &from, &to);
-    let told: Vec<_> = listed_changes(&patch, &Watch::new())
+    let patch = sandbox.patch("patch", &source, &from, &to);
+    let told: Vec<_> = listed_changes(&patch, &Monitor::new())
         .unwrap()
         .into_iter()
         .map(|change| match change.from {
@@ -115,13 +115,13 @@ fn a_comparison_that_nobody_waits_for_ends() {
     let from = commit(&source, &tree([("/a", file("a"))]));
     let to = commit(&source, &tree([("/b", file("b")), ("/c", file("c"))]));
     let reader = source.reader().unwrap();
-    let watch = Watch::new();
-    let comparison = Comparison::new(&reader, &from, &to, &watch).unwrap();
-    let mut found = comparison.changes(&reader, None, &watch).unwrap();
+    let monitor = Monitor::new();
+    let comparison = Comparison::new(&reader, &from, &to, &monitor).unwrap();
+    let mut found = comparison.changes(&reader, None, &monitor).unwrap();
     assert!(found.next().unwrap().is_ok());
-    watch.cancel();
+    monitor.cancel();
     assert!(matches!(found.next(), Some(Err(Error::Interrupted))));
-    let again = Comparison::new(&reader, &from, &to, &watch);
+    let again = Comparison::new(&reader, &from, &to, &monitor);
     assert!(matches!(again, Err(Error::Interrupted)));
 }
 
@@ -133,10 +133,10 @@ proptest! {
         let source = memory();
         let [from, to] = [&a, &b].map(|tree| commit(&source, tree));
         let reader = source.reader().unwrap();
-        let comparison = Comparison::new(&reader, &from, &to, &Watch::new()).unwrap();
+        let comparison = Comparison::new(&reader, &from, &to, &Monitor::new()).unwrap();
         let after = |path: Option<&Path>| -> Vec<Change> {
-            let watch = Watch::new();
-            comparison.changes(&reader, path, &watch).unwrap().map(Result::unwrap).collect()
+            let monitor = Monitor::new();
+            comparison.changes(&reader, path, &monitor).unwrap().map(Result::unwrap).collect()
         };
         let all = after(None);
         let lines = |changes: &[Change]| changes.iter().map(line).collect::<Vec<_>>();

@@ -13,10 +13,10 @@ fn merge(
     theirs: &Tree,
     on_conflict: OnConflict,
 ) -> (Tree, MergeReport, Database) {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let [vb, vt] = [base, theirs].map(|tree| commit(&source, tree));
-    let full = desk.full("full", &source, &vb);
-    let patch = desk.patch("patch", &source, &vb, &vt);
+    let full = sandbox.full("full", &source, &vb);
+    let patch = sandbox.patch("patch", &source, &vb, &vt);
     let database = memory();
     take(&database, &[&full], &promote()).unwrap();
     let head = commit(&database, ours);
@@ -27,7 +27,7 @@ fn merge(
     let reader = database.reader().unwrap();
     assert_eq!(reader.head(), report.version);
     assert!(
-        crate::graph::prove(reader.view(), &report.version, None, reader.crew(), &Watch::new())
+        crate::graph::prove(reader.view(), &report.version, None, reader.pool(), &Monitor::new())
             .is_ok()
     );
     (tree_of(&reader, &report.version), merged, database)
@@ -161,11 +161,11 @@ fn modes_of_directories_are_merged_and_the_later_time_is_kept() {
 
 #[test]
 fn a_merge_needs_the_base_in_the_database_or_in_the_chain() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let a = commit(&source, &tree([("/a", file("a"))]));
     let b = commit(&source, &tree([("/a", file("b"))]));
-    let full = desk.full("full", &source, &a);
-    let patch = desk.patch("patch", &source, &a, &b);
+    let full = sandbox.full("full", &source, &a);
+    let patch = sandbox.patch("patch", &source, &a, &b);
     let database = memory();
     let head = commit(&database, &tree([("/mine", file("mine"))]));
     let error = take(&database, &[&patch], &merging(OnConflict::LeaveOut)).unwrap_err();
@@ -186,10 +186,10 @@ fn a_merge_that_is_not_promoted_is_kept_beside_head_and_can_be_undone() {
     let base = tree([("/a", file("a"))]);
     let ours = tree([("/a", file("a")), ("/b", file("b"))]);
     let theirs = tree([("/a", file("A"))]);
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let [vb, vt] = [&base, &theirs].map(|tree| commit(&source, tree));
-    let full = desk.full("full", &source, &vb);
-    let patch = desk.patch("patch", &source, &vb, &vt);
+    let full = sandbox.full("full", &source, &vb);
+    let patch = sandbox.patch("patch", &source, &vb, &vt);
     let database = memory();
     take(&database, &[&full], &promote()).unwrap();
     let head = commit(&database, &ours);
@@ -199,8 +199,8 @@ fn a_merge_that_is_not_promoted_is_kept_beside_head_and_can_be_undone() {
     assert!(!report.promoted);
     database.promote(&report.version, None).unwrap();
     database.promote(&head, None).unwrap();
-    let undo = ImportOptions { undo: Some(desk.path("undo")), ..merging(OnConflict::LeaveOut) };
+    let undo = ImportOptions { undo: Some(sandbox.path("undo")), ..merging(OnConflict::LeaveOut) };
     take(&database, &[&patch], &undo).unwrap();
-    take(&database, &[&desk.path("undo")], &promote()).unwrap();
+    take(&database, &[&sandbox.path("undo")], &promote()).unwrap();
     assert_eq!(database.reader().unwrap().head(), head);
 }

@@ -55,13 +55,13 @@ fn a_path_that_one_version_has_is_nothing_in_the_other() {
 
 #[test]
 fn partial_exports_and_patches_make_a_chain_of_their_own() {
-    let (desk, (source, first, second)) = (Desk::new(), source());
+    let (sandbox, (source, first, second)) = (Sandbox::new(), source());
     let reader = source.reader().unwrap();
     let (part, versions) = subtree(&reader, &[first, second], &path("/docs")).unwrap();
     let (mut full, mut patch) = (Vec::new(), Vec::new());
-    export(&part, &versions[0], &mut full, &Watch::new()).unwrap();
-    diff(&part, &versions[0], &versions[1], &mut patch, &Watch::new()).unwrap();
-    let (full, patch) = (desk.put("full", &full), desk.put("patch", &patch));
+    export(&part, &versions[0], &mut full, &Monitor::new()).unwrap();
+    diff(&part, &versions[0], &versions[1], &mut patch, &Monitor::new()).unwrap();
+    let (full, patch) = (sandbox.put("full", &full), sandbox.put("patch", &patch));
     let restored = memory();
     take(&restored, &[&full, &patch], &promote()).unwrap();
     let mut expected = tree_of(&reader, &second);

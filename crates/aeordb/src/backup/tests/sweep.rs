@@ -10,7 +10,7 @@ use crate::format::superblock::{SUPERBLOCK_LEN, Superblock};
 use crate::format::{FRAME_HEADER_LEN, FrameHeader};
 
 /// A database with a version and a snapshot, and its bytes.
-fn target() -> (Database, MemoryMedia) {
+pub(super) fn target() -> (Database, MemoryMedia) {
     let media = MemoryMedia::new();
     let path = LocalPath::new("memory");
     let database =
@@ -21,7 +21,7 @@ fn target() -> (Database, MemoryMedia) {
 }
 
 /// Takes every spoilt copy of `backup` for what it is, and leaves everything as it was.
-fn sweep(backup: &[u8], database: &Database, media: &MemoryMedia) {
+pub(super) fn sweep(backup: &[u8], database: &Database, media: &MemoryMedia) {
     let before = media.to_vec();
     let reader = database.reader().unwrap();
     let expected = tree_of(&reader, &reader.head());
@@ -77,7 +77,7 @@ fn no_spoilt_copy_of_a_patch_is_imported() {
 }
 
 /// Where the frames of a sealed file start and end, the closing one left out.
-fn frames(file: &[u8]) -> Vec<std::ops::Range<usize>> {
+pub(super) fn frames(file: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut frames = Vec::new();
     let mut at = SUPERBLOCK_LEN;
     while at < file.len() - CLOSING_FRAME_LEN {
@@ -90,7 +90,7 @@ fn frames(file: &[u8]) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Makes every check and hash of a file right that was changed somewhere.
-fn reseal(file: &mut [u8], frames: &[std::ops::Range<usize>]) {
+pub(super) fn reseal(file: &mut [u8], frames: &[std::ops::Range<usize>]) {
     let superblock = Superblock::read_from_bytes(&file[..SUPERBLOCK_LEN]).unwrap().sealed();
     file[..SUPERBLOCK_LEN].copy_from_slice(superblock.as_bytes());
     for frame in frames {
@@ -143,7 +143,7 @@ fn sweep_resealed(patch: &[u8], full: &[u8], target: &VersionId, expected: &Tree
 
 #[test]
 fn no_patch_that_was_changed_and_sealed_anew_leads_elsewhere() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let long = |edit| file(content(5, 900, edit));
     let a = commit(&source, &tree([("/a", file("a")), ("/d/b", long(0)), ("/gone", file("g"))]));
     let b = commit(&source, &tree([("/a", file("A")), ("/d/b", long(1)), ("/new", file("n"))]));
@@ -151,8 +151,8 @@ fn no_patch_that_was_changed_and_sealed_anew_leads_elsewhere() {
     let full = export_bytes(&source, &a);
     let reader = source.reader().unwrap();
     sweep_resealed(&patch_bytes(&source, &a, &b), &full, &b, &tree_of(&reader, &b));
-    let parts = [desk.patch("ab", &source, &a, &b), desk.patch("bc", &source, &b, &c)];
+    let parts = [sandbox.patch("ab", &source, &a, &b), sandbox.patch("bc", &source, &b, &c)];
     let mut whole = Vec::new();
-    combine(&parts, None, &mut whole, desk.scratch(), &options(), &Watch::new()).unwrap();
+    combine(&parts, None, &mut whole, sandbox.scratch(), &options(), &Monitor::new()).unwrap();
     sweep_resealed(&whole, &full, &c, &tree_of(&reader, &c));
 }

@@ -11,18 +11,18 @@ proptest! {
 
     #[test]
     fn what_an_import_did_is_undone_exactly(a in trees(), b in trees()) {
-        let (desk, source) = (Desk::new(), memory());
+        let (sandbox, source) = (Sandbox::new(), memory());
         let [va, vb] = [&a, &b].map(|tree| commit(&source, tree));
-        let full = desk.full("full", &source, &va);
-        let patch = desk.patch("patch", &source, &va, &vb);
-        let undo = desk.path("undo");
+        let full = sandbox.full("full", &source, &va);
+        let patch = sandbox.patch("patch", &source, &va, &vb);
+        let undo = sandbox.path("undo");
         // Into the database where the old version is, and into one that has the new one alone.
         let database = memory();
         take(&database, &[&full], &promote()).unwrap();
         let report = take(&database, &[&patch], &with_undo(undo.clone())).unwrap();
         prop_assert_eq!(report.undo_bytes, Some(std::fs::metadata(&undo).unwrap().len()));
         let other = memory();
-        take(&other, &[&desk.full("new", &source, &vb)], &promote()).unwrap();
+        take(&other, &[&sandbox.full("new", &source, &vb)], &promote()).unwrap();
         for database in [database, other] {
             prop_assert_eq!(database.reader().unwrap().head(), vb);
             prop_assert_eq!(take(&database, &[&undo], &promote()).unwrap().version, va);
@@ -35,12 +35,12 @@ proptest! {
 
 #[test]
 fn an_import_that_fails_leaves_no_way_back() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let a = commit(&source, &tree([("/a", file("a"))]));
     let b = commit(&source, &tree([("/a", file("b"))]));
-    let full = desk.full("full", &source, &a);
-    let patch = desk.patch("patch", &source, &a, &b);
-    let undo = desk.path("undo");
+    let full = sandbox.full("full", &source, &a);
+    let patch = sandbox.patch("patch", &source, &a, &b);
+    let undo = sandbox.path("undo");
     let database = memory();
     // Another base.
     assert!(take(&database, &[&patch], &with_undo(undo.clone())).is_err());
@@ -59,7 +59,7 @@ fn an_import_that_fails_leaves_no_way_back() {
     assert!(!undo.exists());
     assert_eq!(database.reader().unwrap().head(), a);
     // Found out first: the file is there.
-    desk.put("undo", b"mine");
+    sandbox.put("undo", b"mine");
     assert!(matches!(
         take(&database, &[&patch], &with_undo(undo.clone())).unwrap_err(),
         Error::Exists(_)
@@ -70,26 +70,26 @@ fn an_import_that_fails_leaves_no_way_back() {
 
 #[test]
 fn where_head_does_not_move_there_is_nothing_to_undo() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let a = commit(&source, &tree([("/a", file("a"))]));
-    let full = desk.full("full", &source, &a);
-    let kept = ImportOptions { promote: false, ..with_undo(desk.path("undo")) };
+    let full = sandbox.full("full", &source, &a);
+    let kept = ImportOptions { promote: false, ..with_undo(sandbox.path("undo")) };
     assert!(matches!(take(&memory(), &[&full], &kept).unwrap_err(), Error::Invalid(_)));
-    assert!(!desk.path("undo").exists());
+    assert!(!sandbox.path("undo").exists());
 }
 
 #[test]
 fn an_import_of_which_nobody_knows_whether_it_happened_leaves_its_way_back() {
-    let (desk, source) = (Desk::new(), memory());
+    let (sandbox, source) = (Sandbox::new(), memory());
     let version = commit(&source, &tree([("/a", file("a"))]));
-    let full = desk.full("full", &source, &version);
+    let full = sandbox.full("full", &source, &version);
     let mut moved = 0;
     for nth in 0..4 {
         let disk = SimulatedDisk::new([]);
         let media = Arc::new(disk.open());
         let path = LocalPath::new("simulated");
         let database = Database::create_media(media, path, [7; 16], &options()).unwrap();
-        let undo = desk.path(&format!("undo-{nth}"));
+        let undo = sandbox.path(&format!("undo-{nth}"));
         disk.inject(Fault::after(nth, Failure::Io).on(&[Operation::Sync]));
         if take(&database, &[&full], &with_undo(undo.clone())).is_ok() {
             continue;

@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 use crate::graph::{Differ, Step};
 use crate::hash::DirectoryId;
 use crate::log::View;
+use crate::monitor::Monitor;
 use crate::object::{self, Attributes, FileRecord, Item, Path, Subdirectory, Totals, Version};
 use crate::store::{AppendEntries, ReadEntries};
-use crate::watch::Watch;
 
 /// Permissions of a directory that is made for a mirror.
 const MODE: u32 = 0o755;
@@ -47,7 +47,7 @@ impl Placed {
         over: Option<Item>,
         placing: &Placing,
         arrived: Option<Subdirectory>,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<Self> {
         check_top(&placing.top, over.as_ref(), placing.mirror)?;
         let (came, there) = (arrived.clone().unwrap_or_else(empty), directory(over.as_ref()));
@@ -56,7 +56,7 @@ impl Placed {
         let start = if placing.mirror { came.root } else { there.root };
         let view = reader.view();
         let differ = Differ::new(view, Some(&there.root), view, Some(&came.root));
-        let merged = merge(store, &start, differ, watch, |path, before, after| {
+        let merged = merge(store, &start, differ, monitor, |path, before, after| {
             deleted += lost(placing, after.as_ref(), before.as_ref());
             if !is_directory(before.as_ref()) {
                 directories += after.as_ref().map_or(0, |after| after.totals().directories);
@@ -75,7 +75,7 @@ impl Placed {
         view: &View,
         now: Option<Item>,
         placing: &Placing,
-        watch: &Watch,
+        monitor: &Monitor,
     ) -> Result<Self> {
         check_top(&placing.top, now.as_ref(), placing.mirror)?;
         let came = self.arrived.clone().unwrap_or_else(empty);
@@ -85,7 +85,7 @@ impl Placed {
             - lost_of(Some(&item), self.over.as_ref());
         let (before, after) = (directory(self.over.as_ref()), directory(now.as_ref()));
         let differ = Differ::new(view, Some(&before.root), view, Some(&after.root));
-        let merged = merge(store, &self.result.root, differ, watch, |path, before, after| {
+        let merged = merge(store, &self.result.root, differ, monitor, |path, before, after| {
             let came = object::resolve(view, &came.root, path)?;
             deleted += lost(placing, came.as_ref(), after.as_ref());
             deleted -= lost(placing, came.as_ref(), before.as_ref());
@@ -120,13 +120,13 @@ fn merge<S: AppendEntries, R: ReadEntries>(
     store: &mut S,
     root: &DirectoryId,
     mut differ: Differ<'_, R, R>,
-    watch: &Watch,
+    monitor: &Monitor,
     mut decide: impl FnMut(&Path, Option<Item>, Option<Item>) -> Result<Decision>,
 ) -> Result<Version> {
     let mut failed = None;
     let mut next = || -> Result<Option<(Path, Option<Item>)>> {
         while let Some(step) = differ.next().transpose()? {
-            watch.check()?;
+            monitor.check()?;
             let Step::Item { name, before, after } = step else { continue };
             let path = differ.path_of(&name)?;
             let put = match decide(&path, before, after)? {
@@ -234,7 +234,7 @@ fn check_replaces(placing: &Placing, path: &Path, there: Option<&Item>, new: &It
         String::from_utf8_lossy(&[top, path.as_bytes()].concat()).into_owned()
     };
     match (there, new) {
-        (Item::File(_) | Item::Symlink(_), Item::Directory(new))
+        (Item::File(_) | Item::Symlink(_) | Item::Special(_), Item::Directory(new))
             if !placing.mirror && new.attributes == Attributes::default() =>
         {
             Err(Error::invalid(format!("{} is not a directory", shown())))
@@ -247,7 +247,7 @@ fn check_replaces(placing: &Placing, path: &Path, there: Option<&Item>, new: &It
 /// Refuses to put a directory over what is none, but for a mirror.
 fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
     match found {
-        Some(Item::File(_) | Item::Symlink(_)) if !mirror => {
+        Some(Item::File(_) | Item::Symlink(_) | Item::Special(_)) if !mirror => {
             Err(Error::invalid(format!("{top} is not a directory")))
         }
         _ => Ok(()),
@@ -258,10 +258,11 @@ fn check_top(top: &Path, found: Option<&Item>, mirror: bool) -> Result<()> {
 fn lost(placing: &Placing, came: Option<&Item>, there: Option<&Item>) -> i128 {
     let lost = match (came, there) {
         (None, Some(there)) if placing.mirror => there.totals().files,
-        (Some(Item::File(_) | Item::Symlink(_)), Some(Item::Directory(there))) => {
-            there.totals.files
-        }
-        (Some(Item::Directory(_)), Some(Item::File(_) | Item::Symlink(_))) => 1,
+        (
+            Some(Item::File(_) | Item::Symlink(_) | Item::Special(_)),
+            Some(Item::Directory(there)),
+        ) => there.totals.files,
+        (Some(Item::Directory(_)), Some(Item::File(_) | Item::Symlink(_) | Item::Special(_))) => 1,
         _ => 0,
     };
     i128::from(lost)

@@ -35,6 +35,8 @@ pub struct Record {
     pub number: u64,
     /// What of it counts among those of one number.
     pub rank: u8,
+    /// Of an item, the number of what came as a file, if it is one of its paths.
+    pub origin: u64,
     pub value: Vec<u8>,
 }
 
@@ -54,6 +56,7 @@ impl Record {
         out.write_all(path)?;
         out.write_all(&self.number.to_le_bytes())?;
         out.write_all(&[self.rank])?;
+        out.write_all(&self.origin.to_le_bytes())?;
         out.write_all(&len(self.value.len())?.to_le_bytes())?;
         out.write_all(&self.value)
     }
@@ -66,8 +69,9 @@ impl Record {
         let path = Path::parse(&bytes(run, PATH_LEN_MAX)?)?;
         let number = u64::from_le_bytes(array(run)?);
         let [rank] = array(run)?;
+        let origin = u64::from_le_bytes(array(run)?);
         let value = bytes(run, VALUE_LEN_MAX)?;
-        Ok(Some(Record { path, number, rank, value }))
+        Ok(Some(Record { path, number, rank, origin, value }))
     }
 }
 
@@ -321,7 +325,13 @@ mod tests {
         // A permutation, so that runs overlap.
         let name = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let path = format!("/{:02x}/{name:016x}", name % 7);
-        Record { path: path.parse().unwrap(), number: n, rank: 2, value: vec![b'v'; value] }
+        Record {
+            path: path.parse().unwrap(),
+            number: n,
+            rank: 2,
+            origin: n,
+            value: vec![b'v'; value],
+        }
     }
 
     #[test]

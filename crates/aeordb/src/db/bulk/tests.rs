@@ -34,13 +34,13 @@ fn placing(top: &str, mirror: bool) -> Placing {
 }
 
 fn edit(load: BulkLoad, placing: Placing) -> Result<Edit> {
-    load.into_edit("put", placing, |_, _| Ok(()), |_| Ok(()), &Watch::new())
+    load.into_edit("put", placing, |_, _| Ok(()), |_| Ok(()), &Monitor::new())
 }
 
 /// Everything in HEAD: directories with their modes, files with content type and size.
 fn tree(database: &Database) -> BTreeMap<String, String> {
     let reader = database.reader().unwrap();
-    let walk = reader.walk(&reader.head(), &Path::root()).unwrap();
+    let walk = reader.walk(&reader.head(), Path::root()).unwrap();
     let shown = |item: &Item| match item {
         Item::Directory(directory) => format!("directory {:?}", directory.attributes.mode),
         Item::Symlink(link) => format!("link {:?}", String::from_utf8_lossy(&link.target)),
@@ -274,14 +274,14 @@ fn an_upload_that_met_what_a_collection_took_fails_whole_and_one_that_wrote_all_
     file(&mut loads[0], "/t/met", b"met");
     file(&mut loads[1], "/t/new", b"new");
     let [met, new] = loads.map(|load| edit(load, placing("/t", false)).unwrap());
-    crate::gc::collect(&database, false, &Watch::new()).unwrap();
+    crate::gc::collect(&database, false, &Monitor::new()).unwrap();
     assert!(matches!(database.edit(&met), Err(Error::Interrupted)));
     database.edit(&new).unwrap();
     drop((met, new));
     assert!(database.uploads().start().is_none());
-    crate::gc::collect(&database, false, &Watch::new()).unwrap();
+    crate::gc::collect(&database, false, &Monitor::new()).unwrap();
     let reader = database.reader().unwrap();
-    let found = reader.item(&reader.head(), &path("/t/new")).unwrap();
+    let found = reader.item(&reader.head(), path("/t/new")).unwrap();
     let Some(Item::File(record)) = found else { panic!("{found:?}") };
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut reader.file(&record), &mut bytes).unwrap();

@@ -33,6 +33,12 @@ impl Directory {
         Ok(Directory { state: State::Open(handle), mode_before: None })
     }
 
+    /// Opens one that is not to be changed, and no link.
+    pub fn open_to_read<P: NixPath + ?Sized>(at: impl AsFd, name: &P) -> nix::Result<Directory> {
+        let handle = openat(at, name, FLAGS | NO_LINK, Mode::empty())?;
+        Ok(Directory { state: State::Open(handle), mode_before: None })
+    }
+
     /// Opens one that is to be filled, also where its mode keeps its owner out.
     pub fn open_to_fill<P: NixPath + ?Sized>(at: impl AsFd, name: &P) -> nix::Result<Directory> {
         let at = at.as_fd();

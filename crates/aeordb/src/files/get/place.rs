@@ -4,16 +4,17 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
-use rustix::fs::makedev;
+use rustix::fs::{Dir, makedev};
 
 use super::attributes::{Lacks, System, mtime_of};
 use super::directory::Directory;
@@ -21,6 +22,7 @@ use super::links::Made;
 use super::names::Names;
 use super::sets::{self, Extra};
 use crate::error::{Context, Error, Result};
+use crate::files::scan::{Entry, Facts};
 use crate::files::temporary;
 use crate::media::file::leavings;
 use crate::object::{Attributes, Name, Special, SpecialKind, Symlink};
@@ -45,6 +47,10 @@ pub struct Place {
     gives_lists: OnceLock<bool>,
     /// It may have got such lists itself.
     has_lists: bool,
+    /// It was made just now: nothing was in it.
+    fresh: bool,
+    /// Nothing in it is changed.
+    is_read: bool,
 }
 
 impl Place {
@@ -56,14 +62,15 @@ impl Place {
         system: &'static System,
     ) -> Result<Place> {
         let what = || format!("opening directory {}", path.display());
-        match mkdirat(AT_FDCWD, path, mode_while_filled(mode)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
+        let fresh = match mkdirat(AT_FDCWD, path, mode_while_filled(mode)) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
             Err(errno) => {
                 return Err(errno).context(|| format!("making directory {}", path.display()));
             }
-        }
+        };
         match Directory::open_to_fill(AT_FDCWD, path) {
-            Ok(directory) => Ok(Place::new(directory, path.into(), system)),
+            Ok(directory) => Ok(Place { fresh, ..Place::new(directory, path.into(), system) }),
             Err(Errno::ELOOP | Errno::ENOTDIR) => {
                 Err(Error::Exists(format!("{}, which is not a directory,", path.display())))
             }
@@ -71,9 +78,119 @@ impl Place {
         }
     }
 
+    /// Opens the directory `path`, in which nothing is to be changed; `None` if nothing is there.
+    pub fn open_existing(path: &LocalPath, system: &'static System) -> Result<Option<Place>> {
+        match Directory::open_to_read(AT_FDCWD, path) {
+            Ok(directory) => Ok(Some(Place::read(directory, path.into(), system))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(errno).context(|| format!("opening directory {}", path.display())),
+        }
+    }
+
     fn new(directory: Directory, path: PathBuf, system: &'static System) -> Place {
         let (names, gives_lists) = (OnceLock::new(), OnceLock::new());
-        Place { directory, path, system, names, gives_lists, has_lists: false }
+        let (has_lists, fresh, is_read) = (false, false, false);
+        Place { directory, path, system, names, gives_lists, has_lists, fresh, is_read }
+    }
+
+    fn read(directory: Directory, path: PathBuf, system: &'static System) -> Place {
+        Place { is_read: true, ..Place::new(directory, path, system) }
+    }
+
+    /// True if it was made just now.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// True if nothing is in it but what a killed restore left.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.list()?.is_empty())
+    }
+
+    /// The names in it, in order, without those of ours. What a killed restore left goes.
+    pub fn list(&self) -> Result<Vec<Name>> {
+        let what = || format!("listing {}", self.path.display());
+        let handle = self.directory.handle().context(what)?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(handle).map_err(io::Error::from).context(what)? {
+            let entry = entry.map_err(io::Error::from).context(what)?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                name if temporary::is(name) => {
+                    if temporary::is_left(name) && !self.is_read {
+                        // It is in nobody's way, and `put` passes it over.
+                        let _ = remove_left(handle, entry.file_name());
+                    }
+                }
+                name => names.push(Name::new(name)?),
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// What is called `name` here, as far as the system says.
+    pub fn entry(&self, name: &Name) -> Result<Option<Entry>> {
+        let what = || format!("looking at {}", self.path_of(name).display());
+        let handle = self.directory.handle().context(what)?;
+        match Facts::of_entry(handle, name.as_bytes()) {
+            Ok(facts) => {
+                let target = || Ok(readlinkat(handle, name.as_bytes())?.into_vec());
+                Ok(Some(Entry::new(name.as_bytes(), &facts, target)))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context(what),
+        }
+    }
+
+    /// What the system says of the directory, and its handle.
+    pub fn facts(&self) -> Result<(BorrowedFd<'_>, Facts)> {
+        let what = || format!("looking at {}", self.path.display());
+        let handle = self.directory.handle().context(what)?;
+        Ok((handle, Facts::of_handle(handle).context(what)?))
+    }
+
+    /// Opens the file `name` to read it.
+    pub fn open_file(&self, name: &Name) -> Result<File> {
+        let what = || format!("opening {}", self.path_of(name).display());
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let handle = self.directory.handle().context(what)?;
+        Ok(openat(handle, name.as_bytes(), flags, Mode::empty()).context(what)?.into())
+    }
+
+    /// Opens the directory `name`, in which nothing is to be changed.
+    pub fn enter_to_read(&self, name: &Name) -> Result<Place> {
+        let what = || format!("opening directory {}", self.path_of(name).display());
+        let handle = self.directory.handle().context(what)?;
+        let directory = Directory::open_to_read(handle, name.as_bytes()).context(what)?;
+        Ok(Place::read(directory, self.path_of(name), self.system))
+    }
+
+    /// Opens the directory `name`, which is to go with all that is in it.
+    pub fn enter_to_remove(&self, name: &Name) -> Result<Place> {
+        let what = || format!("opening directory {}", self.path_of(name).display());
+        let handle = self.directory.handle().context(what)?;
+        let directory = Directory::open_to_fill(handle, name.as_bytes()).context(what)?;
+        let place = Place::new(directory, self.path_of(name), self.system);
+        let (here, there) = (self.facts()?.1, place.facts()?.1);
+        if !here.is_on_the_file_system_of(&there) {
+            let path = place.path.display();
+            let why = "another file system is mounted there, and what is in it stays";
+            return Err(Error::Exists(format!("{path} ({why})")));
+        }
+        Ok(place)
+    }
+
+    /// Removes the empty directory `name`.
+    pub fn remove_directory(&self, name: &Name) -> Result<()> {
+        let what = || format!("removing directory {}", self.path_of(name).display());
+        let handle = self.directory.handle().context(what)?;
+        unlinkat(handle, name.as_bytes(), UnlinkatFlags::RemoveDir).context(what)
+    }
+
+    /// Removes `name`, which is no directory.
+    pub fn remove_file(&self, name: &Name) -> Result<()> {
+        self.remove(name).context(|| format!("removing {}", self.path_of(name).display()))
     }
 
     /// Opens the directory that the file `path` is in, and the file's name.
@@ -117,22 +234,22 @@ impl Place {
         let handle = self.directory.handle().context(what)?;
         let make = || mkdirat(handle, name.as_bytes(), mode_while_filled(mode));
         let open = || Directory::open_to_fill(handle, name.as_bytes());
-        let opened = match make() {
+        let (fresh, opened) = match make() {
             Err(Errno::EEXIST) if replace => {
                 self.check_spelling(name)?;
                 match open() {
                     Err(Errno::ELOOP | Errno::ENOTDIR) => {
                         self.remove(name).context(what)?;
-                        make().and_then(|()| open())
+                        (true, make().and_then(|()| open()))
                     }
-                    opened => opened,
+                    opened => (false, opened),
                 }
             }
             Err(Errno::EEXIST) => return Err(self.exists(name)),
-            made => made.and_then(|()| open()),
+            made => (true, made.and_then(|()| open())),
         };
         let place = Place::new(opened.context(what)?, self.path_of(name), self.system);
-        Ok(Place { has_lists: self.gives_lists(), ..place })
+        Ok(Place { has_lists: self.gives_lists(), fresh, ..place })
     }
 
     fn gives_lists(&self) -> bool {
@@ -144,21 +261,22 @@ impl Place {
         unlinkat(self.directory.handle()?, name.as_bytes(), UnlinkatFlags::NoRemoveDir)
     }
 
-    fn exists(&self, name: &Name) -> Error {
+    /// The error that something is called `name` already.
+    pub fn exists(&self, name: &Name) -> Error {
         let which = if self.is_directory(name) { ", which is a directory," } else { "" };
         Error::Exists(format!("{}{which}", self.path_of(name).display()))
     }
 
     /// An error if what is in the way of `name` has another name, which this file system takes for
     /// the same: then it is not what is to be replaced.
-    fn check_spelling(&self, name: &Name) -> Result<()> {
+    pub fn check_spelling(&self, name: &Name) -> Result<()> {
         let names = match self.names.get() {
             Some(names) => names,
             None => {
                 let what = || format!("listing {}", self.path.display());
                 let handle = self.directory.handle().context(what)?;
                 let (listed, left) = Names::list(handle).context(what)?;
-                for name in left {
+                for name in left.into_iter().filter(|_| !self.is_read) {
                     // It is in nobody's way, and `put` passes it over.
                     let _ = remove_left(handle, &name);
                 }
@@ -201,7 +319,7 @@ impl Place {
     }
 
     fn create_new(&self, name: &Name, mode: u32) -> nix::Result<File> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode & 0o777);
         // A file system of a program may be interrupted while it makes a file.
         loop {

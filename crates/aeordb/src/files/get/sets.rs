@@ -15,14 +15,17 @@ use rustix::fs::{IFlags, fgetxattr_query, fremovexattr, ioctl_getflags, ioctl_se
 use super::attributes::{Lacks, System, Target};
 use crate::db::Reader;
 use crate::error::{Error, Result};
-use crate::files::extended::{KeepOptions, LISTS};
+use crate::files::extended::{Extended, KeepOptions};
 use crate::files::owners::Numbers;
 use crate::hash::AttributesId;
-use crate::object::attributes::flags;
+use crate::object::attributes::{LISTS, flags, is_list};
 use crate::object::{AttributeSet, Owner};
 
 /// Sets that are remembered: a tree has few.
 const KNOWN_MAX: usize = 1024;
+
+/// Flags of a file that nothing can be linked to.
+const FIXED: u64 = flags::APPEND | flags::IMMUTABLE;
 
 /// The attributes that anybody may write who may write to the file.
 const OF_USERS: &[u8] = b"user.";
@@ -136,7 +139,8 @@ impl Sets {
     }
 
     fn extra(&self, known: Arc<Known>) -> Extra<'_> {
-        Extra { known: Some((known, &self.reader)), keeps_xattrs: self.keep.xattrs }
+        let known = Some((known, &self.reader));
+        Extra { known, keeps_xattrs: self.keep.xattrs, later: 0 }
     }
 
     fn resolve(&self, mut set: AttributeSet) -> Known {
@@ -169,12 +173,24 @@ impl Sets {
 pub struct Extra<'s> {
     known: Option<(Arc<Known>, &'s Reader)>,
     keeps_xattrs: bool,
+    /// Flags that are set later.
+    later: u64,
 }
 
 impl Extra<'_> {
     /// Nothing is said.
     pub fn nothing() -> Self {
-        Extra { known: None, keeps_xattrs: false }
+        Extra { known: None, keeps_xattrs: false, later: 0 }
+    }
+
+    /// The same without the flags with which a file gets no more paths: they are set when it has all.
+    pub fn linkable(self) -> Self {
+        Extra { later: FIXED, ..self }
+    }
+
+    /// True if the file gets no more paths once its flags are set.
+    pub fn is_fixed(&self) -> bool {
+        self.flags() & FIXED != 0
     }
 
     /// Gives what looks as it was `found` to its owner. True if that is the owner that it had when it
@@ -205,6 +221,39 @@ impl Extra<'_> {
                 false
             }
         }
+    }
+
+    /// Whether what looks so would be as it says. Whoever is not `root` could not make all of it so,
+    /// and is only asked for what he could; nothing is asked of what a system gives files by itself.
+    pub fn is_kept_by(&self, owner: (u32, u32), found: &Extended, root: bool) -> bool {
+        let Some((known, _)) = &self.known else { return true };
+        if root && known.owner.is_some_and(|wanted| wanted != owner) {
+            return false;
+        }
+        if !self.keeps_xattrs {
+            return true;
+        }
+        let counts = |name: &&Vec<u8>| root || name.starts_with(OF_USERS) || is_list(name);
+        let given =
+            |name: &Vec<u8>| name.starts_with(b"security.") && name != b"security.capability";
+        let stored = &known.set.xattrs;
+        if root && known.set.flags != found.flags {
+            return false;
+        }
+        let is_more = |name: &Vec<u8>| !stored.contains_key(name) && !given(name);
+        if found.xattrs.keys().filter(counts).any(is_more) {
+            return false;
+        }
+        for (name, value) in stored.iter().filter(|(name, _)| counts(name)) {
+            let same = match found.xattrs.get(name) {
+                Some(found) => value.is(found),
+                None => false,
+            };
+            if !same {
+                return false;
+            }
+        }
+        true
     }
 
     /// Removes the lists that what is open got from the directory that it was made in, and that are
@@ -277,7 +326,7 @@ impl Extra<'_> {
 
     /// Bits of [`flags`].
     pub fn flags(&self) -> u64 {
-        self.known.as_ref().map_or(0, |(known, _)| known.set.flags)
+        self.known.as_ref().map_or(0, |(known, _)| known.set.flags & !self.later)
     }
 }
 

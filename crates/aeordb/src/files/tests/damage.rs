@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path as LocalPath;
 use std::sync::Arc;
 
-use super::{Desk, at, trees};
+use super::{Sandbox, at, trees};
 use crate::db::{Database, Options};
 use crate::files::{GetOptions, get};
 use crate::media::MemoryMedia;
-use crate::watch::Watch;
+use crate::monitor::Monitor;
 
 #[test]
 fn files_of_damaged_blocks_are_left_out_and_all_others_restored() {
@@ -18,9 +18,9 @@ fn files_of_damaged_blocks_are_left_out_and_all_others_restored() {
     for number in 0..12 {
         fs::write(local.join(format!("d/{number:02}")), trees::noise(number, 900_000)).unwrap();
     }
-    let desk = Desk::new();
-    desk.put(&local);
-    let Desk { media, database } = desk;
+    let sandbox = Sandbox::new();
+    sandbox.put(&local);
+    let Sandbox { media, database } = sandbox;
     // Closed, it knows that all of it was synced: what is broken is damage, not a torn tail.
     database.close().unwrap();
     let mut bytes = media.to_vec();
@@ -29,13 +29,13 @@ fn files_of_damaged_blocks_are_left_out_and_all_others_restored() {
     let name = LocalPath::new("damaged");
     let database = Database::open_media(media, name, &Options::default()).unwrap();
     let reader = database.reader().unwrap();
-    let watch = Arc::new(Watch::new());
+    let monitor = Arc::new(Monitor::new());
     let out = place.path().join("out");
     let options = GetOptions::default();
-    let report = get(&reader, &reader.head(), &at("/"), &out, &options, &watch).unwrap();
+    let report = get(&reader, &reader.head(), at("/"), &out, &options, &monitor).unwrap();
     assert!(report.failed >= 1 && report.failed <= 4, "{report:?}");
     assert_eq!((report.damaged, report.files), (report.failed, 12 - report.failed));
-    let warnings = watch.take_warnings();
+    let warnings = monitor.take_warnings();
     assert!(warnings.iter().all(|warning| warning.contains("is damaged")), "{warnings:?}");
     let (whole, restored) = (trees::all(&local), trees::all(&out));
     assert_eq!(restored.len() as u64, 1 + report.files);

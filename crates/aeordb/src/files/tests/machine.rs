@@ -9,17 +9,18 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lsetxattr};
+use rustix::fs::{IFlags, XattrFlags, ioctl_getflags, ioctl_setflags};
+use rustix::fs::{lgetxattr, llistxattr, lsetxattr};
 
-use super::{Desk, at};
+use super::{Sandbox, at};
 use crate::backup;
 use crate::db::Reader;
 use crate::files::rights::tests::list;
 use crate::files::{GetOptions, KeepOptions, PutOptions, Wanted, get};
 use crate::hash::Kind;
+use crate::monitor::Monitor;
 use crate::object::{AttributeSet, Item, Owner};
 use crate::store::ReadEntries;
-use crate::watch::Watch;
 
 const LIST: &str = "system.posix_acl_access";
 const DEFAULT: &str = "system.posix_acl_default";
@@ -133,31 +134,30 @@ fn what_is_one_file_comes_back_as_one_also_of_a_part() {
         others.iter().for_each(|other| fs::hard_link(local.join(name), local.join(other)).unwrap());
     }
     fs::write(local.join("alone"), "a/1").unwrap();
-    let desk = Desk::new();
-    desk.put(&local);
-    let head = desk.head();
-    desk.put(&local);
-    assert_eq!(desk.head(), head, "nothing changed");
+    let sandbox = Sandbox::new();
+    sandbox.put(&local);
+    let head = sandbox.head();
+    sandbox.put(&local);
+    assert_eq!(sandbox.head(), head, "nothing changed");
     let out = place.path().join("out");
-    desk.get(&out);
+    sandbox.get(&out);
     let whole = same_files(&local);
     assert_eq!(whole.len(), 2);
     assert_eq!(same_files(&out), whole);
     let replace =
-        GetOptions { overwrite: crate::files::Overwrite::Replace, ..GetOptions::default() };
-    assert_eq!(desk.get_with("/", &out, &replace).unwrap().failed, 0);
+        GetOptions { overwrite: crate::files::Overwrite::IfChanged, ..GetOptions::default() };
+    assert_eq!(sandbox.get_with("/", &out, &replace).unwrap().failed, 0);
     assert_eq!(same_files(&out), whole);
     assert_eq!(facts(&out).len(), facts(&local).len(), "nothing is left");
     // Of a part, those that are in it.
     let part = place.path().join("part");
-    desk.get_with("/a", &part, &GetOptions::default()).unwrap();
+    sandbox.get_with("/a", &part, &GetOptions::default()).unwrap();
     let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
     assert_eq!(same_files(&part), [paths(&["1", "2", "b/3"]), paths(&["6", "b/5"])]);
     // A tree put elsewhere is the same tree.
-    desk.put_with(&local, "/elsewhere", &PutOptions::default()).unwrap();
-    let reader = desk.database.reader().unwrap();
-    let Some(Item::Directory(copy)) = reader.item(&reader.head(), &at("/elsewhere")).unwrap()
-    else {
+    sandbox.put_with(&local, "/elsewhere", &PutOptions::default()).unwrap();
+    let reader = sandbox.database.reader().unwrap();
+    let Some(Item::Directory(copy)) = reader.item(&reader.head(), at("/elsewhere")).unwrap() else {
         panic!("no directory")
     };
     assert_eq!(copy.root, reader.version(&head).unwrap().root);
@@ -165,15 +165,43 @@ fn what_is_one_file_comes_back_as_one_also_of_a_part() {
     fs::remove_file(local.join("a/2")).unwrap();
     fs::remove_file(local.join("a/b/5")).unwrap();
     fs::remove_file(local.join("a/6")).unwrap();
-    desk.mirror(&local);
-    let reader = desk.database.reader().unwrap();
+    sandbox.mirror(&local);
+    let reader = sandbox.database.reader().unwrap();
     let link = |path: &str| {
-        reader.item(&reader.head(), &at(path)).unwrap().unwrap().attributes().link.map(|l| l.up)
+        reader.item(&reader.head(), at(path)).unwrap().unwrap().attributes().link.map(|l| l.up)
     };
     assert_eq!(
         (link("/a/1"), link("/a/b/3"), link("/c/4"), link("/alone")),
         (Some(0), Some(1), None, None)
     );
+}
+
+#[test]
+fn a_file_that_nothing_can_be_linked_to_comes_back_with_all_its_paths() {
+    let place = tempfile::tempdir().unwrap();
+    let local = place.path().join("local");
+    fs::create_dir_all(local.join("d")).unwrap();
+    fs::write(local.join("a"), "x").unwrap();
+    fs::hard_link(local.join("a"), local.join("d/b")).unwrap();
+    let flags = |path: &LocalPath| ioctl_getflags(fs::File::open(path).unwrap());
+    let change = |path: &LocalPath, flags| ioctl_setflags(fs::File::open(path).unwrap(), flags);
+    let Ok(before) = flags(&local.join("a")) else { return };
+    if !is_root() || change(&local.join("a"), before | IFlags::IMMUTABLE).is_err() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.put(&local);
+    let out = place.path().join("out");
+    let report = sandbox.get(&out);
+    let files = same_files(&out);
+    let found = flags(&out.join("a")).unwrap();
+    // What cannot be changed cannot be removed with the test.
+    for path in [local.join("a"), out.join("a")] {
+        change(&path, before).unwrap();
+    }
+    assert_eq!((report.failed, report.lacking), (0, 0));
+    assert_eq!(files, [["a", "d/b"].map(PathBuf::from)]);
+    assert!(found.contains(IFlags::IMMUTABLE));
 }
 
 fn keep(keep: KeepOptions) -> PutOptions {
@@ -182,7 +210,7 @@ fn keep(keep: KeepOptions) -> PutOptions {
 
 /// The set of what is at a path.
 fn set_of(reader: &Reader, path: &str) -> Option<AttributeSet> {
-    let item = reader.item(&reader.head(), &at(path)).unwrap().unwrap();
+    let item = reader.item(&reader.head(), at(path)).unwrap().unwrap();
     item.attributes().set.map(|set| AttributeSet::read(reader.view(), &set).unwrap())
 }
 
@@ -193,19 +221,19 @@ fn everything_comes_back_as_root() {
     }
     let place = tempfile::tempdir().unwrap();
     let local = tree(place.path());
-    let desk = Desk::new();
-    assert_eq!(desk.put(&local).unreadable, 0);
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.put(&local).unreadable, 0);
     let out = place.path().join("out");
-    let report = desk.get(&out);
+    let report = sandbox.get(&out);
     assert_eq!((report.failed, report.lacking), (0, 0));
     assert_same(&out, &local);
     // Again, over what is there; and of a part.
     let replace =
-        GetOptions { overwrite: crate::files::Overwrite::Replace, ..GetOptions::default() };
-    assert_eq!(desk.get_with("/", &out, &replace).unwrap().lacking, 0);
+        GetOptions { overwrite: crate::files::Overwrite::IfChanged, ..GetOptions::default() };
+    assert_eq!(sandbox.get_with("/", &out, &replace).unwrap().lacking, 0);
     assert_same(&out.join("top"), &local.join("top"));
     let part = place.path().join("part");
-    desk.get_with("/top/d", &part, &GetOptions::default()).unwrap();
+    sandbox.get_with("/top/d", &part, &GetOptions::default()).unwrap();
     assert_same(&part, &local.join("top/d"));
 }
 
@@ -216,32 +244,32 @@ fn an_export_and_a_patch_carry_it_and_a_collection_keeps_it() {
     }
     let place = tempfile::tempdir().unwrap();
     let local = tree(place.path());
-    let desk = Desk::new();
-    desk.put(&local);
-    let first = desk.head();
+    let sandbox = Sandbox::new();
+    sandbox.put(&local);
+    let first = sandbox.head();
     set(&local.join("top/plain"), "user.more", &[9; 2000]);
     lchown(local.join("top/listed"), Some(40_011), None).unwrap();
-    let report = desk.put(&local);
+    let report = sandbox.put(&local);
     assert_eq!((report.files_changed, report.files_unchanged), (2, 8));
-    let reader = desk.database.reader().unwrap();
+    let reader = sandbox.database.reader().unwrap();
     let second = reader.head();
     let (mut export, mut patch) = (Vec::new(), Vec::new());
-    backup::export(&reader, &first, &mut export, &Watch::new()).unwrap();
-    backup::diff(&reader, &first, &second, &mut patch, &Watch::new()).unwrap();
+    backup::export(&reader, &first, &mut export, &Monitor::new()).unwrap();
+    backup::diff(&reader, &first, &second, &mut patch, &Monitor::new()).unwrap();
     assert!([&export, &patch].iter().all(|file| file[16] == 1), "the feature is named");
     drop(reader);
-    let other = Desk::new();
+    let other = Sandbox::new();
     let inputs =
         [export, patch].map(|bytes| backup::Input::Stream(Box::new(std::io::Cursor::new(bytes))));
     let options = backup::ImportOptions { promote: true, ..Default::default() };
-    backup::import(&other.database, inputs.into(), &options, &Watch::new()).unwrap();
+    backup::import(&other.database, inputs, &options, &Monitor::new()).unwrap();
     assert_eq!(other.head(), second);
-    crate::gc::collect(&other.database, false, &Watch::new()).unwrap();
+    crate::gc::collect(&other.database, false, &Monitor::new()).unwrap();
     let out = place.path().join("out");
     let reader = other.database.reader().unwrap();
     let options = GetOptions::default();
-    let watch = Arc::new(Watch::new());
-    get(&reader, &reader.head(), &at("/"), &out, &options, &watch).unwrap();
+    let monitor = Arc::new(Monitor::new());
+    get(&reader, &reader.head(), at("/"), &out, &options, &monitor).unwrap();
     assert_same(&out, &local);
 }
 
@@ -249,20 +277,20 @@ fn an_export_and_a_patch_carry_it_and_a_collection_keeps_it() {
 fn what_is_not_to_be_kept_is_not_and_files_without_it_need_no_feature() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("file"), "x").unwrap();
-    let desk = Desk::new();
-    desk.put_with(place.path(), "/", &keep(KeepOptions::NOTHING)).unwrap();
-    assert_eq!(set_of(&desk.database.reader().unwrap(), "/file"), None);
-    assert_eq!(desk.media.to_vec()[16], 0);
+    let sandbox = Sandbox::new();
+    sandbox.put_with(place.path(), "/", &keep(KeepOptions::NOTHING)).unwrap();
+    assert_eq!(set_of(&sandbox.database.reader().unwrap(), "/file"), None);
+    assert_eq!(sandbox.media.to_vec()[16], 0);
     let numeric = KeepOptions { numeric: true, ..KeepOptions::ALL };
-    let report = desk.put_with(place.path(), "/", &keep(numeric)).unwrap();
+    let report = sandbox.put_with(place.path(), "/", &keep(numeric)).unwrap();
     assert_eq!(report.files_changed, 1);
     let found = fs::metadata(place.path().join("file")).unwrap();
     let owner = Owner { user: found.uid(), group: found.gid(), ..Owner::default() };
-    let set = set_of(&desk.database.reader().unwrap(), "/file").unwrap();
+    let set = set_of(&sandbox.database.reader().unwrap(), "/file").unwrap();
     assert_eq!(set.owner, Some(owner));
-    let bytes = desk.media.to_vec();
+    let bytes = sandbox.media.to_vec();
     assert!(bytes[16] == 1 || bytes[4096 + 16] == 1);
-    assert_eq!(desk.put_with(place.path(), "/", &keep(numeric)).unwrap().files_unchanged, 1);
+    assert_eq!(sandbox.put_with(place.path(), "/", &keep(numeric)).unwrap().files_unchanged, 1);
 }
 
 #[test]
@@ -271,10 +299,10 @@ fn what_the_cache_knows_of_one_way_to_put_is_nothing_to_another() {
     let (local, cache) = (place.path().join("local"), place.path().join("cache"));
     fs::create_dir(&local).unwrap();
     fs::write(local.join("file"), "x").unwrap();
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let put = |kept| {
         let options = PutOptions { cache: Some(cache.clone()), ..keep(kept) };
-        desk.put_with(&local, "/", &options).unwrap().files_changed
+        sandbox.put_with(&local, "/", &options).unwrap().files_changed
     };
     put(KeepOptions::NOTHING);
     assert_eq!((put(KeepOptions::NOTHING), put(KeepOptions::ALL)), (0, 1));
@@ -293,12 +321,12 @@ fn owners_are_others_where_that_is_asked_for() {
     fs::write(local.join("file"), "x").unwrap();
     lchown(local.join("file"), Some(40_001), Some(40_002)).unwrap();
     fs::set_permissions(local.join("file"), fs::Permissions::from_mode(0o4755)).unwrap();
-    let desk = Desk::new();
-    desk.put(&local);
+    let sandbox = Sandbox::new();
+    sandbox.put(&local);
     let get = |name: &str, wanted| {
         let out = place.path().join(name);
         let options = GetOptions { wanted, ..GetOptions::default() };
-        desk.get_with("/", &out, &options).map(|_| {
+        sandbox.get_with("/", &out, &options).map(|_| {
             let found = fs::metadata(out.join("file")).unwrap();
             (found.uid(), found.gid(), found.mode() & 0o7777)
         })
@@ -321,10 +349,10 @@ fn owners_are_others_where_that_is_asked_for() {
 fn a_set_that_is_lost_makes_a_version_incomplete() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("file"), "x").unwrap();
-    let desk = Desk::new();
-    desk.put(place.path());
-    let reader = desk.database.reader().unwrap();
-    let Some(Item::File(record)) = reader.item(&reader.head(), &at("/file")).unwrap() else {
+    let sandbox = Sandbox::new();
+    sandbox.put(place.path());
+    let reader = sandbox.database.reader().unwrap();
+    let Some(Item::File(record)) = reader.item(&reader.head(), at("/file")).unwrap() else {
         panic!("no file")
     };
     let set = record.attributes.set.unwrap();
@@ -339,7 +367,7 @@ fn a_set_that_is_lost_makes_a_version_incomplete() {
     copy(Kind::Directory, &reader.version(&head).unwrap().root.0);
     copy(Kind::Chunk, &record.content_hash);
     copy(Kind::Attributes, set.hash());
-    let missing = |store: &_| crate::graph::missing(store, &head, None, &Watch::new()).unwrap();
+    let missing = |store: &_| crate::graph::missing(store, &head, None, &Monitor::new()).unwrap();
     assert_eq!(missing(&store), 0);
     store.forget(set.hash());
     assert_eq!(missing(&store), 1);

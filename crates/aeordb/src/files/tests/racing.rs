@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::fcntl::AT_FDCWD;
 
-use super::{Desk, trees};
+use super::{Sandbox, trees};
 use crate::files::PutOptions;
 use crate::files::beneath::Tree;
 use crate::files::extended::{Keep, KeepOptions};
@@ -19,7 +19,7 @@ fn a_file_that_grows_while_it_is_read_is_stored_with_its_own_hash() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("growing");
     fs::write(&path, trees::noise(1, 600_000)).unwrap();
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -30,16 +30,16 @@ fn a_file_that_grows_while_it_is_read_is_stored_with_its_own_hash() {
             }
         });
         for _ in 0..20 {
-            let put = desk.put(place.path());
+            let put = sandbox.put(place.path());
             // Checks size and hash of what was stored.
-            let stored = desk.cat("/growing");
+            let stored = sandbox.cat("/growing");
             assert!(put.unsettled <= 1 && put.bytes == stored.len() as u64);
         }
         done.store(true, Relaxed);
     });
-    let settled = desk.put(place.path());
+    let settled = sandbox.put(place.path());
     assert_eq!(settled.unsettled, 0);
-    assert_eq!(desk.cat("/growing"), fs::read(&path).unwrap());
+    assert_eq!(sandbox.cat("/growing"), fs::read(&path).unwrap());
 }
 
 /// Changes the bytes of a file so that only the time of the inode's change tells.
@@ -67,12 +67,12 @@ fn a_change_that_keeps_size_and_time_is_not_missed() {
     fs::write(local.join("file"), "one").unwrap();
     trees::set_modified(&local.join("file"), 1_000_000);
     let options = PutOptions { cache: Some(cache), ..PutOptions::default() };
-    let desk = Desk::new();
-    desk.put_with(&local, "/", &options).unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.put_with(&local, "/", &options).unwrap();
     change_in_secret(&local.join("file"), b"two");
-    let put = desk.put_with(&local, "/", &options).unwrap();
+    let put = sandbox.put_with(&local, "/", &options).unwrap();
     assert_eq!(put.files_changed, 1);
-    assert_eq!(desk.cat("/file"), b"two");
+    assert_eq!(sandbox.cat("/file"), b"two");
 }
 
 #[test]
@@ -82,12 +82,12 @@ fn what_the_cache_knows_counts_only_while_the_database_has_it() {
     fs::create_dir(&local).unwrap();
     fs::write(local.join("file"), "content").unwrap();
     let options = PutOptions { cache: Some(cache), ..PutOptions::default() };
-    let desk = Desk::new();
-    let first = desk.put_with(&local, "/", &options).unwrap();
-    desk.database.remove(&[super::at("/file")], false).unwrap();
-    let again = desk.put_with(&local, "/", &options).unwrap();
+    let sandbox = Sandbox::new();
+    let first = sandbox.put_with(&local, "/", &options).unwrap();
+    sandbox.database.remove(&[super::at("/file")], false).unwrap();
+    let again = sandbox.put_with(&local, "/", &options).unwrap();
     assert_eq!((again.version, again.files_new), (first.version, 1));
-    assert_eq!(desk.cat("/file"), b"content");
+    assert_eq!(sandbox.cat("/file"), b"content");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_cache_of_any_bytes_changes_nothing() {
         fs::write(path, trees::noise(number, 100)).unwrap();
     }
     let options = PutOptions { cache: Some(cache.clone()), ..PutOptions::default() };
-    let version = Desk::new().put_with(&local, "/", &options).unwrap().version;
+    let version = Sandbox::new().put_with(&local, "/", &options).unwrap().version;
     let file = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
     let sound = fs::read(&file).unwrap();
     assert!(sound.len() > 50 * 60, "nothing was remembered");
@@ -110,8 +110,8 @@ fn a_cache_of_any_bytes_changes_nothing() {
     damaged.push(trees::noise(3, 10_000));
     for bytes in damaged {
         fs::write(&file, bytes).unwrap();
-        let desk = Desk::new();
-        assert_eq!(desk.put_with(&local, "/", &options).unwrap().version, version);
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.put_with(&local, "/", &options).unwrap().version, version);
         fs::write(&file, &sound).unwrap();
     }
 }
@@ -142,7 +142,7 @@ fn a_large_file_that_keeps_changing_is_named_and_has_its_own_hash() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("log");
     fs::write(&path, trees::noise(1, 3_000_000)).unwrap();
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -156,9 +156,9 @@ fn a_large_file_that_keeps_changing_is_named_and_has_its_own_hash() {
         });
         let mut seen = 0;
         for _ in 0..50 {
-            seen += desk.put(place.path()).unsettled;
+            seen += sandbox.put(place.path()).unsettled;
             // Checks size and hash of what was stored.
-            desk.cat("/log");
+            sandbox.cat("/log");
             if seen > 0 {
                 break;
             }
@@ -166,8 +166,8 @@ fn a_large_file_that_keeps_changing_is_named_and_has_its_own_hash() {
         done.store(true, Relaxed);
         assert_eq!(seen, 1);
     });
-    assert_eq!(desk.put(place.path()).unsettled, 0);
-    assert_eq!(desk.cat("/log"), fs::read(&path).unwrap());
+    assert_eq!(sandbox.put(place.path()).unsettled, 0);
+    assert_eq!(sandbox.cat("/log"), fs::read(&path).unwrap());
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_directory_that_turns_into_a_link_is_not_followed() {
     fs::write(path("tree/sub/deep/file"), "mine").unwrap();
     fs::write(path("outside/deep/file"), "a secret").unwrap();
     std::os::unix::fs::symlink(path("outside"), path("link")).unwrap();
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -197,13 +197,13 @@ fn a_directory_that_turns_into_a_link_is_not_followed() {
         for _ in 0..200 {
             // While it is a link, nothing is there.
             let options = PutOptions { allow_empty: true, ..PutOptions::default() };
-            desk.put_with(&path("tree"), "/", &options).unwrap();
-            let reader = desk.database.reader().unwrap();
-            let file = reader.item(&reader.head(), &super::at("/sub/deep/file")).unwrap();
+            sandbox.put_with(&path("tree"), "/", &options).unwrap();
+            let reader = sandbox.database.reader().unwrap();
+            let file = reader.item(&reader.head(), super::at("/sub/deep/file")).unwrap();
             if file.is_some() {
                 stored += 1;
-                assert_eq!(desk.cat("/sub/deep/file"), b"mine");
-                desk.database.remove(&[super::at("/sub")], true).unwrap();
+                assert_eq!(sandbox.cat("/sub/deep/file"), b"mine");
+                sandbox.database.remove(&[super::at("/sub")], true).unwrap();
             }
         }
         done.store(true, Relaxed);
@@ -232,5 +232,5 @@ fn what_is_remembered_is_for_its_owner_alone() {
 }
 
 fn desk_put(local: &std::path::Path, options: &PutOptions) {
-    Desk::new().put_with(local, "/", options).unwrap();
+    Sandbox::new().put_with(local, "/", options).unwrap();
 }

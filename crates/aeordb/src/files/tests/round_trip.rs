@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Desk, trees};
+use super::{MaxDelete, PutOptions, Sandbox, trees};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
@@ -12,14 +12,14 @@ proptest! {
         let place = tempfile::tempdir().unwrap();
         let (local, back) = (place.path().join("local"), place.path().join("back"));
         trees::make(&tree, &local);
-        let desk = Desk::new();
-        let put = desk.put(&local);
-        let got = desk.get(&back);
+        let sandbox = Sandbox::new();
+        let put = sandbox.put(&local);
+        let got = sandbox.get(&back);
         prop_assert_eq!(trees::all(&local), trees::all(&back));
         prop_assert_eq!((put.files, put.directories), (got.files, got.directories));
         prop_assert_eq!((put.bytes, 0), (got.bytes, got.failed));
         // The copy is the same tree, and so the same version.
-        prop_assert_eq!(Desk::new().put(&back).version, put.version);
+        prop_assert_eq!(Sandbox::new().put(&back).version, put.version);
     }
 
     #[test]
@@ -29,13 +29,13 @@ proptest! {
     ) {
         let place = tempfile::tempdir().unwrap();
         let local = place.path().join("local");
-        let desk = Desk::new();
+        let sandbox = Sandbox::new();
         trees::make(&old, &local);
-        desk.put(&local);
+        sandbox.put(&local);
         trees::make(&new, &local);
-        let mirrored = desk.mirror(&local);
-        prop_assert_eq!(mirrored.version, Desk::new().put(&local).version);
-        let again = desk.mirror(&local);
+        let mirrored = sandbox.mirror(&local);
+        prop_assert_eq!(mirrored.version, Sandbox::new().put(&local).version);
+        let again = sandbox.mirror(&local);
         prop_assert_eq!(again.version, mirrored.version);
         prop_assert_eq!((again.files_unchanged, again.new_bytes), (again.files, 0));
     }
@@ -47,16 +47,18 @@ proptest! {
     ) {
         let place = tempfile::tempdir().unwrap();
         let local = place.path().join("local");
-        let desk = Desk::new();
+        let sandbox = Sandbox::new();
         trees::make(&old, &local);
-        desk.put(&local);
+        sandbox.put(&local);
         trees::make(&new, &local);
-        let put = desk.put(&local);
+        // Files where directories were may be more than half of them.
+        let options = PutOptions { max_delete: MaxDelete::Percent(100), ..Default::default() };
+        let put = sandbox.put_with(&local, "/", &options).unwrap();
         trees::make(&trees::overlay(&old, &new), &local);
         // The root has the time at which the directory was made again.
-        let alone = Desk::new();
+        let alone = Sandbox::new();
         let version = alone.put(&local).version;
-        prop_assert_eq!(desk.root(&put.version), alone.root(&version));
+        prop_assert_eq!(sandbox.root(&put.version), alone.root(&version));
     }
 }
 
@@ -70,7 +72,7 @@ fn the_bytes_do_not_depend_on_the_number_of_workers() {
         std::fs::write(directory.join(format!("{number}")), trees::noise(number, len)).unwrap();
     }
     std::fs::write(place.path().join("large"), trees::noise(0, 5_000_000)).unwrap();
-    let (one, four) = (Desk::with_workers(1), Desk::with_workers(4));
+    let (one, four) = (Sandbox::with_workers(1), Sandbox::with_workers(4));
     assert_eq!(one.put(place.path()).version, four.put(place.path()).version);
     assert!(one.media.to_vec() == four.media.to_vec(), "the databases differ");
 }
@@ -83,8 +85,8 @@ fn a_large_directory_is_put_page_by_page() {
     for number in 0..3000 {
         std::fs::write(local.join(format!("{number}")), format!("{number}")).unwrap();
     }
-    let desk = Desk::new();
-    let put = desk.put(&local);
+    let sandbox = Sandbox::new();
+    let put = sandbox.put(&local);
     assert_eq!((put.files, put.directories), (3000, 2));
     // A few more names beside many that stay: they are found without reading all.
     let more = place.path().join("more");
@@ -92,7 +94,7 @@ fn a_large_directory_is_put_page_by_page() {
     for number in [7, 1499, 2999, 3000] {
         std::fs::write(more.join(format!("{number}")), "changed").unwrap();
     }
-    let put = desk.put(&more);
+    let put = sandbox.put(&more);
     assert_eq!((put.files_new, put.files_changed), (1, 3));
     for number in [7, 1499, 2999, 3000] {
         std::fs::write(local.join(format!("{number}")), "changed").unwrap();
@@ -100,14 +102,14 @@ fn a_large_directory_is_put_page_by_page() {
         let file = std::fs::File::options().write(true).open(local.join(format!("{number}")));
         file.unwrap().set_modified(from).unwrap();
     }
-    let alone = Desk::new();
+    let alone = Sandbox::new();
     let version = alone.put(&local).version;
-    assert_eq!(desk.root(&put.version), alone.root(&version));
+    assert_eq!(sandbox.root(&put.version), alone.root(&version));
     // All but two go.
     for number in (0..3000).filter(|number| ![7, 2000].contains(number)) {
         std::fs::remove_file(local.join(format!("{number}"))).unwrap();
     }
-    let mirrored = desk.mirror(&local);
+    let mirrored = sandbox.mirror(&local);
     assert_eq!((mirrored.files, mirrored.files_deleted), (3, 2998));
-    assert_eq!(mirrored.version, Desk::new().put(&local).version);
+    assert_eq!(mirrored.version, Sandbox::new().put(&local).version);
 }

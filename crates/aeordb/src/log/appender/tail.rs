@@ -21,7 +21,8 @@ use crate::limits::RECENT_ENTRIES_MAX;
 use crate::log::frames::{Frames, Seen};
 use crate::log::heal;
 use crate::log::index::Index;
-use crate::log::recover::{self, State};
+use crate::log::recover;
+use crate::log::state::State;
 use crate::store::RawBlock;
 
 impl Appender {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::error::Result;
 use crate::hash::{Hash, Kind};
-use crate::log;
 use crate::log::index::Index;
 use crate::log::layers::{self, Below};
 use crate::log::source::Source;
@@ -38,7 +37,7 @@ impl ReadEntries for Written {
     }
 
     fn read(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
-        log::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
+        layers::read(&self.source, &self.index, &[], self.below.as_ref(), kind, hash)
     }
 
     fn len_of(&self, place: &Place, kind: Kind, hash: &Hash) -> Result<u64> {

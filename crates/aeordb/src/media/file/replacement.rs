@@ -133,7 +133,7 @@ impl Unpublished {
             Ok(file) => {
                 // It has the temporary name for a moment before it takes the other's place.
                 leavings::hold(&file).context(creating)?;
-                return Ok((file, Unpublished { directory, name, temporary: None }));
+                return Ok((file, Unpublished { directory, name, temporary: None, stays: false }));
             }
             Err(errno) if knows_no_unnamed(errno) => {}
             Err(errno) => return Err(errno).context(creating),
@@ -143,7 +143,7 @@ impl Unpublished {
             uninterrupted(|| fcntl::openat(&directory, temporary.as_os_str(), flags, owner_only()));
         let file = File::from(created.context(creating)?);
         leavings::hold(&file).context(creating)?;
-        Ok((file, Unpublished { directory, name, temporary: Some(temporary) }))
+        Ok((file, Unpublished { directory, name, temporary: Some(temporary), stays: false }))
     }
 
     /// Renames `file` over what has its name.

@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +16,8 @@ use nix::unistd::{self, UnlinkatFlags};
 
 use super::leavings;
 use crate::error::{Context, Error, Result};
+use crate::media::elsewhere::check_here;
+use crate::random;
 
 /// What the name of a file ends in that was not published yet. One that a killed process left
 /// behind can be removed.
@@ -39,6 +40,8 @@ pub(super) struct Unpublished {
     pub(super) name: OsString,
     /// Its name until then, on file systems without unnamed files.
     pub(super) temporary: Option<OsString>,
+    /// It keeps that name if it does not get its own.
+    pub(super) stays: bool,
 }
 
 impl Unpublished {
@@ -46,7 +49,7 @@ impl Unpublished {
     pub(super) fn create(path: &Path) -> Result<(File, Self)> {
         let (directory, name) = Self::prepare(path)?;
         match unnamed(&directory) {
-            Ok(file) => Ok((file, Unpublished { directory, name, temporary: None })),
+            Ok(file) => Ok((file, Unpublished { directory, name, temporary: None, stays: false })),
             Err(errno) if knows_no_unnamed(errno) => {
                 Self::with_temporary_name(path, directory, name)
             }
@@ -62,7 +65,8 @@ impl Unpublished {
     }
 
     /// The open directory and the name in it, which must be free.
-    fn prepare(path: &Path) -> Result<(File, OsString)> {
+    pub(super) fn prepare(path: &Path) -> Result<(File, OsString)> {
+        check_here(path)?;
         let name = path.file_name().ok_or_else(|| {
             Error::invalid(format!("'{}' is not the name of a file", path.display()))
         })?;
@@ -76,13 +80,16 @@ impl Unpublished {
         let creating = || format!("creating {}", path.display());
         leavings::remove_left(&directory, is_temporary_name);
         for _ in 0..ATTEMPTS {
-            let temporary = temporary_name(&name);
+            let temporary = temporary_name(&name)?;
             match super::uninterrupted(|| create_new(&directory, &temporary)) {
                 Err(Errno::EEXIST) => continue,
                 Ok(file) if !leavings::hold(&file).context(creating)? => continue,
                 created => {
                     let file = created.context(creating)?;
-                    return Ok((file, Unpublished { directory, name, temporary: Some(temporary) }));
+                    return Ok((
+                        file,
+                        Unpublished { directory, name, temporary: Some(temporary), stays: false },
+                    ));
                 }
             }
         }
@@ -168,7 +175,7 @@ impl Unpublished {
 
     /// Leaves nothing behind.
     pub(super) fn remove(self) {
-        if let Some(temporary) = &self.temporary {
+        if let Some(temporary) = self.temporary.as_ref().filter(|_| !self.stays) {
             self.remove_name(temporary);
         }
     }
@@ -246,14 +253,13 @@ pub(super) fn unnamed(directory: &File) -> nix::Result<File> {
 }
 
 /// `.NAME.RANDOM.aeordb-tmp`, at most 255 bytes.
-fn temporary_name(name: &OsStr) -> OsString {
+fn temporary_name(name: &OsStr) -> Result<OsString> {
     let repeated = &name.as_bytes()[..name.len().min(REPEATED_LEN_MAX)];
-    // The standard library's hash keys are random; there is no need for more than no collision.
-    let random = RandomState::new().build_hasher().finish();
+    let random = u64::from_le_bytes(random::bytes()?);
     let mut temporary = OsString::from(".");
     temporary.push(OsStr::from_bytes(repeated));
     temporary.push(format!(".{random:016x}{TEMPORARY_SUFFIX}"));
-    temporary
+    Ok(temporary)
 }
 
 /// True for the names of files that are not published yet.
@@ -276,7 +282,10 @@ mod tests {
     #[test]
     fn a_temporary_name_fits_any_file_system_and_is_another_each_time() {
         let name = "ä".repeat(127);
-        let (a, b) = (temporary_name(OsStr::new(&name)), temporary_name(OsStr::new(&name)));
+        let (a, b) = (
+            temporary_name(OsStr::new(&name)).unwrap(),
+            temporary_name(OsStr::new(&name)).unwrap(),
+        );
         assert!(a.len() <= 255);
         assert_ne!(a, b);
     }
@@ -285,7 +294,7 @@ mod tests {
     fn temporary_names_are_told_from_others() {
         let is = |name: &str| is_temporary_name(OsStr::new(name));
         assert!(is(".new.0123456789abcdef.aeordb-tmp"));
-        assert!(is_temporary_name(&temporary_name(OsStr::new("a.b c"))));
+        assert!(is_temporary_name(&temporary_name(OsStr::new("a.b c")).unwrap()));
         for other in [
             "new.0123456789abcdef.aeordb-tmp",
             ".0123456789abcdef.aeordb-tmp",

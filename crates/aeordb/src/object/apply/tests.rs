@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::hash::ChunkId;
-use crate::object::list::ChunkRef;
+use crate::object::record::ChunkRef;
 use crate::object::record::{Attributes, Content, FileRecord, Symlink, Totals};
 use crate::store::memory::MemoryStore;
 

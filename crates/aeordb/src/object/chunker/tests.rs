@@ -129,7 +129,7 @@ fn a_reader_that_fails_is_an_error_that_names_the_input() {
             Err(io::Error::other("no disk"))
         }
     }
-    let error = ChunkReader::new().read(Broken, "/a/b", |_| Ok(())).unwrap_err();
+    let error = ChunkReader::new().read(Dense(Broken), "/a/b", |_, _| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "reading /a/b: no disk");
 }
 
@@ -151,9 +151,83 @@ proptest! {
         for _ in 0..2 {
             let mut found = Vec::new();
             let input = Trickle { data: &data, step, interrupt: false };
-            let total = reader.read(input, "noise", |chunk| { found.push(chunk.len()); Ok(()) }).unwrap();
+            let total = reader.read(Dense(input), "noise", |chunk, _| { found.push(chunk.len()); Ok(()) }).unwrap();
             prop_assert_eq!(total, len as u64);
             prop_assert_eq!(&found, &expect);
         }
     }
+}
+
+/// Bytes of which some are known to be zeros before they are read.
+struct Holed<'b> {
+    bytes: &'b [u8],
+    /// The runs that are known, by where they begin and end.
+    holes: Vec<(usize, usize)>,
+    at: usize,
+    /// Bytes that were given out one by one.
+    read: usize,
+}
+
+impl Read for Holed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = (&self.bytes[self.at..]).read(buffer)?;
+        self.at += len;
+        self.read += len;
+        Ok(len)
+    }
+}
+
+impl Sparse for Holed<'_> {
+    fn zeros(&mut self) -> u64 {
+        let hole = self.holes.iter().find(|(start, end)| (*start..*end).contains(&self.at));
+        hole.map_or(0, |(_, end)| (end - self.at) as u64)
+    }
+
+    fn skip(&mut self, zeros: u64) {
+        self.at += usize::try_from(zeros).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn the_chunks_are_the_same_whether_zeros_were_a_hole_or_written(
+        pieces in prop::collection::vec(
+            (any::<u64>(), 0..3_u8, prop_oneof![0..5_usize, 1..70_000_usize, 200_000..1_500_000_usize]),
+            0..6,
+        ),
+    ) {
+        let (mut bytes, mut holes) = (Vec::new(), Vec::new());
+        for (seed, sort, len) in pieces {
+            let start = bytes.len();
+            match sort {
+                0 => bytes.extend(noise(seed, len)),
+                // Written zeros, and a hole.
+                sort => {
+                    bytes.resize(start + len, 0);
+                    holes.extend((sort == 2 && len > 0).then_some((start, start + len)));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        let mut holed = Holed { bytes: &bytes, holes: holes.clone(), at: 0, read: 0 };
+        let read = ChunkReader::new().read(&mut holed, "test", |chunk, times| {
+            (0..times).for_each(|_| found.push(chunk.to_vec()));
+            Ok(())
+        });
+        prop_assert_eq!(read.unwrap(), bytes.len() as u64);
+        let expected: Vec<Vec<u8>> = chunks(&bytes).map(<[u8]>::to_vec).collect();
+        prop_assert!(found == expected, "{:?}", holes);
+        // Of a hole at most what is around its ends is read.
+        let held: usize = bytes.len() - holes.iter().map(|(a, b)| b - a).sum::<usize>();
+        prop_assert!(holed.read <= held + holes.len() * (READ_LEN + 2 * CHUNK_LEN_MAX));
+    }
+}
+
+#[test]
+fn no_chunk_ends_within_zeros() {
+    assert_eq!(cut(&ZEROS, false), Some(CHUNK_LEN_MAX));
+    assert_eq!(cut(&vec![0; 3 * CHUNK_LEN_MAX], true), Some(CHUNK_LEN_MAX));
+    assert_eq!(ZEROS_ID.0, Hash::of(&vec![0; CHUNK_LEN_MAX]));
 }

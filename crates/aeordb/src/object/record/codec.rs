@@ -21,7 +21,8 @@ use crate::limits::{
     METADATA_LEN_MAX, METADATA_PAIRS_MAX, SYMLINK_LEN_MAX, VALUE_LEN_MAX,
 };
 use crate::object::encoding::{Decoder, Encoder};
-use crate::object::list::{self, ChunkRef};
+use crate::object::list;
+use crate::object::record::ChunkRef;
 
 pub(super) mod kind {
     pub const FILE: u8 = 1;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::FrameHeader;
 use crate::format::block::{self, Class, TableEntry};
 use crate::hash::{Hash, Kind};
+use crate::pool::Compression;
 use crate::store::{
     AppendEntries, Home, Place, RawBlock, ReadEntries, Root, Transaction, ViewEntries,
 };
@@ -85,7 +86,8 @@ impl ViewEntries for MemoryView {
         };
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let table = [TableEntry { hash: *hash, kind: *kind, len }];
-        let frame = Bytes::from(block::encode(Class::of(*kind), &table, bytes)?);
+        let frame =
+            Bytes::from(block::encode(Class::of(*kind), &table, bytes, Compression::default())?);
         let header = FrameHeader::parse(&frame).ok_or_else(|| Error::invalid("no frame"))?;
         RawBlock::parse(place.block, &header, frame)
     }

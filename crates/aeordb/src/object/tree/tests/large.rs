@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hash::ChunkId;
-use crate::object::list::ChunkRef;
+use crate::object::record::ChunkRef;
 use crate::object::record::{Attributes, Content, FileRecord};
 
 fn record(number: u64) -> Vec<u8> {
