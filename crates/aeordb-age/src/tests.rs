@@ -21,7 +21,8 @@ AIEc/LiUlM2NdDXtNAAAAEDg7OgmQJpEDvoLXp3MjgEJlSiKk9vwqnpoKUBVfTdY
 Q2d1E73BohLlcTbfgfvgh4V5RIQAgRz8uJSUzY10Ne00AAAAAAECAwQF
 -----END OPENSSH PRIVATE KEY-----
 ";
-const FOR_SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd1E73BohLlcTbfgfvgh4V5RIQAgRz8uJSUzY10Ne00 nobody@nowhere";
+const FOR_SSH: &str = "ssh-ed25519 \
+    AAAAC3NzaC1lZDI1NTE5AAAAIGd1E73BohLlcTbfgfvgh4V5RIQAgRz8uJSUzY10Ne00 nobody@nowhere";
 
 struct Folder(tempfile::TempDir);
 

@@ -289,9 +289,7 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         (Error::Encrypted { .. }, _) => "--identity FILE names a secret key that it is for, \
              --passphrase-file FILE the passphrase; `aeordb info` says what is seen without"
             .into(),
-        (Error::Newer { .. }, _) => {
-            "install a newer aeordb; `aeordb --version` says which this is".into()
-        }
+        (Error::Newer { .. }, _) => NEWER_HINT.into(),
         (Error::Incomplete { supplier: Some(version), .. }, _) => format!(
             "import version {version} first, or both at once: \
              `aeordb import --file FULL --file PATCH`"
@@ -327,6 +325,8 @@ pub fn hint(error: &Error, subject: Subject, scene: &Scene<'_>) -> Option<String
         _ => return None,
     })
 }
+
+const NEWER_HINT: &str = "install a newer aeordb; `aeordb --version` says which this is";
 
 /// What helps where the database is a server's: no file of this machine does.
 fn server_hint(error: &Error, subject: Subject, server: &str) -> Option<String> {

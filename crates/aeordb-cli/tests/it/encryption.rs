@@ -21,7 +21,8 @@ AIEc/LiUlM2NdDXtNAAAAEDg7OgmQJpEDvoLXp3MjgEJlSiKk9vwqnpoKUBVfTdY
 Q2d1E73BohLlcTbfgfvgh4V5RIQAgRz8uJSUzY10Ne00AAAAAAECAwQF
 -----END OPENSSH PRIVATE KEY-----
 ";
-const FOR_SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd1E73BohLlcTbfgfvgh4V5RIQAgRz8uJSUzY10Ne00 nobody@nowhere";
+const FOR_SSH: &str = "ssh-ed25519 \
+    AAAAC3NzaC1lZDI1NTE5AAAAIGd1E73BohLlcTbfgfvgh4V5RIQAgRz8uJSUzY10Ne00 nobody@nowhere";
 
 /// A sandbox with two versions, and the keys.
 fn with_keys() -> Sandbox {
@@ -40,7 +41,8 @@ fn python() -> Option<Command> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let program = root.join("target/crypt/bin/python");
     if !program.exists() {
-        let what = "NOT TESTED: encrypted files with another reader (pip install cryptography blake3 zstandard)";
+        let what = "NOT TESTED: encrypted files with another reader \
+             (pip install cryptography blake3 zstandard)";
         let _ = writeln!(std::io::stderr(), "{what}");
         return None;
     }

@@ -12,7 +12,7 @@ use aeordb::files::{MaxDelete, Replaced};
 use aeordb::hash::VersionId;
 use aeordb::internals::log::View;
 use aeordb::internals::object::attributes::KnownSets;
-use aeordb::internals::object::hard_link::{FileKey, file_key};
+use aeordb::internals::object::hard_link::{InodeKey, file_key};
 use aeordb::monitor::Monitor;
 use aeordb::object::{
     AttributeSet, Attributes, FileRecord, Item, Name, Path, Special, SpecialKind, Subdirectory,
@@ -148,7 +148,7 @@ struct Packer<'p> {
     sets: KnownSets<'p, View>,
     /// Where files with several paths are in the archive. Memory grows with their number, some 200
     /// bytes and a path each.
-    linked: HashMap<FileKey, Vec<u8>>,
+    linked: HashMap<InodeKey, Vec<u8>>,
 }
 
 impl Packer<'_> {

@@ -58,6 +58,13 @@ fn written(name: &str) -> (Vec<Field>, usize) {
     (fields, end)
 }
 
+#[track_caller]
+fn is_written((name, fields, size): &(&str, Vec<Field>, usize)) {
+    let (written, end) = written(name);
+    assert_eq!(&written, fields, "{name}");
+    assert_eq!(end, *size, "{name}");
+}
+
 #[test]
 fn every_table_of_bytes_is_the_layout_of_its_struct() {
     let layouts = [
@@ -142,11 +149,7 @@ fn every_table_of_bytes_is_the_layout_of_its_struct() {
         }),
         layout!(delta::SectionHead { kind, reserved, references, entries, payload_len }),
     ];
-    for (name, fields, size) in &layouts {
-        let (written, end) = written(name);
-        assert_eq!(&written, fields, "{name}");
-        assert_eq!(end, *size, "{name}");
-    }
+    layouts.iter().for_each(is_written);
     let headings = FORMAT.lines().filter(|line| line.starts_with('#') && line.ends_with("`)"));
     assert_eq!(headings.count(), layouts.len(), "a table of bytes is held against nothing");
 }

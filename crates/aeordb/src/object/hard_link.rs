@@ -6,10 +6,10 @@ use crate::object::{HardLink, Item, Path};
 
 /// A file that has several paths: the directory that has all of them, its group there, and what it is.
 /// Items that differ are not one file, whatever they say.
-pub type FileKey = (Path, [u8; 8], Hash);
+pub type InodeKey = (Path, [u8; 8], Hash);
 
 /// Which file an item of the directory `at` is.
-pub fn file_key(at: &Path, item: &Item, link: HardLink) -> Result<FileKey> {
+pub fn file_key(at: &Path, item: &Item, link: HardLink) -> Result<InodeKey> {
     let mut above = at.clone();
     for _ in 0..link.up {
         above = above.parent().unwrap_or_else(Path::root);

@@ -15,7 +15,7 @@ use super::place::Place;
 use crate::error::{Context, Result};
 use crate::hash::AttributesId;
 use crate::object::Path;
-use crate::object::hard_link::FileKey;
+use crate::object::hard_link::InodeKey;
 
 /// Where a file was restored.
 pub struct Made {
@@ -32,7 +32,7 @@ pub struct Links {
     /// The path by which people know it.
     shown: PathBuf,
     start: usize,
-    made: HashMap<FileKey, Made>,
+    made: HashMap<InodeKey, Made>,
     fixed_later: Vec<(Made, Option<AttributesId>)>,
 }
 
@@ -50,7 +50,7 @@ impl Links {
     }
 
     /// Where it was restored first.
-    pub fn get(&self, key: &FileKey) -> Option<&Made> {
+    pub fn get(&self, key: &InodeKey) -> Option<&Made> {
         self.made.get(key)
     }
 
@@ -60,7 +60,7 @@ impl Links {
     }
 
     /// Notes that `path` was restored as this `file`.
-    pub fn made(&mut self, key: FileKey, path: &Path, file: Option<(u64, u64)>) {
+    pub fn made(&mut self, key: InodeKey, path: &Path, file: Option<(u64, u64)>) {
         if let Some(file) = file {
             let path = self.below(path);
             self.made.entry(key).or_insert(Made { path, file });
