@@ -28,6 +28,8 @@ use crate::limits::NUMBER_LIMIT;
 pub const FRAME_HEADER_LEN: usize = size_of::<FrameHeader>();
 /// First bytes of every frame.
 pub const FRAME_MAGIC: [u8; 4] = *b"aeoF";
+/// What a header with fields that only a newer program fills needs.
+const UNKNOWN_FIELDS: &str = "fields of a frame's header that this program does not know";
 
 /// The start of everything that is appended to a file.
 #[derive(
@@ -157,10 +159,17 @@ impl FrameHeader {
 
     /// What to say of a frame without a kind that this program knows.
     pub fn newer(&self) -> Error {
-        newer(match self.reserved {
-            0 => format!("frames of kind {}", self.kind),
-            _ => "fields of a frame's header that this program does not know".to_owned(),
-        })
+        match self.reserved {
+            0 => newer(format!("frames of kind {}", self.kind)),
+            _ => newer(UNKNOWN_FIELDS),
+        }
+    }
+
+    /// True if the fields are zero that a frame with one body of fixed shape has no use for.
+    fn leaves_spare_fields(&self) -> bool {
+        let counts = self.frame_kind() == Some(FrameKind::Delta);
+        let uncounted = self.count.get() == 0 && self.raw_len.get() == 0;
+        self.codec == 0 && self.class == 0 && (counts || uncounted)
     }
 
     /// Bytes of the whole frame, header included.
@@ -205,7 +214,8 @@ pub(crate) fn check_numbers(
     }
 }
 
-/// Checks a frame with a whole-body hash and gives its body as `T` and what follows it.
+/// Checks a frame with a whole-body hash, whose header says no more than its length and what its
+/// kind counts, and gives its body as `T` and what follows it.
 pub(crate) fn fixed_body<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>(
     what: &str,
     offset: u64,
@@ -217,6 +227,9 @@ pub(crate) fn fixed_body<'a, T: FromBytes + KnownLayout + Immutable + Unaligned>
             offset,
             format!("the {what} does not have the hash it was written with"),
         ));
+    }
+    if !header.leaves_spare_fields() {
+        return Err(newer(UNKNOWN_FIELDS));
     }
     T::ref_from_prefix(body)
         .map_err(|_| damaged(offset, format!("a {what} of {} bytes is too short", body.len())))

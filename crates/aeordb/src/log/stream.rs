@@ -379,8 +379,7 @@ impl<'a> StreamReader<'a> {
             return Err(self.damaged(at, "a closing superblock of another length"));
         }
         self.fill(&mut body)?;
-        let closing = Closing::parse(at, header, &body)
-            .map_err(|_| self.damaged(at, "the closing superblock does not have its hash"))?;
+        let closing = self.named(Closing::parse(at, header, &body))?;
         if closing.content != *self.content.finalize().as_bytes() {
             return Err(self.damaged(at, "the file does not have the hash it was sealed with"));
         }

@@ -21,19 +21,23 @@ const OF_A_SUPERBLOCK: [(&str, usize, u8); 5] = [
     ("the format version", 8, 2),
     ("the kind of file", 12, 9),
     ("a reserved field", 14, 1),
-    ("a required feature", 16, 2),
+    ("a required feature", 16, 0x40),
     ("a reserved field at the end", 200, 1),
 ];
 
 /// The same of frames: their kind, the byte counted from the start of the frame, and how much
 /// further it is for each of the entries that the frame counts.
-const OF_FRAMES: [(&str, FrameKind, usize, usize, u8); 9] = [
+const OF_FRAMES: [(&str, FrameKind, usize, usize, u8); 13] = [
     ("a frame's kind", FrameKind::Block, 4, 0, 12),
     ("the codec of a block", FrameKind::Block, 5, 0, 7),
     ("the class of a block", FrameKind::Block, 6, 0, 9),
     ("a frame's reserved field", FrameKind::Block, 7, 0, 1),
     ("the kind of an entry", FrameKind::Block, 64 + 3, 32, 9),
     ("the reserved field of a commit", FrameKind::Commit, 64 + 256, 0, 1),
+    ("the codec of a commit", FrameKind::Commit, 5, 0, 1),
+    ("the payload of a commit", FrameKind::Commit, 20, 0, 1),
+    ("the class of a delta", FrameKind::Delta, 6, 0, 1),
+    ("the codec of a closing superblock", FrameKind::Closing, 5, 0, 1),
     ("the codec of a list of changes", FrameKind::Changes, 5, 0, 7),
     ("a change", FrameKind::Changes, 64, 5, 9),
     ("another kind than a delta", FrameKind::Delta, 4, 0, 12),
@@ -87,7 +91,7 @@ fn is_newer(error: &Error) -> bool {
 fn what_a_newer_program_wrote_into_a_database_is_named_as_such_and_left_alone() {
     let file = database();
     let all = changed(&file, 8192);
-    assert_eq!(all.len(), OF_A_SUPERBLOCK.len() + 6);
+    assert_eq!(all.len(), OF_A_SUPERBLOCK.len() + 8);
     for (what, bytes) in all {
         let sealed = SimulatedDisk::new(reseal(&bytes));
         let error = read(&sealed).and_then(|database| observe(&database)).unwrap_err();
