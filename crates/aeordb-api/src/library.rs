@@ -60,8 +60,8 @@ impl From<&EditReport> for Edit {
     }
 }
 
-impl From<&backup::GraftReport> for StoredTree {
-    fn from(report: &backup::GraftReport) -> Self {
+impl From<&backup::ImportAtReport> for StoredTree {
+    fn from(report: &backup::ImportAtReport) -> Self {
         StoredTree {
             version: report.version.into(),
             previous: report.previous.into(),

@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::sync::Arc;
 
 use aeordb::Error;
-use aeordb::backup::{self, GraftReport, Input};
+use aeordb::backup::{self, ImportAtReport, Input};
 use aeordb::db::{Naming, Reader, Replacing};
 use aeordb::hash::VersionId;
 use aeordb::object::Path;
@@ -55,7 +55,7 @@ impl Service {
         bound: Bound,
         name: Option<(String, BTreeMap<String, String>)>,
         sent: impl Pieces,
-    ) -> Result<GraftReport, Problem> {
+    ) -> Result<ImportAtReport, Problem> {
         let only_adds = asker.rights.append_only;
         let naming = self.naming(asker, name).await?;
         let file = self.spool(asker, sent).await?;
@@ -65,8 +65,9 @@ impl Service {
             let input = Input::Stream(Box::new(BufReader::with_capacity(256 * 1024, file)));
             let (database, naming) = (&service.database, naming.as_ref());
             let allow = |replacing: &Replacing| bound.check(&path.to_string(), replacing);
-            let grafted = backup::graft(database, input, &path, only_adds, allow, naming, &monitor);
-            grafted.map_err(|error| match error {
+            let put =
+                backup::import_at(database, [input], &path, only_adds, allow, naming, &monitor);
+            put.map_err(|error| match error {
                 Error::Exists(_) => Problem::from(error).of_appending(only_adds),
                 other => Problem::of_backup(other),
             })

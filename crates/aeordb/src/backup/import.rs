@@ -1,22 +1,23 @@
 //! Import: exports and patches into a database, proved before anything becomes visible.
 
+mod at;
 pub(super) mod chain;
 pub(crate) mod copy;
+mod intake;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read};
 use std::path::{Path as LocalPath, PathBuf};
 
+pub use at::{ImportAtReport, import_at};
 pub use chain::{Head, Input, look_ahead};
 
 use crate::backup::diff::diff;
-use crate::backup::import::chain::{Chain, follows};
+use crate::backup::import::chain::Chain;
 use crate::backup::merge::{self, MergeReport, OnConflict};
 use crate::db::{Database, FileKind, Snapshot, Writer};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::graph;
 use crate::hash::VersionId;
-use crate::log::stream::StreamReader;
 use crate::media::NewFile;
 use crate::monitor::Monitor;
 use crate::store::Transaction;
@@ -87,46 +88,18 @@ pub fn import(
 ) -> Result<ImportReport> {
     let inputs: Vec<Input> = inputs.into_iter().map(Into::into).collect();
     let undo = options.undo.as_deref().map(|path| Undo::begin(path, options)).transpose()?;
-    let heads = look_ahead(&inputs)?;
     let mut writer = database.writer()?;
     let start = writer.entries().end();
     let head = writer.head();
     if let Some(expected) = options.expect.filter(|expected| *expected != head) {
         return Err(Error::HeadMoved { head, expected });
     }
-    let mut known = head;
-    let mut chain = Chain::default();
-    for input in inputs {
-        let (name, is_one) = (input.name(), input.is_one());
-        let mut read = input.open(Some(database))?;
-        for number in 1.. {
-            let mut stream = match (is_one, number) {
-                (true, _) => StreamReader::new(&mut read, &name)?,
-                (false, 1) => StreamReader::first(&mut read, &name)?,
-                (false, _) => another(&mut read, format!("{name}, file {number}"))?,
-            };
-            let file = Head::new(stream.name(), stream.superblock());
-            match (chain.last(), file.base) {
-                (Some(before), _) => follows(before, &file, &heads)?,
-                (None, Some(base)) => {
-                    known = check_base(&mut writer, &file, &base, options, monitor)?;
-                }
-                (None, None) => {}
-            }
-            let copied = copy::copy(&mut writer, &mut stream, monitor)?;
-            // What the next file refers to is found where it is written.
-            writer.entries().flush()?;
-            chain.push(file, copied);
-            if is_at_end(&mut read).context(|| format!("reading {name}"))? {
-                break;
-            }
-        }
-    }
-    let Some(last) = chain.last() else {
-        return Err(Error::invalid("there is nothing to import"));
+    let starts = |writer: &mut Writer<'_>, file: &Head| match &file.base {
+        Some(base) => check_base(writer, file, base, options, monitor).map(Some),
+        None => Ok(Some(head)),
     };
-    prove(&mut writer, last, &known, monitor)?;
-    chain.check(&writer)?;
+    let chain = intake::take(&mut writer, inputs, starts, monitor)?;
+    let last = chain.last().ok_or_else(|| Error::invalid("there is nothing to import"))?;
     let mut report = report(&chain, last, options.promote);
     if let Some(on_conflict) = options.merge {
         let base = merge_base(&chain)?;
@@ -149,17 +122,6 @@ pub fn import(
         }
     }
     Ok(report)
-}
-
-/// Reads the head of a file that follows another one: what is none should have been the end.
-fn another(read: &mut dyn Read, name: String) -> Result<StreamReader<'_>> {
-    StreamReader::first(read, name).map_err(|error| match error {
-        Error::Foreign { what, detail } => {
-            let detail = format!("it {detail}; expected the end of the input or another file");
-            Error::damaged(what, 0, detail)
-        }
-        other => other,
-    })
 }
 
 /// A patch is for its base: HEAD, or with options a version that need not be HEAD. Gives a version
@@ -190,33 +152,6 @@ fn check_base(
         return Ok(head);
     }
     Err(Error::BaseMismatch { head, base: *base, target })
-}
-
-/// Whether nothing more comes; an interruption is none.
-fn is_at_end(input: &mut impl BufRead) -> io::Result<bool> {
-    loop {
-        match input.fill_buf().map(<[u8]>::is_empty) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            ended => return ended,
-        }
-    }
-}
-
-/// Proves that the version that the last file leads to is complete.
-fn prove(writer: &mut Writer<'_>, last: &Head, known: &VersionId, monitor: &Monitor) -> Result<()> {
-    let (version, supplier) = (last.target, last.base);
-    // All of it is written: the copy has seen to that.
-    let (written, pool) = (writer.entries().written(), writer.database().pool());
-    let proved = graph::prove(&written, &version, Some(known), pool, monitor);
-    proved
-        .map_err(|error| match error {
-            Error::Incomplete { version, missing, .. } => {
-                Error::Incomplete { version, missing, supplier }
-            }
-            Error::NotFound(_) => Error::Incomplete { version, missing: 1, supplier },
-            other => other,
-        })?
-        .check_paths(&version)
 }
 
 /// The version that the changes of the files start from.

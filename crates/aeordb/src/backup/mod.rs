@@ -6,12 +6,12 @@ mod combine;
 pub(crate) mod delta;
 mod diff;
 mod export;
-mod graft;
 pub(crate) mod import;
 mod info;
 mod layered;
 mod listing;
 mod merge;
+mod outline;
 pub(crate) mod repack;
 mod sealed_file;
 mod subtree;
@@ -21,12 +21,14 @@ pub use changes::{Change, Comparison, Difference, changes, differences};
 pub use combine::{Combined, combine, combine_for};
 pub use diff::{PatchReport, diff, diff_for};
 pub use export::{ExportReport, export, export_for};
-pub use graft::{GraftReport, diff_from_outline, export_outline, graft};
-pub use import::{Head, ImportOptions, ImportReport, Input, import, look_ahead};
+pub use import::{
+    Head, ImportAtReport, ImportOptions, ImportReport, Input, import, import_at, look_ahead,
+};
 pub use info::{ChainLink, Encryption, Info, chain, info};
 pub use layered::{begin_over, open_with};
 pub use listing::{ListedChange, listed_changes};
 pub use merge::{Conflict, MergeReport, OnConflict};
+pub use outline::{diff_from_outline, export_outline};
 pub use subtree::subtree;
 pub use verify::{
     Damage, Newer, Pass, Portion, Share, VerifyReport, verify, verify_part, verify_with,

@@ -34,7 +34,6 @@ pub const FUNCTIONS: &[(&str, usize)] = &[
         80,
     ),
     ("crates/aeordb/src/backup/diff.rs write", 80),
-    ("crates/aeordb/src/backup/import.rs import", 80),
     (
         "crates/aeordb/src/backup/tests/chains.rs a_chain_reads_imports_and_combines_to_its_last_version",
         70,

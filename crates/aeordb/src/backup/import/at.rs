@@ -1,28 +1,20 @@
-//! What is at one path, put from elsewhere: whoever puts is given the nodes of what is there, makes
-//! the new version of it beside them, and sends the patch between the two. What travels is what
-//! changed, it is proved like any import, and it counts only if nothing else happened there
-//! meanwhile.
-
-use std::io::Write;
+//! An import with a path: what the files lead to takes the place of what is there, and of nothing
+//! else. It counts only if nothing else happened there meanwhile.
 
 use crate::backup::changes::{same_apart_from_below, steps};
-use crate::backup::diff::{self, Base, PatchReport};
-use crate::backup::export::export_nodes;
-use crate::backup::import::chain::{Chain, Head, Input};
-use crate::backup::import::copy;
+use crate::backup::import::chain::{Head, Input};
+use crate::backup::import::intake;
 use crate::backup::subtree::part;
-use crate::db::{Database, Naming, Options, Reader, Replacing, Writer};
+use crate::db::{Database, Naming, Replacing, Writer};
 use crate::error::{Error, Result};
-use crate::graph;
 use crate::hash::VersionId;
-use crate::log::stream::StreamReader;
 use crate::monitor::Monitor;
 use crate::object::{self, Item, Path, Version};
 use crate::store::Transaction;
 
 /// What was put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct GraftReport {
+pub struct ImportAtReport {
     /// HEAD now.
     pub version: VersionId,
     /// HEAD before.
@@ -31,82 +23,31 @@ pub struct GraftReport {
     pub new_bytes: u64,
 }
 
-/// Writes the nodes of what `path` is in `version` as an export without chunks: of a version that
-/// holds nothing else, as [`crate::backup::subtree`] makes it, or of the empty one if nothing is
-/// there.
-pub fn export_outline(
-    reader: &Reader,
-    version: &VersionId,
-    path: &Path,
-    out: &mut dyn Write,
-    monitor: &Monitor,
-) -> Result<()> {
-    let over = Database::over(reader, *version, None, &Options::default())?;
-    let mut writer = over.writer()?;
-    let (part, _) = part(&mut writer, version, path)?;
-    writer.commit()?;
-    export_nodes(&over.reader()?, &part, out, monitor).map(drop)
-}
-
-/// Writes the patch that leads from one version to another, of the first of which only the nodes
-/// are here.
-pub fn diff_from_outline(
-    reader: &Reader,
-    from: &VersionId,
-    to: &VersionId,
-    out: &mut dyn Write,
-    monitor: &Monitor,
-) -> Result<PatchReport> {
-    diff::write(reader, (from, to), Base::Nodes, None, out, monitor)
-}
-
-/// Puts at `path` what the patch `input` leads to, all or nothing. [`Error::Changed`] unless what
-/// is there is what the patch starts from; an export starts from anything. With `only_adds`,
+/// Puts at `path` what the files `inputs` lead to, all or nothing. [`Error::Changed`] unless what is
+/// there is what the first of them starts from; an export starts from anything. With `only_adds`,
 /// [`Error::Exists`] if anything but the mode or time of a directory would be replaced or removed.
 /// `allow` is asked before anything happens about what would go. The version that comes of it is named
 /// in the same commit, if there is no such name.
-pub fn graft(
+pub fn import_at(
     database: &Database,
-    input: Input,
+    inputs: impl IntoIterator<Item = impl Into<Input>>,
     path: &Path,
     only_adds: bool,
     allow: impl FnOnce(&Replacing) -> Result<()>,
     naming: Option<&Naming>,
     monitor: &Monitor,
-) -> Result<GraftReport> {
+) -> Result<ImportAtReport> {
+    let inputs: Vec<Input> = inputs.into_iter().map(Into::into).collect();
     let mut writer = database.writer()?;
     naming.map_or(Ok(()), |naming| writer.check_free(naming))?;
     let start = writer.entries().end();
     let previous = writer.head();
-    let name = input.name();
-    let mut read = input.open(Some(database))?;
-    let mut stream = StreamReader::new(&mut *read, name)?;
-    let file = Head::new(stream.name(), stream.superblock());
-    let target = file.target;
     let (here, _) = part(&mut writer, &previous, path)?;
-    if here == target {
+    let chain = intake::take(&mut writer, inputs, |_, file| starts(file, &here, path), monitor)?;
+    let Some(target) = chain.last().map(|last| last.target) else {
         // It was done before.
         return finish(writer, previous, naming, start);
-    }
-    if file.base.is_some_and(|base| base != here) {
-        let detail = "it was changed since it was looked at".into();
-        return Err(Error::Changed { what: path.to_string(), detail });
-    }
-    // What a delta refers to is found where it is written.
-    writer.entries().flush()?;
-    let copied = copy::copy(&mut writer, &mut stream, monitor)?;
-    writer.entries().flush()?;
-    let (written, pool) = (writer.entries().written(), database.pool());
-    let proved = graph::prove(&written, &target, Some(&here), pool, monitor);
-    proved
-        .map_err(|error| match error {
-            Error::NotFound(_) => Error::Incomplete { version: target, missing: 1, supplier: None },
-            other => other,
-        })?
-        .check_paths(&target)?;
-    let mut chain = Chain::default();
-    chain.push(file, copied);
-    chain.check(&writer)?;
+    };
     if only_adds {
         check_adds(&writer, &here, &target, monitor)?;
     }
@@ -115,15 +56,29 @@ pub fn graft(
     finish(writer, version, naming, start)
 }
 
+/// Where a file starts that is put at `path`, of which `here` is there: nowhere if it leads there.
+fn starts(file: &Head, here: &VersionId, path: &Path) -> Result<Option<VersionId>> {
+    if file.target == *here {
+        return Ok(None);
+    }
+    match file.base {
+        Some(base) if base != *here => {
+            let detail = "it was changed since it was looked at".into();
+            Err(Error::Changed { what: path.to_string(), detail })
+        }
+        _ => Ok(Some(*here)),
+    }
+}
+
 /// Makes a version HEAD and names it, if that is anything new.
 fn finish(
     mut writer: Writer<'_>,
     version: VersionId,
     naming: Option<&Naming>,
     start: u64,
-) -> Result<GraftReport> {
+) -> Result<ImportAtReport> {
     let previous = writer.head();
-    let mut report = GraftReport { version, previous, new_bytes: 0 };
+    let mut report = ImportAtReport { version, previous, new_bytes: 0 };
     if version != previous {
         writer.set_head(version, "put")?;
     }

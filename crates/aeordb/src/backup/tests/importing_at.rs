@@ -1,5 +1,5 @@
 use super::*;
-use crate::backup::{diff_from_outline, export_outline, graft};
+use crate::backup::{diff_from_outline, export_outline, import_at};
 use crate::db::Replacing;
 use crate::error::Error;
 
@@ -39,8 +39,8 @@ fn put(database: &Database, path: &str, patch: &[u8]) -> Result<VersionId> {
 
 fn put_with(database: &Database, path: &str, patch: &[u8], only_adds: bool) -> Result<VersionId> {
     let input = Input::Stream(Box::new(std::io::Cursor::new(patch.to_vec())));
-    let graft = graft(database, input, &at(path), only_adds, |_| Ok(()), None, &Monitor::new());
-    graft.map(|report| report.version)
+    let put = import_at(database, [input], &at(path), only_adds, |_| Ok(()), None, &Monitor::new());
+    put.map(|report| report.version)
 }
 
 proptest! {
@@ -148,7 +148,9 @@ fn what_would_go_is_said_before_it_goes() {
             told = Some(*replacing);
             Err(Error::invalid("no"))
         };
-        assert!(graft(&database, input, &at("/"), false, refuse, None, &Monitor::new()).is_err());
+        assert!(
+            import_at(&database, [input], &at("/"), false, refuse, None, &Monitor::new()).is_err()
+        );
         let (put, deleted) = expected;
         assert_eq!(told, Some(Replacing { put, deleted, files: 3 }), "{came:?}");
         assert_eq!(database.reader().unwrap().head(), head);
@@ -175,4 +177,30 @@ fn a_patch_that_was_damaged_or_cut_off_changes_nothing() {
     export_outline(&reader, &head, &Path::root(), &mut outline, &Monitor::new()).unwrap();
     let error = take_bytes(&memory(), &outline, &promote()).unwrap_err();
     assert!(matches!(error, Error::Incomplete { missing: 1, .. }), "{error}");
+}
+
+#[test]
+fn several_files_are_put_as_one_and_those_that_lead_to_what_is_there_are_passed_over() {
+    let trees = ["a", "b", "c"].map(|content| tree([("/x", file(content)), ("/y", file("y"))]));
+    let source = memory();
+    let [a, b, c] = trees.clone().map(|tree| commit(&source, &tree));
+    let chain =
+        [export_bytes(&source, &a), patch_bytes(&source, &a, &b), patch_bytes(&source, &b, &c)];
+    for known in 0..3 {
+        let database = memory();
+        commit(&database, &trees[known]);
+        let files = if known == 0 { chain.concat() } else { chain[known..].concat() };
+        let version = put(&database, "/", &files).unwrap();
+        assert_eq!(version, c, "from {known}");
+        assert_eq!(tree_of(&database.reader().unwrap(), &version), trees[2]);
+        // Once more: there is nothing to do, but what is sent has to be whole all the same.
+        let last = &chain[2];
+        assert_eq!(put(&database, "/", last).unwrap(), c);
+        assert!(put(&database, "/", &last[..last.len() - 1]).is_err());
+    }
+    let database = memory();
+    let head = commit(&database, &trees[0]);
+    let gap = [&chain[0][..], &chain[2][..]].concat();
+    assert!(matches!(put(&database, "/", &gap), Err(Error::Changed { .. })));
+    assert_eq!(database.reader().unwrap().head(), head);
 }

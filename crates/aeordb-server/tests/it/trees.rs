@@ -150,7 +150,7 @@ fn an_export_deletes_no_more_than_a_mirrored_archive_would() {
 }
 
 #[test]
-fn a_key_that_may_only_append_grafts_what_is_new() {
+fn a_key_that_may_only_append_puts_what_is_new() {
     let served = Served::new();
     served.put("/files/a", b"a");
     let key = format!("Bearer {}", served.new_key("append-only"));
