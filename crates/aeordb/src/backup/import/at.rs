@@ -43,6 +43,8 @@ pub fn import_at(
     let start = writer.entries().end();
     let previous = writer.head();
     let (here, _) = part(&mut writer, &previous, path)?;
+    // What a delta refers to is found where it is written.
+    writer.entries().flush()?;
     let chain = intake::take(&mut writer, inputs, |_, file| starts(file, &here, path), monitor)?;
     let Some(target) = chain.last().map(|last| last.target) else {
         // It was done before.

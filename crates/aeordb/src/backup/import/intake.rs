@@ -41,9 +41,8 @@ pub(super) fn take(
                 None => known = starts(writer, &file)?,
             }
             if known.is_some() {
-                // What a file refers to is found where it is written.
-                writer.entries().flush()?;
                 let copied = copy::copy(writer, &mut stream, monitor)?;
+                // What the next file refers to is found where it is written.
                 writer.entries().flush()?;
                 chain.push(file, copied);
             } else {
